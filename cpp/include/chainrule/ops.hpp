@@ -1,0 +1,80 @@
+// The op functions. Elementwise ones broadcast as NumPy does; axes may be negative; "no axes" means all of them.
+// On values they run at once; on symbolic tensors they record a Graph.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "chainrule/elementwise_list.hpp"
+#include "chainrule/tensor.hpp"
+
+namespace chainrule {
+
+#define CHAINRULE_DECLARE_UNARY(name, Struct, doc) CHAINRULE_API Tensor name(const Tensor& x);
+#define CHAINRULE_DECLARE_BINARY(name, Struct, doc) CHAINRULE_API Tensor name(const Tensor& a, const Tensor& b);
+CHAINRULE_UNARY_OPS(CHAINRULE_DECLARE_UNARY)
+CHAINRULE_BINARY_OPS(CHAINRULE_DECLARE_BINARY)
+CHAINRULE_COMPARISON_OPS(CHAINRULE_DECLARE_BINARY)
+#undef CHAINRULE_DECLARE_UNARY
+#undef CHAINRULE_DECLARE_BINARY
+
+inline Tensor operator-(const Tensor& x) { return negative(x); }
+inline Tensor operator+(const Tensor& a, const Tensor& b) { return add(a, b); }
+inline Tensor operator-(const Tensor& a, const Tensor& b) { return subtract(a, b); }
+inline Tensor operator*(const Tensor& a, const Tensor& b) { return multiply(a, b); }
+inline Tensor operator/(const Tensor& a, const Tensor& b) { return divide(a, b); }
+
+// --- elementwise, with attributes or three operands ----------------------------------------------------------------
+CHAINRULE_API Tensor leaky_relu(const Tensor& x, double negative_slope = 0.01);
+CHAINRULE_API Tensor elu(const Tensor& x, double alpha = 1.0);
+CHAINRULE_API Tensor clip(const Tensor& x, double low, double high);
+CHAINRULE_API Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b);  // condition is bool
+CHAINRULE_API Tensor fma(const Tensor& a, const Tensor& b, const Tensor& c);             // a * b + c, rounded once
+CHAINRULE_API Tensor cast(const Tensor& x, DType dtype);
+
+// --- shapes --------------------------------------------------------------------------------------------------------
+CHAINRULE_API Tensor reshape(const Tensor& x, const Dims& shape);            // one size may be -1
+CHAINRULE_API Tensor transpose(const Tensor& x, const Dims& axes = {});     // no axes: reversed
+CHAINRULE_API Tensor squeeze(const Tensor& x, const Dims& axes = {});       // no axes: all of size 1
+CHAINRULE_API Tensor expand_dims(const Tensor& x, int axis);
+CHAINRULE_API Tensor broadcast_to(const Tensor& x, const Shape& shape);
+CHAINRULE_API Tensor concat(const std::vector<Tensor>& parts, int axis = 0);
+// x[start:stop:step] along every axis given; Python's rules for negative and missing bounds.
+struct Slice {
+  std::optional<std::int64_t> start{}, stop{};
+  std::int64_t step = 1;
+};
+CHAINRULE_API Tensor slice(const Tensor& x, const std::vector<Slice>& slices);
+
+// --- matrix product ------------------------------------------------------------------------------------------------
+// (..., m, k) x (..., k, n) -> (..., m, n), leading sizes broadcast; rank-1 operands as in NumPy. The flags read an
+// operand with its last two axes exchanged.
+CHAINRULE_API Tensor matmul(const Tensor& a, const Tensor& b, bool transpose_a = false, bool transpose_b = false);
+
+// --- reductions ----------------------------------------------------------------------------------------------------
+CHAINRULE_API Tensor sum(const Tensor& x, const Dims& axes = {}, bool keepdims = false);
+CHAINRULE_API Tensor mean(const Tensor& x, const Dims& axes = {}, bool keepdims = false);
+CHAINRULE_API Tensor max(const Tensor& x, const Dims& axes = {}, bool keepdims = false);
+CHAINRULE_API Tensor min(const Tensor& x, const Dims& axes = {}, bool keepdims = false);
+CHAINRULE_API Tensor var(const Tensor& x, const Dims& axes = {}, bool keepdims = false, int ddof = 0);
+CHAINRULE_API Tensor logsumexp(const Tensor& x, const Dims& axes = {}, bool keepdims = false);
+CHAINRULE_API Tensor argmax(const Tensor& x, std::optional<int> axis = {}, bool keepdims = false);  // int64
+
+// --- softmax and friends -------------------------------------------------------------------------------------------
+CHAINRULE_API Tensor softmax(const Tensor& x, int axis = -1);
+CHAINRULE_API Tensor log_softmax(const Tensor& x, int axis = -1);
+// Per-sample loss of logits (..., C) and labels (...): log(sum e^x) - x[label]. Ignored labels give 0.
+CHAINRULE_API Tensor softmax_cross_entropy(const Tensor& logits, const Tensor& labels, double label_smoothing = 0.0,
+                                           std::optional<std::int64_t> ignore_index = {});
+
+// --- picking -------------------------------------------------------------------------------------------------------
+// index has x's shape without `axis`; picks one entry along it. Negative entries count from the end.
+CHAINRULE_API Tensor take_along(const Tensor& x, const Tensor& index, int axis = -1);
+CHAINRULE_API Tensor one_hot(const Tensor& index, std::int64_t classes, DType dtype = DType::float32);
+
+// --- random --------------------------------------------------------------------------------------------------------
+// Zeroes each element with probability p, divides the rest by 1 - p. A new mask in every call; inside a module's call
+// in train mode the mask is keyed by that call (see random.hpp).
+CHAINRULE_API Tensor dropout(const Tensor& x, double p);
+
+}  // namespace chainrule

@@ -1,0 +1,148 @@
+// Optimizers, with PyTorch's argument names, defaults and formulas. Without parameters one is a recipe, which a Trainer
+// copies; with parameters it steps them by hand.
+#pragma once
+
+#include <array>
+#include <initializer_list>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "chainrule/nn.hpp"
+#include "chainrule/tensor.hpp"
+
+namespace chainrule::optim {
+
+// The run-time scalars of one step, at most eight: held inline, since they are made anew in every step.
+class StepScalars {
+ public:
+  StepScalars() = default;
+  StepScalars(std::initializer_list<double> values) {
+    for (double v : values) values_[count_++] = v;
+  }
+  std::size_t size() const noexcept { return count_; }
+  double operator[](std::size_t i) const noexcept { return values_[i]; }
+
+ private:
+  std::array<double, 8> values_{};
+  std::size_t count_ = 0;
+};
+
+// How one parameter moves. The same update runs in a compiled step and in Optimizer::step.
+class CHAINRULE_API UpdateRule {
+ public:
+  virtual ~UpdateRule();
+  virtual std::shared_ptr<UpdateRule> clone() const = 0;
+  virtual std::string name() const = 0;            // "Adam"
+  virtual nn::Arguments arguments() const = 0;     // lr first
+  virtual std::vector<std::string> state_names() const = 0;  // per parameter, same shape, start at 0 (or initial())
+  virtual double initial(const std::string& state) const;
+  // Run-time scalars of step t = 1, 2, ... at learning rate lr; a change of them never recompiles.
+  virtual StepScalars scalars(double lr, std::int64_t step) const = 0;
+  // (new p, new states...) from p, its gradient, the states and the scalars (rank 0, p's dtype); op functions only.
+  virtual std::vector<Tensor> update(const Tensor& p, const Tensor& g, const std::vector<Tensor>& states,
+                                     const std::vector<Tensor>& scalars) const = 0;
+  // The same on values, written into p and the states. By default it copies what update gives; the built-in rules run
+  // the one op behind update in place.
+  virtual void update_in_place(const Tensor& p, const Tensor& g, const std::vector<Tensor>& states,
+                               const std::vector<Tensor>& scalars) const;
+  double lr = 0.0;
+};
+
+class CHAINRULE_API Optimizer {
+ public:
+  Optimizer() = default;
+  Optimizer(std::shared_ptr<UpdateRule> rule, std::vector<Tensor> parameters);
+  void zero_grad();
+  void step();  // parameters without a gradient are skipped
+  double lr() const;
+  void set_lr(double lr);
+  std::int64_t step_count() const;
+  std::string str() const;
+  bool is_recipe() const;
+  const std::vector<Tensor>& parameters() const;
+  // Copies: "0.exp_avg", ..., "step"; a parameter that missed steps for want of a gradient also has its own "0.step".
+  std::vector<nn::NamedTensor> state_dict() const;
+  // The error lists every difference, and nothing is changed when there is one.
+  void load_state_dict(const std::vector<nn::NamedTensor>& state);
+  // For compiled steps: the live states of parameter i in the rule's order, and the counts they belong to.
+  const std::vector<Tensor>& states(std::size_t i);
+  void set_step_count(std::int64_t steps);  // of all parameters
+  void reset();                             // states and counts return to their start; lr stays
+  const std::shared_ptr<UpdateRule>& rule() const;
+  Optimizer recipe() const;  // same rule and arguments, no parameters, no state
+
+ private:
+  struct State;
+  State& state() const;
+  std::shared_ptr<State> state_;
+};
+
+struct SGDOptions {
+  double lr = 1e-3;
+  double momentum = 0.0;
+  double dampening = 0.0;
+  double weight_decay = 0.0;
+  bool nesterov = false;
+  bool maximize = false;
+};
+struct AdagradOptions {
+  double lr = 1e-2;
+  double lr_decay = 0.0;
+  double weight_decay = 0.0;
+  double initial_accumulator_value = 0.0;
+  double eps = 1e-10;
+  bool maximize = false;
+};
+struct RMSpropOptions {
+  double lr = 1e-2;
+  double alpha = 0.99;
+  double eps = 1e-8;
+  double weight_decay = 0.0;
+  double momentum = 0.0;
+  bool centered = false;
+  bool maximize = false;
+};
+struct Betas {
+  double first = 0.9, second = 0.999;
+};
+struct AdamOptions {
+  double lr = 1e-3;
+  Betas betas{};
+  double eps = 1e-8;
+  double weight_decay = 0.0;  // L2, added to the gradient
+  bool amsgrad = false;
+  bool maximize = false;
+};
+struct AdamWOptions {
+  double lr = 1e-3;
+  Betas betas{};
+  double eps = 1e-8;
+  double weight_decay = 1e-2;  // decoupled
+  bool amsgrad = false;
+  bool maximize = false;
+};
+// A list of parameters that no braces turn into by mistake: Adam({.lr = 1e-3}) must mean the options.
+class Parameters {
+ public:
+  Parameters(const std::vector<Tensor>& list) : list_(list) {}
+  operator const std::vector<Tensor>&() const noexcept { return list_; }
+
+ private:
+  const std::vector<Tensor>& list_;
+};
+
+#define CHAINRULE_OPTIMIZER(Name)                                                          \
+  class CHAINRULE_API Name : public Optimizer {                                            \
+   public:                                                                                 \
+    explicit Name(const Name##Options& options = {});                                      \
+    explicit Name(const Parameters& parameters, const Name##Options& options = {});        \
+  };
+CHAINRULE_OPTIMIZER(SGD)
+CHAINRULE_OPTIMIZER(Adagrad)
+CHAINRULE_OPTIMIZER(RMSprop)
+CHAINRULE_OPTIMIZER(Adam)
+CHAINRULE_OPTIMIZER(AdamW)
+#undef CHAINRULE_OPTIMIZER
+
+}  // namespace chainrule::optim

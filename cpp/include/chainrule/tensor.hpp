@@ -1,0 +1,123 @@
+// Tensor: a handle on a contiguous row-major array that may record how it was computed. Copies share the array.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "chainrule/dtype.hpp"
+#include "chainrule/error.hpp"
+#include "chainrule/export.hpp"
+#include "chainrule/shape.hpp"
+
+namespace chainrule {
+
+struct TensorData;  // private
+struct Storage;     // private
+
+template <class T>
+concept Scalar = std::is_arithmetic_v<T>;
+
+class CHAINRULE_API Tensor {
+ public:
+  Tensor() = default;                                     // undefined: holds nothing
+  template <Scalar T> Tensor(T value) : Tensor(make_scalar(value)) {}  // a weak scalar: takes the other operand's dtype
+  explicit Tensor(std::shared_ptr<TensorData> data) : data_(std::move(data)) {}
+
+  // --- making tensors ---------------------------------------------------------------------------------------------
+  static Tensor empty(const Shape& shape, DType dtype = DType::float32);
+  static Tensor zeros(const Shape& shape, DType dtype = DType::float32);
+  static Tensor ones(const Shape& shape, DType dtype = DType::float32);
+  static Tensor full(const Shape& shape, double value, DType dtype = DType::float32);
+  static Tensor scalar(double value, DType dtype = DType::float32);  // rank 0, not weak
+  // Shares memory of the caller, who keeps it alive (or hands over `owner`); never written through.
+  template <class T> static Tensor view(const T* data, const Shape& shape, std::shared_ptr<void> owner = {}) {
+    return view_raw(data, shape, dtype_of<T>, std::move(owner));
+  }
+  static Tensor view_raw(const void* data, const Shape& shape, DType dtype, std::shared_ptr<void> owner = {});
+  // Copies.
+  template <class T> static Tensor from(std::span<const T> values, const Shape& shape) {
+    return from_raw(values.data(), values.size(), shape, dtype_of<T>);
+  }
+  template <class T> static Tensor from(const std::vector<T>& values, const Shape& shape) {
+    return from(std::span<const T>(values), shape);
+  }
+  static Tensor from_raw(const void* data, std::size_t count, const Shape& shape, DType dtype);
+
+  // --- looking at them ---------------------------------------------------------------------------------------------
+  bool defined() const noexcept { return data_ != nullptr; }
+  explicit operator bool() const noexcept = delete;
+  const Shape& shape() const;
+  std::int64_t shape(int axis) const;  // negative axes count from the end
+  int rank() const { return shape().rank(); }
+  std::int64_t size() const { return shape().size(); }
+  DType dtype() const;
+  bool symbolic() const noexcept;  // has no values: recorded in a Graph that is being traced
+  bool weak() const noexcept;
+  template <class T> const T* data() const { return static_cast<const T*>(data_of(dtype_of<T>)); }
+  template <class T> std::span<const T> span() const { return {data<T>(), static_cast<std::size_t>(size())}; }
+  const void* raw_data() const;  // any dtype
+  const void* exported_data() const;  // raw_data(), which from now on never moves: for live views handed to others
+  double item() const;           // the only element, as double
+  std::string str() const;       // values and shape, as printed
+
+  // --- gradients ---------------------------------------------------------------------------------------------------
+  bool requires_grad() const noexcept;
+  Tensor& requires_grad_(bool on = true);
+  Tensor grad() const;  // undefined where none has arrived
+  void zero_grad();
+  // Cotangent 1 for a single element; otherwise one of this tensor's shape. Adds into the leaves' grad.
+  void backward(const Tensor& cotangent = {}) const;
+  Tensor detach() const;
+  Tensor& freeze();  // a constant where a function is traced, as numbers are; other tensors are read when it runs
+
+  // --- changing in place -------------------------------------------------------------------------------------------
+  void copy_(const Tensor& source);  // same shape; converts the dtype
+
+  // --- ops as methods ----------------------------------------------------------------------------------------------
+  Tensor astype(DType dtype) const;
+  Tensor reshape(const Dims& shape) const;  // one size may be -1
+  Tensor transpose(const Dims& axes = {}) const;
+  Tensor T() const { return transpose(); }
+  Tensor sum(const Dims& axes = {}, bool keepdims = false) const;   // no axes: all
+  Tensor mean(const Dims& axes = {}, bool keepdims = false) const;
+  Tensor max(const Dims& axes = {}, bool keepdims = false) const;
+  Tensor min(const Dims& axes = {}, bool keepdims = false) const;
+  Tensor tanh() const;
+  Tensor exp() const;
+  Tensor log() const;
+  Tensor relu() const;
+  Tensor sigmoid() const;
+
+  const std::shared_ptr<TensorData>& data_handle() const noexcept { return data_; }
+
+ private:
+  static Tensor make_scalar(double value);
+  static Tensor make_scalar(float value) { return make_scalar(static_cast<double>(value)); }
+  static Tensor make_scalar(std::int64_t value);
+  static Tensor make_scalar(bool value);
+  template <std::integral I> static Tensor make_scalar(I value) { return make_scalar(static_cast<std::int64_t>(value)); }
+  const void* data_of(DType dtype) const;  // throws DTypeError if this has another dtype
+
+  std::shared_ptr<TensorData> data_;
+};
+
+// While one lives, ops on this thread record nothing.
+class CHAINRULE_API NoGrad {
+ public:
+  NoGrad();
+  ~NoGrad();
+  NoGrad(const NoGrad&) = delete;
+  NoGrad& operator=(const NoGrad&) = delete;
+
+ private:
+  bool before_;
+};
+CHAINRULE_API bool grad_enabled() noexcept;
+CHAINRULE_API void set_grad_enabled(bool on) noexcept;
+
+}  // namespace chainrule

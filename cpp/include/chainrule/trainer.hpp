@@ -1,0 +1,97 @@
+// Trainer: fits a model to data, whole epochs at a time, through one compiled step.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "chainrule/losses.hpp"
+#include "chainrule/nn.hpp"
+#include "chainrule/optim.hpp"
+#include "chainrule/tensor.hpp"
+
+namespace chainrule {
+
+// A metric on whole-set outputs and targets. Names: accuracy, mae, rmse, r2.
+struct CHAINRULE_API Metric {
+  using Call = std::function<double(const Tensor& output, const Tensor& target)>;
+  Metric(const char* builtin);
+  Metric(std::string builtin);
+  Metric(std::string own_name, Call own_call) : name(std::move(own_name)), call(std::move(own_call)) {}
+  std::string name;
+  Call call;  // empty: the built-in one of this name
+};
+// The built-in metrics; link tells how outputs become classes.
+CHAINRULE_API double compute_metric(const std::string& name, const Tensor& output, const Tensor& target,
+                                    const std::string& link);
+
+// One column per quantity, one row per epoch.
+class CHAINRULE_API History {
+ public:
+  const std::vector<double>& operator[](const std::string& name) const;  // throws IndexError listing the names
+  const std::vector<std::pair<std::string, std::vector<double>>>& columns() const { return columns_; }
+  std::size_t epochs() const;
+  std::string str() const;   // a table
+  std::string json() const;
+  void append(const std::string& name, double value);
+  std::string stopped;  // why training ended early, or empty
+
+ private:
+  std::vector<std::pair<std::string, std::vector<double>>> columns_;
+};
+
+struct TrainerOptions {
+  std::vector<Metric> metrics{};
+  std::optional<double> clip_norm{};
+  std::uint64_t seed = 0;
+};
+
+// What fit reports while it runs, at most every slice (50 ms) and once at the end of an epoch.
+struct Progress {
+  std::int64_t epoch = 0, epochs = 0;   // epoch counts from 1
+  std::int64_t batch = 0, batches = 0;
+  double loss = 0.0;                    // running mean of this epoch
+  double samples_per_second = 0.0;
+  bool epoch_end = false;
+  const History* history = nullptr;     // with this epoch's row at epoch_end
+};
+
+struct FitOptions {
+  std::int64_t epochs = 1;
+  std::int64_t batch_size = 32;
+  bool shuffle = true;
+  std::pair<Tensor, Tensor> validation_data{};
+  double validation_split = 0.0;
+  Tensor sample_weight{};
+  std::map<std::int64_t, double> class_weight{};
+  std::optional<std::uint64_t> seed{};
+  // Called between slices; returning false ends training at that batch, leaving a usable model.
+  std::function<bool(const Progress&)> on_progress{};
+};
+
+class CHAINRULE_API Trainer {
+ public:
+  Trainer(nn::Module model, Loss loss, const optim::Optimizer& optimizer, const TrainerOptions& options = {});
+  History fit(const Tensor& x, const Tensor& y, const FitOptions& options = {});
+  History fit(const std::vector<Tensor>& x, const Tensor& y, const FitOptions& options = {});
+  std::map<std::string, double> evaluate(const Tensor& x, const Tensor& y, std::int64_t batch_size = 1024) const;
+  std::map<std::string, double> evaluate(const std::vector<Tensor>& x, const Tensor& y, std::int64_t batch_size = 1024) const;
+  Tensor predict(const Tensor& x, std::int64_t batch_size = 1024, const std::string& output = "raw") const;
+  double step(const Tensor& xb, const Tensor& yb, const Tensor& sample_weight = {});  // the loss before the update
+  double step(const std::vector<Tensor>& xb, const Tensor& yb, const Tensor& sample_weight = {});
+  void reset();  // forgets optimizer state, counters and the position in the stream; weights stay
+  optim::Optimizer& optimizer();
+  nn::Module model() const;
+  const Loss& loss() const;
+  std::int64_t global_step() const;
+  std::string str() const;
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace chainrule

@@ -1,0 +1,16 @@
+// The list of kernel files: one table each, per ISA level.
+#pragma once
+
+#include "kernels/abi.hpp"
+
+#define CHAINRULE_KERNEL_FILES(X, isa) \
+  X(elementwise_unary, isa)            \
+  X(elementwise_binary, isa)           \
+  X(elementwise_integer, isa)          \
+  X(elementwise_update, isa)           \
+  X(matmul, isa)                       \
+  X(reduce, isa)                       \
+  X(softmax, isa)                      \
+  X(movement, isa)                     \
+  X(random, isa)                       \
+  X(unslice, isa)

@@ -1,0 +1,94 @@
+// GraphData: nodes in execution order over numbered values. Pure data; transforms are functions GraphData -> GraphData.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "chainrule/graph.hpp"
+#include "graph/op.hpp"
+
+namespace chainrule {
+
+using ValueId = std::int32_t;
+inline constexpr ValueId no_value = -1;
+
+struct Node {
+  const Op* op = nullptr;
+  std::vector<ValueId> inputs, outputs;
+  Attrs attrs{};
+  std::string scope{};  // path of the module whose forward recorded it: "2"
+};
+
+// A tensor the graph refers to: read when the graph runs (capture) or frozen (constant).
+struct BoundValue {
+  ValueId value;
+  Tensor tensor;
+};
+
+// An output that becomes the new value of a tensor when the graph has run: a running statistic, a counter.
+struct StateUpdate {
+  Tensor target;
+  ValueId value;
+};
+
+struct GraphData {
+  Types types;                       // of every value
+  std::vector<Node> nodes;
+  std::vector<ValueId> inputs;       // the function's arguments, in order
+  std::vector<BoundValue> captures;  // parameters, buffers, captured tensors
+  std::vector<BoundValue> constants;
+  std::vector<ValueId> outputs;
+  std::vector<StateUpdate> updates;
+
+  ValueId add_value(const TensorType& type) {
+    types.push_back(type);
+    return static_cast<ValueId>(types.size() - 1);
+  }
+};
+
+// Records ops called on its symbolic tensors.
+class Tracer : public std::enable_shared_from_this<Tracer> {
+ public:
+  static std::shared_ptr<Tracer> create();
+  Tensor input(const TensorType& type);              // a new argument
+  Tensor symbol(ValueId value);                      // the tensor standing for a value
+  ValueId value_of(const Tensor& tensor);            // captures or freezes what is not a symbol of this tracer
+  Tensors record(const Op& op, std::span<const Tensor> inputs, const Attrs& attrs, const Types& outputs);
+  void set_outputs(std::span<const Tensor> outputs);
+  void add_update(const Tensor& target, const Tensor& value);
+  const GraphData& graph() const { return graph_; }
+  GraphData take() { return std::move(graph_); }
+  int level() const { return level_; }
+
+ private:
+  GraphData graph_;
+  std::unordered_map<const void*, ValueId> captured_;  // by TensorData
+  int level_ = 0;
+};
+
+// The module path that nodes recorded from now on belong to, on this thread.
+class Scope {
+ public:
+  explicit Scope(const std::string& name);
+  ~Scope();
+  Scope(const Scope&) = delete;
+  Scope& operator=(const Scope&) = delete;
+  static const std::string& path();
+
+ private:
+  std::size_t length_before_;
+};
+
+// Runs f on fresh symbols of the given types.
+GraphData trace_types(const Function& f, const Types& types);
+// Calls the graph's ops on tensors (values: runs it eagerly; symbols: inlines it). captures may be replaced.
+Tensors replay(const GraphData& graph, std::span<const Tensor> arguments);
+Tensors replay_with(const GraphData& graph, std::span<const Tensor> arguments, std::span<const Tensor> captures);
+std::int64_t node_flops(const GraphData& graph, const Node& node);
+std::string to_string(const GraphData& graph);
+std::string attributes_to_string(const Op& op, const Attrs& attrs);
+
+}  // namespace chainrule

@@ -1,0 +1,98 @@
+// What an Op is: every fact about it, as fields. Passes, planner, transforms and bindings read fields, never names.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "chainrule/tensor.hpp"
+#include "kernels/abi.hpp"
+
+namespace chainrule {
+
+struct TensorType {
+  DType dtype = DType::float32;
+  Shape shape{};
+  bool operator==(const TensorType& o) const noexcept { return dtype == o.dtype && shape == o.shape; }
+};
+using Types = std::vector<TensorType>;
+using Tensors = std::vector<Tensor>;
+
+// Attributes of a node; which slots mean what, and under which name, is in Op::attributes.
+struct Attrs {
+  std::array<Dims, 3> lists{};
+  std::array<double, 6> reals{};
+  std::array<std::int64_t, 4> ints{};
+  bool operator==(const Attrs&) const = default;
+};
+struct AttributeField {
+  enum class Kind : std::uint8_t { list, real, integer, flag, dtype } kind;
+  int slot;
+  const char* name;
+};
+
+struct Op;
+
+// What a derivative rule sees. x and y hold what the op saves, other entries are undefined tensors of known type.
+struct RuleContext {
+  const Op& op;
+  const Attrs& attrs;
+  std::span<const Tensor> x, y;
+  std::span<const TensorType> x_types, y_types;
+  std::span<const Tensor> g;   // vjp: cotangents of the outputs; jvp: tangents of the inputs. Undefined: zero.
+  std::span<const char> needs; // vjp: which inputs want one
+};
+
+enum class Derivative : std::uint8_t { none, zero, elementwise, linear, bilinear, symmetric, custom, composite };
+enum class Batch : std::uint8_t { elementwise, leading, rule, loop };
+
+// Bit i: input i; bit 16 + j: output j.
+using SaveMask = std::uint32_t;
+inline constexpr SaveMask save_nothing = 0, save_inputs = 0xFFFFu, save_output = 0x10000u;
+constexpr SaveMask save_input(int i) { return 1u << i; }
+
+struct Op {
+  std::string_view name;
+  std::string_view doc;
+  int version = 1;
+  int min_inputs = 1, max_inputs = 1;
+  int outputs = 1;
+  std::vector<AttributeField> attributes{};
+
+  // Output types from input types; throws ShapeError, DTypeError or ValueError.
+  Types (*infer)(const Op&, std::span<const TensorType>, const Attrs&) = nullptr;
+  void (*plan)(const Op&, std::span<const TensorType> in, std::span<const TensorType> out, const Attrs&, kernels::Plan&) = nullptr;
+  int key = 0;                                       // the operand whose dtype selects the kernel; -1: the first output
+  std::array<kernels::Kernel, dtype_count> kernel{};  // filled from the dispatch table
+
+  SaveMask saves = save_nothing;
+  Derivative derivative = Derivative::none;
+  Tensors (*vjp)(const RuleContext&) = nullptr;       // one cotangent per input
+  Tensors (*jvp)(const RuleContext&) = nullptr;       // one tangent per output
+  // Derivative::composite: the same computation from ops that have rules; used when it is differentiated again.
+  Tensors (*decompose)(std::span<const Tensor> x, const Attrs&) = nullptr;
+
+  Batch batch = Batch::loop;
+  bool pure = true;              // same inputs, same outputs; may be merged or dropped
+  bool elementwise = false;      // one output element from the same element of the (broadcast) inputs
+  bool broadcasts = false;       // inputs follow NumPy's broadcasting; cotangents are summed back in one place
+  bool view = false;             // the output is the input's memory under another shape
+  std::uint32_t inplace = 0;     // bit i: output 0 may take input i's memory (same type); see inplace_pair
+  bool inplace_pairs = false;    // output j may take input pair(j)'s memory (updates)
+  std::array<std::int8_t, 4> pair{-1, -1, -1, -1};
+  std::uint32_t transposable = 0;  // bit i: a transposition of the last two axes of input i folds into ints[i]
+  bool epilogue = false;         // an elementwise chain may run behind each range of units
+  bool rowwise = false;          // units are rows; may run by slab
+  bool internal = false;         // no public name
+  double flops_per_output = 1.0;
+  std::int64_t (*flops)(std::span<const TensorType> in, std::span<const TensorType> out, const Attrs&) = nullptr;
+};
+
+const Op& find_op(std::string_view name);            // throws IndexError; ops/registry.cpp
+const Op* find_op_or_null(std::string_view name) noexcept;
+std::span<const Op> all_ops();
+
+}  // namespace chainrule

@@ -1,0 +1,75 @@
+// What a Tensor points at: type, memory, and how it came about (recorded for backward, or a symbol of a trace).
+#pragma once
+
+#include <memory>
+
+#include "core/storage.hpp"
+#include "graph/graph.hpp"
+#include "graph/op.hpp"
+
+namespace chainrule {
+
+struct GradNode;
+
+// Where a recorded op's input came from: another recorded op, a leaf that wants a gradient, or neither.
+struct Edge {
+  std::shared_ptr<GradNode> node{};
+  int output = 0;
+  std::shared_ptr<TensorData> leaf{};
+  bool wanted() const noexcept { return node != nullptr || leaf != nullptr; }
+};
+
+// One recorded op, kept alive by its outputs. Holds what the derivative reads, and the way to the inputs' producers.
+struct GradNode {
+  const Op* op = nullptr;
+  Attrs attrs{};
+  std::vector<Edge> edges;
+  Tensors saved_inputs;      // undefined where the derivative does not read them; detached from their producers
+  Tensors saved_outputs;     // detached
+  Types input_types, output_types;
+  std::vector<std::uint64_t> versions;  // of the saved inputs' storages when recorded
+  std::uint64_t order = 0;   // grows with every recorded op: a topological order
+  bool freed = false;
+  ~GradNode();               // iterative: a chain of any length is freed without recursion
+};
+
+struct TensorData {
+  DType dtype = DType::float32;
+  Shape shape{};
+  std::shared_ptr<Storage> storage{};
+  std::size_t offset = 0;  // bytes
+  bool weak = false;      // a Python or C++ number: takes the other operand's dtype
+  bool constant = false;  // a number or an array of the caller: frozen when traced
+  bool requires_grad = false;
+  Tensor grad{};
+
+  std::shared_ptr<GradNode> node{};  // who recorded it
+  int output_index = 0;
+
+  std::shared_ptr<Tracer> tracer{};  // of which trace it is a symbol
+  ValueId value = no_value;
+
+  std::byte* bytes() const noexcept { return storage->data + offset; }
+  TensorType type() const { return {dtype, shape}; }
+};
+
+inline std::byte* bytes_of(const Tensor& t) { return t.data_handle()->bytes(); }
+inline TensorType type_of(const Tensor& t) { return t.data_handle()->type(); }
+Tensor make_tensor(const TensorType& type);  // fresh memory
+Tensor make_constant(double value, DType dtype);  // rank 0, frozen when traced
+Tensor with_shape(const Tensor& t, const Shape& shape);  // same memory, other shape; records nothing
+
+// The one way an op is called: checks and infers, then records a symbol's node, or runs the kernel (and remembers the
+// inputs where a gradient is wanted).
+Tensors apply(const Op& op, std::span<const Tensor> inputs, const Attrs& attrs = {});
+inline Tensor apply1(const Op& op, std::span<const Tensor> inputs, const Attrs& attrs = {}) {
+  return std::move(apply(op, inputs, attrs)[0]);
+}
+// Runs op's kernel writing into the given outputs, which may be inputs where the op allows it. Records nothing.
+void apply_into(const Op& op, std::span<const Tensor> inputs, const Attrs& attrs, std::span<const Tensor> outputs);
+// Rewrites the values in place; the storage's version is bumped.
+void write_values(const Tensor& target, const Tensor& source);
+// Throws the error a kernel's status stands for.
+void check_status(kernels::Status status, const Op& op);
+
+}  // namespace chainrule

@@ -1,0 +1,97 @@
+// A BatchGraph at one batch size: attributes filled in, types inferred and checked, ops called.
+#include <algorithm>
+
+#include "core/fail.hpp"
+#include "graph/tensor_data.hpp"
+#include "io/batch_graph.hpp"
+#include "ops/random_scope.hpp"
+
+namespace chainrule::io {
+
+std::int64_t Affine::at(std::int64_t batch) const {
+  std::int64_t value = 0;
+  if (__builtin_mul_overflow(a, batch, &value) || __builtin_add_overflow(value, b, &value))
+    fail<ShapeError>("model", "a size overflows", "at batch size " + std::to_string(batch), "use smaller batches");
+  return value;
+}
+
+Attrs BatchAttrs::at(std::int64_t batch) const {
+  Attrs attrs;
+  for (std::size_t i = 0; i < lists.size(); ++i)
+    for (const Affine& f : lists[i]) attrs.lists[i].push_back(f.at(batch));
+  attrs.reals = reals;
+  for (std::size_t i = 0; i < ints.size(); ++i) attrs.ints[i] = ints[i].at(batch);
+  return attrs;
+}
+
+BatchPlan plan_batch(const BatchGraph& graph, std::int64_t batch, std::span<const TensorType> inputs, std::span<const TensorType> tensors,
+                     std::span<const TensorType> constants) {
+  BatchPlan plan;
+  plan.types.resize(graph.values.size());
+  plan.attrs.reserve(graph.nodes.size());
+  const auto type = [&](ValueId id) -> TensorType& { return plan.types[static_cast<std::size_t>(id)]; };
+  for (std::size_t i = 0; i < graph.inputs.size(); ++i) type(graph.inputs[i]) = inputs[i];
+  if (graph.rng != no_value) type(graph.rng) = {DType::int64, Shape{2}};
+  for (std::size_t i = 0; i < graph.tensors.size(); ++i) type(graph.tensors[i].first) = tensors[i];
+  for (std::size_t i = 0; i < graph.constants.size(); ++i) type(graph.constants[i].value) = constants[i];
+  for (const BatchNode& node : graph.nodes) {
+    const Op& op = *node.op;
+    Attrs& attrs = plan.attrs.emplace_back(node.attrs.at(batch));
+    if (!attributes_fit(op, attrs)) fail<ShapeError>(op.name, "an attribute is out of range", attributes_to_string(op, attrs));
+    Types in;
+    for (const ValueId id : node.inputs) in.push_back(type(id));
+    const Types out = op.infer(op, in, attrs);
+    if (out.size() != node.outputs.size())
+      fail<ValueError>(op.name, "has another number of results", std::to_string(out.size()) + ", not " + std::to_string(node.outputs.size()));
+    for (std::size_t j = 0; j < out.size(); ++j) {
+      out[j].shape.checked_size(op.name.data());
+      type(node.outputs[j]) = out[j];
+    }
+  }
+  return plan;
+}
+
+std::vector<Tensor> run_batch(const BatchGraph& graph, const BatchPlan& plan, const BatchOperands& operands) {
+  Tensors values(graph.values.size());
+  const auto value = [&](ValueId id) -> Tensor& { return values[static_cast<std::size_t>(id)]; };
+  for (std::size_t i = 0; i < graph.inputs.size(); ++i) value(graph.inputs[i]) = operands.inputs[i];
+  for (std::size_t i = 0; i < graph.tensors.size(); ++i) value(graph.tensors[i].first) = operands.tensors[i];
+  for (std::size_t i = 0; i < graph.constants.size(); ++i) value(graph.constants[i].value) = operands.constants[i];
+  RandomScope* random = RandomScope::current();
+  std::optional<RandomScope> own;
+  if (graph.rng != no_value) {
+    if (random == nullptr) random = &own.emplace(make_counter(global_seed(), 0));
+    value(graph.rng) = random->counter();
+  }
+  // The streams of the file, each replaced by the scope's next one: two models in one keep different masks.
+  std::vector<std::pair<std::int64_t, std::uint32_t>> streams;
+  const auto stream = [&](std::int64_t in_file) {
+    for (const auto& [from, to] : streams)
+      if (from == in_file) return to;
+    return streams.emplace_back(in_file, random->next_stream()).second;
+  };
+
+  for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
+    const BatchNode& node = graph.nodes[i];
+    const Scope scope(node.scope);
+    Tensors in;
+    in.reserve(node.inputs.size());
+    for (const ValueId id : node.inputs) in.push_back(value(id));
+    Tensors out;
+    const int slot = graph.rng == no_value || std::find(node.inputs.begin(), node.inputs.end(), graph.rng) == node.inputs.end() ? -1 : stream_slot(*node.op);
+    if (slot < 0) {
+      out = apply(*node.op, in, plan.attrs[i]);
+    } else {
+      Attrs attrs = plan.attrs[i];
+      attrs.ints[static_cast<std::size_t>(slot)] = stream(attrs.ints[static_cast<std::size_t>(slot)]);
+      out = apply(*node.op, in, attrs);
+    }
+    for (std::size_t j = 0; j < node.outputs.size(); ++j) value(node.outputs[j]) = std::move(out[j]);
+  }
+  std::vector<Tensor> results;
+  for (const ValueId id : graph.outputs) results.push_back(value(id));
+  for (const auto& [path, id] : graph.updates) results.push_back(value(id));
+  return results;
+}
+
+}  // namespace chainrule::io

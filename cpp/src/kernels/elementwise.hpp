@@ -1,0 +1,300 @@
+// The loop around an elementwise formula: kernel<Op, T> is one entry of a kernel table. It undoes broadcasting and
+// strides; what is computed is in formulas/. Units are elements of the flattened output.
+//
+// An operand is read with step 1 or, where it is constant along the innermost axis, from a packet-sized buffer filled
+// with it. The last, partial packet runs the same code padded with zeros, so an element's bits do not depend on its
+// place. All that a packet reads is loaded before anything is stored: an output may be the memory of an input.
+#pragma once
+
+#include <cstring>
+#include <type_traits>
+
+#include "formulas/all.hpp"
+#include "kernels/abi.hpp"
+#include "kernels/lane_math.hpp"
+
+namespace chainrule {
+inline namespace CHAINRULE_ISA {
+namespace {
+
+using kernels::Args, kernels::ElementwisePlan, kernels::KernelEntry, kernels::Range, kernels::Status;
+
+// n outputs in a row; step[k] is 1, or 0 where in[k] is a buffer of packet_bytes filled with one value.
+using Line = void (*)(const char* const* in, const std::int64_t* step, char* const* out, std::int64_t n,
+                      const double* r);
+constexpr int packet_bytes = 64;
+constexpr int prefetch_bytes = 1024;
+
+// What the walk over a broadcast plan needs to know of an Op and its type.
+struct Layout {
+  int inputs, outputs;
+  int bytes, first_bytes, output_bytes;  // of an input, of input 0, of an output
+  Line line;
+
+  int bytes_of(int k) const { return k == 0 ? first_bytes : bytes; }
+};
+
+// ---- Ops: what a kernel applies to its lanes. c is input 0 where that is bool. ----
+
+template <class F>
+struct Value {
+  static constexpr int inputs = F::inputs, outputs = formula::outputs<F>(), params = formula::params<F>();
+  static constexpr bool mask_input = formula::mask_input<F>(), mask_output = formula::mask_output<F>();
+
+  template <class M, class X, class Y>
+  CHAINRULE_INLINE static void apply([[maybe_unused]] M c, const X* in, Y* out, [[maybe_unused]] const double* r) {
+    if constexpr (requires { F::f(in, out, r); })
+      F::f(in, out, r);
+    else if constexpr (mask_input)
+      out[0] = F::f(c, in[1], in[2]);
+    else if constexpr (params > 0)
+      out[0] = F::f(in[0], r);
+    else if constexpr (inputs == 1)
+      out[0] = F::f(in[0]);
+    else if constexpr (inputs == 2)
+      out[0] = F::f(in[0], in[1]);
+    else
+      out[0] = F::f(in[0], in[1], in[2]);
+  }
+};
+
+// d, d0 or d1: operands (g), (saved, g) or (a, b, g).
+template <class F, int which>
+struct Derivative {
+  static constexpr int inputs = F::inputs + (F::inputs > 1 || F::saves != Saves::none), outputs = 1;
+  static constexpr int params = formula::params<F>();
+  static constexpr bool mask_input = false, mask_output = false;
+
+  template <class M, class X>
+  CHAINRULE_INLINE static void apply(M, const X* in, X* out, [[maybe_unused]] const double* r) {
+    if constexpr (F::inputs == 2 && which == 0)
+      out[0] = F::d0(in[0], in[1], in[2]);
+    else if constexpr (F::inputs == 2)
+      out[0] = F::d1(in[0], in[1], in[2]);
+    else if constexpr (params > 0)
+      out[0] = F::d(in[0], in[1], r);
+    else if constexpr (F::saves == Saves::none)
+      out[0] = F::d(in[0]);
+    else
+      out[0] = F::d(in[0], in[1]);
+  }
+};
+
+// ---- One line ----
+
+// The first n elements of one packet: inputs at p, outputs at out + i elements.
+template <class Op, class T>
+CHAINRULE_INLINE void packet_step(const char* const* p, char* const* out, std::int64_t i, int n, const double* r) {
+  using X = Lane<T>;
+  using Y = std::conditional_t<Op::mask_output, Mask<T>, X>;
+  using Stored = std::conditional_t<Op::mask_output, unsigned char, T>;
+  constexpr int first = Op::mask_input ? 1 : 0;
+  X x[Op::inputs];
+  Y y[Op::outputs];
+  for (int k = first; k < Op::inputs; ++k) x[k] = X::load(reinterpret_cast<const T*>(p[k]), n);
+  if constexpr (Op::mask_input)
+    Op::apply(Mask<T>::load(reinterpret_cast<const unsigned char*>(p[0]), n), x, y, r);
+  else
+    Op::apply(0, x, y, r);
+  for (int j = 0; j < Op::outputs; ++j) y[j].store(reinterpret_cast<Stored*>(out[j]) + i, n);
+}
+
+template <class Op, class T>
+void line(const char* const* in, const std::int64_t* step, char* const* out, std::int64_t n, const double* attributes) {
+  constexpr int width = Lane<T>::width;
+  const char* p[Op::inputs];
+  std::int64_t advance[Op::inputs];
+  for (int k = 0; k < Op::inputs; ++k) {
+    p[k] = in[k];
+    advance[k] = step[k] * width * (k == 0 && Op::mask_input ? 1 : static_cast<int>(sizeof(T)));
+  }
+  double r[Op::params + 1];  // a copy no store can alias
+  for (int k = 0; k < Op::params; ++k) r[k] = attributes[k];
+  std::int64_t i = 0;
+  for (; i + width <= n; i += width) {
+    if constexpr (Op::outputs > 1)
+      for (int k = 0; k < Op::inputs; ++k) __builtin_prefetch(p[k] + prefetch_bytes);
+    packet_step<Op, T>(p, out, i, width, r);
+    for (int k = 0; k < Op::inputs; ++k) p[k] += advance[k];
+  }
+  if constexpr (width > 1)
+    if (i < n) packet_step<Op, T>(p, out, i, static_cast<int>(n - i), r);
+}
+
+// ---- The walk over a plan ----
+
+// Position of one element of the output in every input.
+struct Position {
+  const ElementwisePlan& plan;
+  const Layout& layout;
+  std::int64_t index[kernels::max_rank];
+  std::int64_t offset[kernels::max_elementwise_inputs] = {};
+
+  Position(const ElementwisePlan& p, const Layout& l, std::int64_t element) : plan(p), layout(l) {
+    for (std::int64_t d = plan.rank - 1; d >= 0; --d) {
+      index[d] = element % plan.size[d];
+      element /= plan.size[d];
+      for (int k = 0; k < layout.inputs; ++k) offset[k] += index[d] * plan.stride[k][d];
+    }
+  }
+  std::int64_t left_in_row() const { return plan.size[plan.rank - 1] - index[plan.rank - 1]; }
+  // By n elements, n not more than are left in the row.
+  void advance(std::int64_t n) {
+    std::int64_t d = plan.rank - 1;
+    for (int k = 0; k < layout.inputs; ++k) offset[k] += n * plan.stride[k][d];
+    index[d] += n;
+    for (; d > 0 && index[d] == plan.size[d]; --d) {
+      index[d] = 0;
+      ++index[d - 1];
+      for (int k = 0; k < layout.inputs; ++k)
+        offset[k] += plan.stride[k][d - 1] - plan.size[d] * plan.stride[k][d];
+    }
+  }
+};
+
+template <int bytes>
+void copy_strided(char* to, const char* from, std::int64_t stride, std::int64_t n) {
+  for (std::int64_t j = 0; j < n; ++j) std::memcpy(to + j * bytes, from + j * stride * bytes, bytes);
+}
+
+// n elements of `bytes` each, one behind the other; stride 0 fills.
+void gather(char* to, const char* from, std::int64_t stride, std::int64_t n, int bytes) {
+  if (bytes == 8) return copy_strided<8>(to, from, stride, n);
+  if (bytes == 4) return copy_strided<4>(to, from, stride, n);
+  copy_strided<1>(to, from, stride, n);
+}
+
+// Row by row; innermost strides are 0 or 1.
+void walk_rows(const Args& args, Range range, const Layout& layout) {
+  const auto& plan = *reinterpret_cast<const ElementwisePlan*>(args.plan->body);
+  const std::int64_t last = plan.rank - 1;
+  alignas(64) char constant[kernels::max_elementwise_inputs][packet_bytes];
+  std::int64_t filled[kernels::max_elementwise_inputs], step[kernels::max_elementwise_inputs];
+  const char* in[kernels::max_elementwise_inputs];
+  char* out[kernels::max_elementwise_inputs];
+  for (int k = 0; k < layout.inputs; ++k) {
+    filled[k] = -1;
+    step[k] = plan.stride[k][last];
+  }
+  Position at(plan, layout, range.begin);
+  for (std::int64_t i = range.begin; i < range.end;) {
+    const std::int64_t left = at.left_in_row(), n = left < range.end - i ? left : range.end - i;
+    for (int k = 0; k < layout.inputs; ++k) {
+      const int bytes = layout.bytes_of(k);
+      const char* from = static_cast<const char*>(args.in[k]) + at.offset[k] * bytes;
+      if (step[k] == 0 && filled[k] != at.offset[k]) {
+        gather(constant[k], from, 0, packet_bytes / bytes, bytes);
+        filled[k] = at.offset[k];
+      }
+      in[k] = step[k] == 0 ? constant[k] : from;
+    }
+    for (int j = 0; j < layout.outputs; ++j) out[j] = static_cast<char*>(args.out[j]) + i * layout.output_bytes;
+    layout.line(in, step, out, n, plan.r);
+    i += n;
+    at.advance(n);
+  }
+}
+
+// Block by block, gathering the inputs: short rows and any strides.
+void walk_blocks(const Args& args, Range range, const Layout& layout) {
+  constexpr std::int64_t block = 64;
+  const auto& plan = *reinterpret_cast<const ElementwisePlan*>(args.plan->body);
+  alignas(64) char values[kernels::max_elementwise_inputs][block * 8];
+  std::int64_t step[kernels::max_elementwise_inputs];
+  const char* in[kernels::max_elementwise_inputs];
+  char* out[kernels::max_elementwise_inputs];
+  for (int k = 0; k < layout.inputs; ++k) {
+    step[k] = 1;
+    in[k] = values[k];
+  }
+  Position at(plan, layout, range.begin);
+  for (std::int64_t i = range.begin; i < range.end; i += block) {
+    const std::int64_t count = range.end - i < block ? range.end - i : block;
+    for (std::int64_t done = 0; done < count;) {
+      const std::int64_t left = at.left_in_row(), n = left < count - done ? left : count - done;
+      for (int k = 0; k < layout.inputs; ++k) {
+        const int bytes = layout.bytes_of(k);
+        gather(values[k] + done * bytes, static_cast<const char*>(args.in[k]) + at.offset[k] * bytes,
+               plan.stride[k][plan.rank - 1], n, bytes);
+      }
+      done += n;
+      at.advance(n);
+    }
+    for (int j = 0; j < layout.outputs; ++j) out[j] = static_cast<char*>(args.out[j]) + i * layout.output_bytes;
+    layout.line(in, step, out, count, plan.r);
+  }
+}
+
+Status walk(const Args& args, Range range, const Layout& layout) {
+  const auto& plan = *reinterpret_cast<const ElementwisePlan*>(args.plan->body);
+  if (range.begin >= range.end) return Status::ok;
+  const std::int64_t last = plan.rank - 1;
+  bool rows = plan.rank == 1 || plan.size[last] >= 16;
+  for (int k = 0; k < layout.inputs; ++k) rows = rows && (plan.stride[k][last] == 0 || plan.stride[k][last] == 1);
+  if (rows)
+    walk_rows(args, range, layout);
+  else
+    walk_blocks(args, range, layout);
+  return Status::ok;
+}
+
+template <class Op, class T>
+Status kernel(const Args& args, Range range, void*) {
+  constexpr int bytes = static_cast<int>(sizeof(T)), first_bytes = Op::mask_input ? 1 : bytes;
+  constexpr int output_bytes = Op::mask_output ? 1 : bytes;
+  static_assert(Lane<T>::width * bytes <= packet_bytes && Op::inputs <= kernels::max_elementwise_inputs);
+  const auto& plan = *reinterpret_cast<const ElementwisePlan*>(args.plan->body);
+  bool dense = plan.rank == 1;
+  for (int k = 0; k < Op::inputs; ++k) dense = dense && plan.stride[k][0] == 1;
+  if (!dense) {
+    static constexpr Layout layout{Op::inputs, Op::outputs, bytes, first_bytes, output_bytes, line<Op, T>};
+    return walk(args, range, layout);
+  }
+  const char* in[Op::inputs];
+  char* out[Op::outputs];
+  std::int64_t step[Op::inputs];
+  for (int k = 0; k < Op::inputs; ++k) {
+    in[k] = static_cast<const char*>(args.in[k]) + range.begin * (k == 0 ? first_bytes : bytes);
+    step[k] = 1;
+  }
+  for (int j = 0; j < Op::outputs; ++j) out[j] = static_cast<char*>(args.out[j]) + range.begin * output_bytes;
+  line<Op, T>(in, step, out, range.end - range.begin, plan.r);
+  return Status::ok;
+}
+
+// ---- Table entries; one without a kernel has the empty name ----
+
+// DType's values.
+template <class T>
+constexpr std::uint8_t dtype = std::is_same_v<T, float>          ? 0
+                               : std::is_same_v<T, double>       ? 1
+                               : std::is_same_v<T, std::int32_t> ? 2
+                               : std::is_same_v<T, std::int64_t> ? 3
+                               : std::is_same_v<T, std::uint8_t> ? 4
+                                                                 : 5;
+constexpr KernelEntry no_entry{"", 0, nullptr};
+constexpr KernelEntry end_of_table{nullptr, 0, nullptr};
+
+template <class F, class T>
+constexpr KernelEntry value_entry(const char* name) {
+  if constexpr (std::is_floating_point_v<T>)
+    return {name, dtype<T>, kernel<Value<F>, T>};
+  else if constexpr (std::is_same_v<T, bool> && formula::booleans<F>())
+    return {name, dtype<bool>, kernel<Value<F>, std::uint8_t>};
+  else if constexpr (!std::is_same_v<T, bool> && formula::integers<F>())
+    return {name, dtype<T>, kernel<Value<F>, T>};
+  else
+    return no_entry;
+}
+
+template <class F, int which, class T>
+constexpr KernelEntry derivative_entry(const char* name) {
+  if constexpr (formula::has_derivative_kernel<F>())
+    return {name, dtype<T>, kernel<Derivative<F, which>, T>};
+  else
+    return no_entry;
+}
+
+}  // namespace
+}  // namespace CHAINRULE_ISA
+}  // namespace chainrule

@@ -1,0 +1,262 @@
+// C = op(A) op(B), batched: cuts the rows of a call into register tiles and decides what to copy first. Each element is one
+// FMA chain, ascending, per block of 1024 along k; block sums are added ascending: no choice made here changes a bit.
+// Operands are contiguous and need no alignment; C must not overlap A or B.
+#include <algorithm>
+#include <cstdint>
+
+#include "kernels/abi.hpp"
+#include "kernels/matmul_blocking.hpp"
+#include "kernels/matmul_pack.hpp"
+#include "kernels/matmul_tile.hpp"
+
+namespace chainrule {
+inline namespace CHAINRULE_ISA {
+namespace {
+
+using namespace matmul;
+using kernels::Args;
+using kernels::MatmulPlan;
+using kernels::matmul_block;
+using kernels::Range;
+using kernels::Status;
+
+using Index = std::ptrdiff_t;
+
+// One product of matrices: C (m, n) at c[i * ldc + j].
+template <class T> struct Product {
+  Index m, n, k;
+  const T* a;
+  Index lda;
+  Layout a_layout;
+  const T* b;
+  Index ldb;
+  bool b_transposed;  // element (k, j) at b[j * ldb + k] rather than at b[k * ldb + j]
+  T* c;
+  Index ldc;
+  bool accumulate;
+  Index k_offset;
+};
+
+// Tile kernels by [rows - 1][log2 of packets]; null where the accumulators would not fit into the registers.
+template <class T, Layout layout, bool masked_b> struct Tiles {
+  TileKernel<T> kernel[max_rows][max_log_packets + 1];
+  template <int MR, int NV> static constexpr TileKernel<T> pick() {
+    if constexpr (MR * NV <= max_accumulators)
+      return &tile<T, MR, NV, layout, masked_b>;
+    else
+      return nullptr;
+  }
+  template <int... I> static constexpr Tiles make(std::integer_sequence<int, I...>) {
+    return {{{pick<I + 1, 1>(), pick<I + 1, 2>(), pick<I + 1, 4>(), pick<I + 1, 8>()}...}};
+  }
+};
+template <class T, Layout layout, bool masked_b>
+constexpr Tiles<T, layout, masked_b> tiles =
+    Tiles<T, layout, masked_b>::make(std::make_integer_sequence<int, max_rows>());
+
+template <class T> const TileKernel<T> (*tile_table(Layout layout, bool masked_b))[max_log_packets + 1] {
+  if (layout == Layout::rows)
+    return masked_b ? tiles<T, Layout::rows, has_masks>.kernel : tiles<T, Layout::rows, false>.kernel;
+  return masked_b ? tiles<T, Layout::columns, has_masks>.kernel : tiles<T, Layout::columns, false>.kernel;
+}
+
+// Rows of C in tiles of nearly equal height: 32 rows as 11 + 11 + 10, because 12 + 12 + 8 costs as much as 36 rows.
+struct Rows {
+  explicit Rows(Index m) : tiles((m + max_rows - 1) / max_rows), height(m / tiles), longer(m % tiles) {}
+  int tallest() const { return static_cast<int>(height + (longer != 0)); }
+  Index first_row(Index tile) const { return tile * height + std::min(tile, longer); }
+  Index tiles, height, longer;  // the first `longer` tiles have one row more
+};
+
+// The next panel of columns: the most packets that a tile can hold and that are still there.
+struct Panel {
+  Panel(Index columns_left, int lanes, int widest) : log_packets(widest) {
+    const Index full = columns_left / lanes, all = (columns_left + lanes - 1) / lanes;
+    const Index usable = has_masks || full == 0 ? all : full;
+    while ((Index(1) << log_packets) > usable) --log_packets;
+    width = Index(lanes) << log_packets;
+    valid = std::min(width, columns_left);
+    last = static_cast<int>(valid - width) + lanes;
+  }
+  int log_packets, last;
+  Index width, valid;
+  bool ragged() const { return valid != width; }
+};
+
+#ifndef COPYB
+#define COPYB 4
+#endif
+#ifndef COPYBB
+#define COPYBB 0
+#endif
+#ifndef COPYAR
+#define COPYAR 16
+#endif
+#ifndef COPYAC
+#define COPYAC 4
+#endif
+
+inline constexpr int panel_rows = (max_rows + 3) / 4 * 4;  // room per k in a copied tile of A
+
+template <class T> struct Strategy {
+  explicit Strategy(const Product<T>& p) : rows(p.m) {
+    const Index depth = std::min<Index>(p.k, matmul_block);
+    while ((rows.tallest() << widest) > max_accumulators) --widest;
+    const Index panels = p.n / (Index(lanes<T>) << widest);
+    copy_b = p.b_transposed || (rows.tiles >= COPYB && p.n * depth >= COPYBB);
+    copy_a = panels >= (p.a_layout == Layout::rows ? COPYAR : COPYAC);
+    const Index most = kernels::matmul_block_bytes / (static_cast<Index>(sizeof(T)) * panel_rows * depth);
+    const Index blocks = (rows.tiles + most - 1) / most;
+    tiles_at_once = (rows.tiles + blocks - 1) / blocks;
+    if (copy_b) widest = std::min(widest, 2);
+  }
+  Rows rows;
+  Index tiles_at_once;
+  int widest = max_log_packets;
+  bool copy_a, copy_b;
+};
+
+// The part of a product between two multiples of 1024 along k and for some tiles of rows.
+template <class T> struct Block {
+  Index first_tile, last_tile, first_row, k, depth;
+  bool resume, add;
+};
+
+template <class T> void copy_panel(T* to, const Product<T>& p, Index k, Index depth, Index j, const Panel& panel) {
+  if (!p.b_transposed) return copy_rows(to, panel.width, p.b + k * p.ldb + j, p.ldb, depth, static_cast<int>(panel.valid));
+  for (Index v = 0; v < panel.valid; v += lanes<T>)
+    transpose_packet(to + v, panel.width, p.b + (j + v) * p.ldb + k, p.ldb, depth,
+                     static_cast<int>(std::min<Index>(lanes<T>, panel.valid - v)));
+}
+
+template <class T> void multiply_block(const Product<T>& p, const Strategy<T>& s, const Block<T>& block, T* scratch) {
+  T* const b_copy = scratch;
+  T* const a_copy = scratch + block.depth * (kernels::matmul_panel_bytes / static_cast<Index>(sizeof(T)));
+  const Rows& rows = s.rows;
+  TileCall<T> call;
+  call.depth = block.depth;
+  call.add = block.add;
+  call.start = nullptr;
+  call.start_stride = call.out_stride = p.ldc;
+
+  // From one tile of A to the next: tile_step, plus row_step per row of the tile.
+  Layout layout = p.a_layout;
+  const T* a = layout == Layout::rows ? p.a + block.first_row * p.lda + block.k : p.a + block.k * p.lda + block.first_row;
+  Index row_step = layout == Layout::rows ? p.lda : 1, tile_step = 0;
+  call.a_stride = p.lda;
+  if (s.copy_a) {
+    tile_step = panel_rows * block.depth;
+    for (Index t = block.first_tile; t < block.last_tile; ++t) {
+      T* to = a_copy + (t - block.first_tile) * tile_step;
+      const T* from = a + (rows.first_row(t) - block.first_row) * row_step;
+      const int height = static_cast<int>(rows.height + (t < rows.longer));
+      if (layout == Layout::rows)
+        transpose_tile(to, panel_rows, from, p.lda, block.depth, height);
+      else
+        copy_rows(to, panel_rows, from, p.lda, block.depth, height);
+    }
+    a = a_copy;
+    call.a_stride = panel_rows;
+    row_step = 0;
+    layout = Layout::columns;
+  }
+
+  for (Index j = 0; j < p.n;) {
+    const Panel panel(p.n - j, lanes<T>, s.widest);
+    call.last = panel.last;
+    call.ahead = p.a;
+    call.ahead_stride = 0;
+    const bool copied = s.copy_b || (panel.ragged() && !has_masks);
+    if (copied) {
+      copy_panel(b_copy, p, block.k, block.depth, j, panel);
+      call.b = b_copy;
+      call.b_stride = panel.width;
+      if (!p.b_transposed && j + panel.width < p.n) {
+        call.ahead = p.b + block.k * p.ldb + j + panel.width;
+        call.ahead_stride = p.ldb;
+      }
+    } else {
+      call.b = p.b + block.k * p.ldb + j;
+      call.b_stride = p.ldb;
+    }
+    const auto* table = tile_table<T>(layout, panel.ragged() && !copied);
+    const TileKernel<T> low = table[rows.height - 1][panel.log_packets];
+    const TileKernel<T> high = rows.longer != 0 ? table[rows.height][panel.log_packets] : low;
+    const Index chunks = (block.depth + chunk - 1) / chunk;
+    call.a = a;
+    call.out = p.c + block.first_row * p.ldc + j;
+    for (Index t = block.first_tile, fetched = chunks; t < block.last_tile; ++t, fetched += chunks) {
+      const bool longer = t < rows.longer;
+      if (block.resume) call.start = call.out;
+      (longer ? high : low)(call);
+      const Index height = rows.height + longer;
+      call.a += tile_step + height * row_step;
+      call.out += height * p.ldc;
+      call.ahead += chunks * call.ahead_stride;
+      if (fetched + chunks > block.depth) call.ahead = p.a, call.ahead_stride = 0;
+    }
+    j += panel.width;
+  }
+}
+
+template <class T> void multiply(const Product<T>& p, T* scratch) {
+  const Strategy<T> s(p);
+  for (Index t = 0; t < s.rows.tiles; t += s.tiles_at_once) {
+    Block<T> block;
+    block.first_tile = t;
+    block.last_tile = std::min(s.rows.tiles, t + s.tiles_at_once);
+    block.first_row = s.rows.first_row(t);
+    for (block.k = 0; block.k < p.k; block.k += block.depth) {
+      const Index in_block = (p.k_offset + block.k) % matmul_block;
+      block.depth = std::min(p.k - block.k, matmul_block - in_block);
+      block.resume = p.accumulate && in_block != 0;
+      block.add = !block.resume && (p.accumulate || block.k != 0);
+      multiply_block(p, s, block, scratch);
+    }
+  }
+}
+
+template <class T> Status matmul_rows(const Args& args, Range range, void* scratch) {
+  const auto& plan = *reinterpret_cast<const MatmulPlan*>(args.plan->body);
+  const T* a = static_cast<const T*>(args.in[0]);
+  const T* b = static_cast<const T*>(args.in[1]);
+  T* c = static_cast<T*>(args.out[0]);
+  if (plan.n == 0) return Status::ok;
+  if (plan.k == 0) {
+    if (!plan.accumulate) std::fill(c + range.begin * plan.n, c + range.end * plan.n, T(0));
+    return Status::ok;
+  }
+  // Batches that share B and whose rows of A follow one another are one product.
+  const bool merge = plan.stride_b == 0 && !plan.transpose_a && plan.stride_a == plan.m * plan.k;
+  const Index m = merge ? plan.batch * plan.m : plan.m;
+  for (Index row = range.begin; row < range.end;) {
+    const Index item = row / m, first = row - item * m;
+    Product<T> p;
+    p.m = std::min(m - first, range.end - row);
+    p.n = plan.n;
+    p.k = plan.k;
+    p.a_layout = plan.transpose_a ? Layout::columns : Layout::rows;
+    p.lda = plan.transpose_a ? m : p.k;
+    p.a = a + item * plan.stride_a + (plan.transpose_a ? first : first * p.k);
+    p.ldb = plan.transpose_b ? p.k : p.n;
+    p.b_transposed = plan.transpose_b != 0;
+    p.b = b + item * plan.stride_b;
+    p.c = c + row * p.n;
+    p.ldc = p.n;
+    p.accumulate = plan.accumulate != 0;
+    p.k_offset = plan.k_offset;
+    multiply(p, static_cast<T*>(scratch));
+    row += p.m;
+  }
+  return Status::ok;
+}
+
+}  // namespace
+}  // namespace CHAINRULE_ISA
+}  // namespace chainrule
+
+CHAINRULE_KERNEL_TABLE(matmul) = {
+    {"matmul", 0, &chainrule::matmul_rows<float>},
+    {"matmul", 1, &chainrule::matmul_rows<double>},
+    {nullptr, 0, nullptr},
+};

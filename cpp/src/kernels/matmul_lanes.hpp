@@ -1,0 +1,144 @@
+// What the matrix product needs beside Eigen's packet functions: packets with only the first lanes valid, and a strip
+// transpose made of 128-bit loads. The only place of the product that names instructions.
+#pragma once
+
+#include <cstddef>
+
+#include <Eigen/Core>
+
+namespace chainrule {
+inline namespace CHAINRULE_ISA {
+namespace matmul {
+
+namespace ei = Eigen::internal;
+
+template <class T> using Packet = typename ei::packet_traits<T>::type;
+template <class T> inline constexpr int lanes = ei::unpacket_traits<Packet<T>>::size;
+
+#define CHAINRULE_INLINE inline __attribute__((always_inline))
+
+// Where masks are cheap, ragged columns are read in place; elsewhere they are packed first.
+#if defined(EIGEN_VECTORIZE_AVX512) || defined(EIGEN_VECTORIZE_AVX2)
+inline constexpr bool has_masks = true;
+#else
+inline constexpr bool has_masks = false;
+#endif
+
+// Hints: into the second-level cache for reading, into the first for writing.
+CHAINRULE_INLINE void prefetch_far(const void* p) { __builtin_prefetch(p, 0, 2); }
+CHAINRULE_INLINE void prefetch_write(const void* p) { __builtin_prefetch(p, 1, 3); }
+
+// The first `count` lanes, count <= lanes; the other lanes are zero when loaded, left alone when stored.
+#if defined(EIGEN_VECTORIZE_AVX512)
+struct Mask {
+  explicit CHAINRULE_INLINE Mask(int count) : bits((1U << count) - 1) {}
+  unsigned bits;
+};
+CHAINRULE_INLINE __m512 load(const float* p, Mask m) {
+  return _mm512_maskz_loadu_ps(static_cast<__mmask16>(m.bits), p);
+}
+CHAINRULE_INLINE __m512d load(const double* p, Mask m) {
+  return _mm512_maskz_loadu_pd(static_cast<__mmask8>(m.bits), p);
+}
+CHAINRULE_INLINE void store(float* p, __m512 x, Mask m) {
+  _mm512_mask_storeu_ps(p, static_cast<__mmask16>(m.bits), x);
+}
+CHAINRULE_INLINE void store(double* p, __m512d x, Mask m) {
+  _mm512_mask_storeu_pd(p, static_cast<__mmask8>(m.bits), x);
+}
+#elif defined(EIGEN_VECTORIZE_AVX2)
+// Lanes are compared with `count` in 32 bits; a double is masked by the pair of words that it spans.
+struct Mask {
+  explicit CHAINRULE_INLINE Mask(int count) : n(count) {}
+  CHAINRULE_INLINE __m256i words() const {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  }
+  CHAINRULE_INLINE __m256i pairs() const {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3));
+  }
+  int n;
+};
+CHAINRULE_INLINE __m256 load(const float* p, Mask m) { return _mm256_maskload_ps(p, m.words()); }
+CHAINRULE_INLINE __m256d load(const double* p, Mask m) { return _mm256_maskload_pd(p, m.pairs()); }
+CHAINRULE_INLINE void store(float* p, __m256 x, Mask m) { _mm256_maskstore_ps(p, m.words(), x); }
+CHAINRULE_INLINE void store(double* p, __m256d x, Mask m) { _mm256_maskstore_pd(p, m.pairs(), x); }
+#else
+struct Mask {
+  explicit CHAINRULE_INLINE Mask(int count) : n(count) {}
+  int n;
+};
+template <class T> CHAINRULE_INLINE Packet<T> load(const T* p, Mask m) {
+  T lane[lanes<T>] = {};
+  for (int i = 0; i < m.n; ++i) lane[i] = p[i];
+  return ei::ploadu<Packet<T>>(lane);
+}
+template <class T> CHAINRULE_INLINE void store(T* p, const Packet<T>& x, Mask m) {
+  T lane[lanes<T>];
+  ei::pstoreu(lane, x);
+  for (int i = 0; i < m.n; ++i) p[i] = lane[i];
+}
+#endif
+
+// Transposes `lanes` rows of strip<T> neighbouring elements: to[c * to_stride + r] = from[r * from_stride + c].
+// With wide registers, one register collects rows r, r + strip, r + 2 strip, ... by 128-bit loads into its quarters, so that
+// what is left is a transpose inside each quarter: a quarter of the shuffles of a square transpose.
+#if defined(EIGEN_VECTORIZE_AVX512)
+template <class T> inline constexpr int strip = 16 / static_cast<int>(sizeof(T));
+CHAINRULE_INLINE __m512 gather_quarters(const float* p, std::ptrdiff_t step) {
+  __m512 x = _mm512_castps128_ps512(_mm_loadu_ps(p));
+  x = _mm512_insertf32x4(x, _mm_loadu_ps(p + step), 1);
+  x = _mm512_insertf32x4(x, _mm_loadu_ps(p + 2 * step), 2);
+  return _mm512_insertf32x4(x, _mm_loadu_ps(p + 3 * step), 3);
+}
+CHAINRULE_INLINE __m512d gather_quarters(const double* p, std::ptrdiff_t step) {
+  __m512d x = _mm512_castpd128_pd512(_mm_loadu_pd(p));
+  x = _mm512_insertf64x2(x, _mm_loadu_pd(p + step), 1);
+  x = _mm512_insertf64x2(x, _mm_loadu_pd(p + 2 * step), 2);
+  return _mm512_insertf64x2(x, _mm_loadu_pd(p + 3 * step), 3);
+}
+#define CHAINRULE_SIMD(name) _mm512_##name
+#elif defined(EIGEN_VECTORIZE_AVX2)
+template <class T> inline constexpr int strip = 16 / static_cast<int>(sizeof(T));
+CHAINRULE_INLINE __m256 gather_quarters(const float* p, std::ptrdiff_t step) {
+  return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p)), _mm_loadu_ps(p + step), 1);
+}
+CHAINRULE_INLINE __m256d gather_quarters(const double* p, std::ptrdiff_t step) {
+  return _mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_loadu_pd(p)), _mm_loadu_pd(p + step), 1);
+}
+#define CHAINRULE_SIMD(name) _mm256_##name
+#else
+template <class T> inline constexpr int strip = lanes<T>;
+#endif
+
+#if defined(CHAINRULE_SIMD)
+CHAINRULE_INLINE void transpose_strip(float* to, std::ptrdiff_t to_stride, const float* from, std::ptrdiff_t from_stride) {
+  const auto r0 = gather_quarters(from, 4 * from_stride);
+  const auto r1 = gather_quarters(from + from_stride, 4 * from_stride);
+  const auto r2 = gather_quarters(from + 2 * from_stride, 4 * from_stride);
+  const auto r3 = gather_quarters(from + 3 * from_stride, 4 * from_stride);
+  const auto low01 = CHAINRULE_SIMD(unpacklo_ps)(r0, r1), high01 = CHAINRULE_SIMD(unpackhi_ps)(r0, r1);
+  const auto low23 = CHAINRULE_SIMD(unpacklo_ps)(r2, r3), high23 = CHAINRULE_SIMD(unpackhi_ps)(r2, r3);
+  CHAINRULE_SIMD(storeu_ps)(to, CHAINRULE_SIMD(shuffle_ps)(low01, low23, 0x44));
+  CHAINRULE_SIMD(storeu_ps)(to + to_stride, CHAINRULE_SIMD(shuffle_ps)(low01, low23, 0xee));
+  CHAINRULE_SIMD(storeu_ps)(to + 2 * to_stride, CHAINRULE_SIMD(shuffle_ps)(high01, high23, 0x44));
+  CHAINRULE_SIMD(storeu_ps)(to + 3 * to_stride, CHAINRULE_SIMD(shuffle_ps)(high01, high23, 0xee));
+}
+CHAINRULE_INLINE void transpose_strip(double* to, std::ptrdiff_t to_stride, const double* from, std::ptrdiff_t from_stride) {
+  const auto r0 = gather_quarters(from, 2 * from_stride), r1 = gather_quarters(from + from_stride, 2 * from_stride);
+  CHAINRULE_SIMD(storeu_pd)(to, CHAINRULE_SIMD(unpacklo_pd)(r0, r1));
+  CHAINRULE_SIMD(storeu_pd)(to + to_stride, CHAINRULE_SIMD(unpackhi_pd)(r0, r1));
+}
+#undef CHAINRULE_SIMD
+#else
+template <class T>
+CHAINRULE_INLINE void transpose_strip(T* to, std::ptrdiff_t to_stride, const T* from, std::ptrdiff_t from_stride) {
+  ei::PacketBlock<Packet<T>, lanes<T>> block;
+  for (int r = 0; r < lanes<T>; ++r) block.packet[r] = ei::ploadu<Packet<T>>(from + r * from_stride);
+  ei::ptranspose(block);
+  for (int c = 0; c < lanes<T>; ++c) ei::pstoreu(to + c * to_stride, block.packet[c]);
+}
+#endif
+
+}  // namespace matmul
+}  // namespace CHAINRULE_ISA
+}  // namespace chainrule

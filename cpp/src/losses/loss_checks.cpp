@@ -1,0 +1,133 @@
+// The checks of loss_checks.hpp.
+#include "losses/loss_checks.hpp"
+
+#include <cmath>
+#include <cstring>
+
+#include "chainrule/ops.hpp"
+#include "core/fail.hpp"
+#include "graph/tensor_data.hpp"
+
+namespace chainrule {
+namespace {
+
+std::string dtype_text(const Tensor& t) { return std::string(name_of(t.dtype())); }
+
+bool is_with_one(const Shape& longer, const Shape& shape) {  // longer == shape + (1,)
+  if (longer.rank() != shape.rank() + 1 || longer.back() != 1) return false;
+  for (int axis = 0; axis < shape.rank(); ++axis)
+    if (longer[axis] != shape[axis]) return false;
+  return true;
+}
+
+Shape without_last(const Shape& shape) {
+  Shape rest;
+  for (int axis = 0; axis + 1 < shape.rank(); ++axis) rest.push_back(shape[axis]);
+  return rest;
+}
+
+void check_label_values(const std::string& loss, const Tensor& labels, std::int64_t classes,
+                        std::optional<std::int64_t> ignore_index) {
+  if (labels.symbolic()) return;
+  const auto values = labels.span<std::int64_t>();
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if ((values[i] >= 0 && values[i] < classes) || (ignore_index && values[i] == *ignore_index)) continue;
+    fail<IndexError>(loss, "a label is outside the classes",
+                     "label " + std::to_string(values[i]) + " at position " + std::to_string(i) + ", " +
+                         std::to_string(classes) + " classes",
+                     "labels must be 0 ... " + std::to_string(classes - 1) + ", or equal to ignore_index");
+  }
+}
+
+}  // namespace
+
+const Tensor& only_output(const std::string& loss, const std::vector<Tensor>& outputs) {
+  if (outputs.size() != 1)
+    fail<ValueError>(loss, "takes one output", "the model gave " + std::to_string(outputs.size()),
+                     "write a loss of your own for several");
+  const Tensor& output = outputs[0];
+  if (!output.defined()) fail<StateError>(loss, "the output is undefined");
+  if (!is_floating(output.dtype()))
+    fail<DTypeError>(loss, "the output must be floating", "output is " + dtype_text(output), "use astype(\"float32\")");
+  if (output.size() == 0)
+    fail<ShapeError>(loss, "the batch is empty", "output is " + output.shape().str(), "pass at least one sample");
+  return output;
+}
+
+Tensor match_target(const std::string& loss, const Tensor& output, const Tensor& target) {
+  if (!target.defined()) fail<StateError>(loss, "the target is undefined");
+  const Shape &want = output.shape(), &have = target.shape();
+  Tensor matched = target;
+  if (want != have) {
+    if (!is_with_one(want, have) && !is_with_one(have, want))
+      fail<ShapeError>(loss, "output and target differ in shape", "output is " + want.str() + ", target is " + have.str(),
+                       "they must be equal up to one trailing axis of size 1; a loss never broadcasts");
+    matched = reshape(matched, want);
+  }
+  return matched.dtype() == output.dtype() ? matched : cast(matched, output.dtype());
+}
+
+Tensor class_labels(const std::string& loss, const Tensor& output, const Tensor& target,
+                    std::optional<std::int64_t> ignore_index, bool probabilities_allowed) {
+  if (!target.defined()) fail<StateError>(loss, "the target is undefined");
+  if (output.rank() == 0)
+    fail<ShapeError>(loss, "the output has no class axis", "output is ()", "pass (batch, classes)");
+  const Shape &scores = output.shape(), &have = target.shape();
+  const Shape labels = without_last(scores);
+  const bool fits = have == labels || is_with_one(have, labels);
+  const std::string given = "output is " + scores.str() + ", target is " + have.str() + " of " + dtype_text(target);
+  if (fits && is_floating(target.dtype()))
+    fail<DTypeError>(loss, "class labels must be integers", given,
+                     "convert them with astype(\"int64\")" +
+                         (probabilities_allowed ? ", or give probabilities of shape " + scores.str() : std::string()));
+  if (!fits && have == scores)
+    fail<DTypeError>(loss, "a target of the output's shape is not class labels", given,
+                     probabilities_allowed ? "convert one-hot rows with astype(\"float32\") to use them as probabilities"
+                                           : "give one integer label per sample");
+  if (!fits)
+    fail<ShapeError>(loss, "output and target do not fit", given,
+                     "labels must be " + labels.str() +
+                         (probabilities_allowed ? ", probabilities " + scores.str() : std::string()) + ", classes last");
+  Tensor result = have == labels ? target : reshape(target, labels);
+  if (result.dtype() != DType::int64) result = cast(result, DType::int64);
+  check_label_values(loss, result, scores.back(), ignore_index);
+  return result;
+}
+
+Tensor kept(const Tensor& labels, std::int64_t ignore_index, DType dtype) {
+  return cast(not_equal(labels, Tensor(ignore_index)), dtype);
+}
+
+Tensor pickable(const Tensor& labels, std::optional<std::int64_t> ignore_index, std::int64_t classes) {
+  const Tensor counted = ignore_index ? where(equal(labels, Tensor(*ignore_index)), Tensor(0), labels) : labels;
+  return where(less(counted, Tensor(0)), Tensor(classes), counted);
+}
+
+LossWeights::LossWeights(const std::string& loss, const char* name, const Tensor& values, bool scalar) {
+  if (!values.defined()) return;
+  if (values.rank() > 1 || (values.rank() == 0 && !scalar))
+    fail<ShapeError>(loss, std::string(name) + " must have one axis", std::string(name) + " is " + values.shape().str());
+  const NoGrad no_grad;
+  Tensor wide = Tensor::empty(values.shape(), DType::float64);
+  wide.copy_(values.detach());
+  for (double w : wide.span<double>())
+    if (!(w >= 0.0) || std::isinf(w))
+      fail<ValueError>(loss, std::string(name) + " must be finite and >= 0", std::to_string(w) + " was given");
+  constants_[0] = Tensor::empty(values.shape(), DType::float32);
+  constants_[0].copy_(wide);
+  constants_[1] = wide;
+  for (const Tensor& constant : constants_) constant.data_handle()->constant = true;
+}
+
+std::vector<double> LossWeights::values() const {
+  const auto all = constants_[1].span<double>();
+  return {all.begin(), all.end()};
+}
+
+void check_class_weights(const std::string& loss, const LossWeights& weights, const Tensor& output) {
+  if (weights.defined() && weights.size() != output.shape().back())
+    fail<ShapeError>(loss, "weight must hold one number per class",
+                     std::to_string(weights.size()) + " numbers for " + std::to_string(output.shape().back()) + " classes");
+}
+
+}  // namespace chainrule

@@ -1,0 +1,40 @@
+// What losses check of outputs and targets, each with its error text, and the constants they keep (class weights).
+#pragma once
+
+#include <array>
+
+#include "chainrule/losses.hpp"
+
+namespace chainrule {
+
+// The one output of a model; floating and not empty.
+const Tensor& only_output(const std::string& loss, const std::vector<Tensor>& outputs);
+// The target in the output's shape and dtype; shapes may differ by one trailing axis of size 1.
+Tensor match_target(const std::string& loss, const Tensor& output, const Tensor& target);
+// Class labels (...) as int64 for an output (..., C). Values are checked here where there are any; a traced run leaves that
+// to the kernels.
+Tensor class_labels(const std::string& loss, const Tensor& output, const Tensor& target,
+                    std::optional<std::int64_t> ignore_index, bool probabilities_allowed);
+// 1 where a label counts, 0 where it is ignored.
+Tensor kept(const Tensor& labels, std::int64_t ignore_index, DType dtype);
+// Labels for picking: ignored ones become 0; negative ones `classes`, which every kernel refuses.
+Tensor pickable(const Tensor& labels, std::optional<std::int64_t> ignore_index, std::int64_t classes);
+
+// Numbers given to a loss when it is made, as a constant of either dtype.
+class LossWeights {
+ public:
+  LossWeights() = default;
+  // Rank 1 (or 0 where `scalar` allows it), finite and >= 0; undefined stays undefined.
+  LossWeights(const std::string& loss, const char* name, const Tensor& values, bool scalar);
+  bool defined() const { return constants_[0].defined(); }
+  std::int64_t size() const { return constants_[0].size(); }
+  const Tensor& in(DType dtype) const { return constants_[dtype == DType::float64 ? 1 : 0]; }
+  std::vector<double> values() const;
+
+ private:
+  std::array<Tensor, 2> constants_;  // float32, float64
+};
+// Refuses weights that are not one per class of the output.
+void check_class_weights(const std::string& loss, const LossWeights& weights, const Tensor& output);
+
+}  // namespace chainrule

@@ -1,0 +1,134 @@
+// Text of arguments, and reading them back with every type checked.
+#include "nn/arguments.hpp"
+
+#include <charconv>
+#include <cmath>
+
+#include "core/fail.hpp"
+
+namespace chainrule::nn {
+namespace {
+
+template <class T>
+std::string join(const std::vector<T>& values) {
+  std::string text = "(";
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (i) text += ", ";
+    if constexpr (std::is_same_v<T, double>)
+      text += text_of(values[i]);
+    else
+      text += std::to_string(values[i]);
+  }
+  return text + (values.size() == 1 ? ",)" : ")");
+}
+
+}  // namespace
+
+std::string text_of(double value) {
+  if (std::isnan(value)) return "nan";
+  if (std::isinf(value)) return value < 0 ? "-inf" : "inf";
+  char buffer[32];
+  const auto end = std::to_chars(buffer, buffer + sizeof buffer, value).ptr;
+  std::string text(buffer, end);
+  if (text.find_first_of(".e") == std::string::npos) text += ".0";
+  return text;
+}
+
+std::string text_of(const ArgumentValue& value) {
+  struct Text {
+    std::string operator()(bool v) const { return v ? "True" : "False"; }
+    std::string operator()(std::int64_t v) const { return std::to_string(v); }
+    std::string operator()(double v) const { return text_of(v); }
+    std::string operator()(const std::string& v) const { return "'" + v + "'"; }
+    std::string operator()(const std::vector<std::int64_t>& v) const { return join(v); }
+    std::string operator()(const std::vector<double>& v) const { return join(v); }
+  };
+  return std::visit(Text{}, value);
+}
+
+std::string text_of(const Arguments& arguments, std::size_t positional, const Arguments& defaults) {
+  std::string text;
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const auto& [name, value] = arguments[i];
+    bool usual = false;
+    for (const auto& [other, otherwise] : defaults) usual |= i >= positional && other == name && otherwise == value;
+    if (usual) continue;
+    if (!text.empty()) text += ", ";
+    if (i >= positional) text += name + "=";
+    text += text_of(value);
+  }
+  return text;
+}
+
+ArgumentReader::ArgumentReader(std::string_view kind, const Arguments& arguments)
+    : kind_(kind), arguments_(arguments), read_(arguments.size()) {}
+
+const ArgumentValue* ArgumentReader::find(std::string_view name) {
+  for (std::size_t i = 0; i < arguments_.size(); ++i)
+    if (arguments_[i].first == name) {
+      read_[i] = true;
+      return &arguments_[i].second;
+    }
+  return nullptr;
+}
+
+void ArgumentReader::wrong(std::string_view name, const ArgumentValue& value, std::string_view wanted) const {
+  fail<ValueError>(kind_, std::string(name) + " has the wrong type", text_of(value), "it must be " + std::string(wanted));
+}
+
+bool ArgumentReader::has(std::string_view name) const {
+  for (const auto& [other, value] : arguments_)
+    if (other == name) return true;
+  return false;
+}
+
+std::int64_t ArgumentReader::integer(std::string_view name) {
+  const ArgumentValue* value = find(name);
+  if (!value) fail<ValueError>(kind_, "an argument is missing", name);
+  if (const auto* number = std::get_if<std::int64_t>(value)) return *number;
+  wrong(name, *value, "an integer");
+}
+
+std::int64_t ArgumentReader::integer(std::string_view name, std::int64_t otherwise) {
+  return has(name) ? integer(name) : otherwise;
+}
+
+bool ArgumentReader::flag(std::string_view name, bool otherwise) {
+  const ArgumentValue* value = find(name);
+  if (!value) return otherwise;
+  if (const auto* flag = std::get_if<bool>(value)) return *flag;
+  wrong(name, *value, "True or False");
+}
+
+double ArgumentReader::real(std::string_view name, double otherwise) {
+  const ArgumentValue* value = find(name);
+  if (!value) return otherwise;
+  if (const auto* number = std::get_if<double>(value)) return *number;
+  if (const auto* number = std::get_if<std::int64_t>(value)) return static_cast<double>(*number);
+  wrong(name, *value, "a number");
+}
+
+std::string ArgumentReader::text(std::string_view name, const std::string& otherwise) {
+  const ArgumentValue* value = find(name);
+  if (!value) return otherwise;
+  if (const auto* text = std::get_if<std::string>(value)) return *text;
+  wrong(name, *value, "text");
+}
+
+std::vector<double> ArgumentReader::reals(std::string_view name, const std::vector<double>& otherwise) {
+  const ArgumentValue* value = find(name);
+  if (!value) return otherwise;
+  if (const auto* numbers = std::get_if<std::vector<double>>(value)) return *numbers;
+  if (const auto* numbers = std::get_if<std::vector<std::int64_t>>(value))
+    return std::vector<double>(numbers->begin(), numbers->end());
+  wrong(name, *value, "a list of numbers");
+}
+
+DType ArgumentReader::dtype() { return dtype_from_name(text("dtype", "float32")); }
+
+void ArgumentReader::finish() const {
+  for (std::size_t i = 0; i < read_.size(); ++i)
+    if (!read_[i]) fail<ValueError>(kind_, "unknown argument", arguments_[i].first + "=" + text_of(arguments_[i].second));
+}
+
+}  // namespace chainrule::nn

@@ -1,0 +1,43 @@
+// The one list of built-in layers.
+#include "nn/layer_kinds.hpp"
+
+#include "core/fail.hpp"
+
+namespace chainrule::nn {
+namespace {
+
+struct LayerKind {
+  const char* name;
+  std::shared_ptr<ModuleImpl> (*make)(ArgumentReader&);
+};
+constexpr LayerKind layer_kinds[] = {
+    {"Linear", read::linear},          {"ReLU", read::relu},           {"LeakyReLU", read::leaky_relu},
+    {"Sigmoid", read::sigmoid},        {"Tanh", read::tanh},           {"Softmax", read::softmax},
+    {"LogSoftmax", read::log_softmax}, {"GELU", read::gelu},           {"SiLU", read::silu},
+    {"ELU", read::elu},                {"Softplus", read::softplus},   {"Identity", read::identity},
+    {"Flatten", read::flatten},        {"Dropout", read::dropout},     {"LayerNorm", read::layer_norm},
+    {"BatchNorm1d", read::batch_norm}, {"Sequential", read::sequential}, {"Residual", read::residual},
+};
+
+}  // namespace
+
+bool is_layer_kind(const std::string& kind) noexcept {
+  for (const LayerKind& entry : layer_kinds)
+    if (kind == entry.name) return true;
+  return false;
+}
+
+std::shared_ptr<ModuleImpl> make_layer(const std::string& kind, const Arguments& arguments) {
+  for (const LayerKind& entry : layer_kinds)
+    if (kind == entry.name) {
+      ArgumentReader reader(kind, arguments);
+      auto layer = entry.make(reader);
+      reader.finish();
+      return layer;
+    }
+  std::string known;
+  for (const LayerKind& entry : layer_kinds) known += (known.empty() ? "" : ", ") + std::string(entry.name);
+  fail<IndexError>("make_layer", "no layer of this kind is built in", kind, "known are " + known);
+}
+
+}  // namespace chainrule::nn

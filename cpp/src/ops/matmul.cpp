@@ -1,0 +1,150 @@
+// Matrix product. Leading axes are a batch; its two derivatives are products again, so any order works.
+#include "ops/matmul_plan.hpp"
+
+#include "ops/operands.hpp"
+
+namespace chainrule {
+namespace {
+
+struct Sizes {
+  std::int64_t m, n, k, k_other;
+};
+Sizes sizes(const Shape& a, const Shape& b, const Attrs& attrs) {
+  const int ra = a.rank(), rb = b.rank();
+  return {attrs.ints[0] ? a[ra - 1] : a[ra - 2], attrs.ints[1] ? b[rb - 2] : b[rb - 1],
+          attrs.ints[0] ? a[ra - 2] : a[ra - 1], attrs.ints[1] ? b[rb - 1] : b[rb - 2]};
+}
+Shape leading(const Shape& s) {
+  Shape l;
+  for (int i = 0; i + 2 < s.rank(); ++i) l.push_back(s[i]);
+  return l;
+}
+
+Types infer_matmul(const Op&, std::span<const TensorType> in, const Attrs& attrs) {
+  const Shape &a = in[0].shape, &b = in[1].shape;
+  const std::string given = "a is " + a.str() + (attrs.ints[0] ? " transposed" : "") + ", b is " + b.str() + (attrs.ints[1] ? " transposed" : "");
+  if (a.rank() < 2 || b.rank() < 2) fail<ShapeError>("matmul", "operands need two axes at least", given, "reshape first");
+  const Sizes s = sizes(a, b, attrs);
+  if (s.k != s.k_other) {
+    std::string todo;
+    if (s.k == s.n) todo = "did you mean b.T?";
+    else if (s.m == s.k_other) todo = "did you mean a.T?";
+    fail<ShapeError>("matmul", "inner sizes differ", given, todo);
+  }
+  if (in[0].dtype != in[1].dtype)
+    fail<DTypeError>("matmul", "operands have different dtypes", std::string(name_of(in[0].dtype)) + " and " + std::string(name_of(in[1].dtype)), "use astype");
+  Shape out = broadcast_shapes(leading(a), leading(b), "matmul");
+  out.push_back(s.m);
+  out.push_back(s.n);
+  return {{in[0].dtype, out}};
+}
+
+void plan_op(const Op&, std::span<const TensorType> in, std::span<const TensorType> out, const Attrs& attrs, kernels::Plan& plan) {
+  const Shape &a = in[0].shape, &b = in[1].shape;
+  const Sizes s = sizes(a, b, attrs);
+  kernels::MatmulPlan body{};
+  body.batch = leading(out[0].shape).size();
+  body.m = s.m;
+  body.n = s.n;
+  body.k = s.k;
+  body.stride_a = leading(a).size() == 1 ? 0 : s.m * s.k;
+  body.stride_b = leading(b).size() == 1 ? 0 : s.k * s.n;
+  body.transpose_a = static_cast<std::int32_t>(attrs.ints[0]);
+  body.transpose_b = static_cast<std::int32_t>(attrs.ints[1]);
+  plan_matmul(plan, body, in[0].dtype);
+}
+
+Tensor product_of(const Tensor& a, const Tensor& b, bool ta, bool tb) {
+  static const Op& op = find_op("matmul");
+  Attrs attrs;
+  attrs.ints[0] = ta;
+  attrs.ints[1] = tb;
+  const Tensor in[] = {a, b};
+  return apply1(op, in, attrs);
+}
+
+// C = op(A) op(B): gA = g op(B)', gB = op(A)' g, transposed where the operand was read transposed.
+Tensors vjp_matmul(const RuleContext& c) {
+  const bool ta = c.attrs.ints[0], tb = c.attrs.ints[1];
+  Tensors gx(2);
+  if (c.needs[1]) gx[1] = tb ? matmul(c.g[0], c.x[0], true, ta) : matmul(c.x[0], c.g[0], !ta, false);
+  if (c.needs[0]) gx[0] = ta ? matmul(c.x[1], c.g[0], tb, true) : matmul(c.g[0], c.x[1], false, !tb);
+  return gx;
+}
+Tensors jvp_matmul(const RuleContext& c) {
+  const bool ta = c.attrs.ints[0], tb = c.attrs.ints[1];
+  Tensor t;
+  if (c.g[0].defined()) t = matmul(c.g[0], c.x[1], ta, tb);
+  if (c.g[1].defined()) {
+    const Tensor part = matmul(c.x[0], c.g[1], ta, tb);
+    t = t.defined() ? t + part : part;
+  }
+  return {t};
+}
+
+std::int64_t flops_matmul(std::span<const TensorType> in, std::span<const TensorType> out, const Attrs& attrs) {
+  return 2 * out[0].shape.size() * sizes(in[0].shape, in[1].shape, attrs).k;
+}
+
+}  // namespace
+
+void add_matmul_ops(std::vector<Op>& ops) {
+  Op op;
+  op.name = "matmul";
+  op.doc = "Matrix product over the last two axes; leading axes broadcast.";
+  op.min_inputs = op.max_inputs = 2;
+  op.attributes = {{AttributeField::Kind::flag, 0, "transpose_a"}, {AttributeField::Kind::flag, 1, "transpose_b"}};
+  op.infer = infer_matmul;
+  op.plan = plan_op;
+  op.saves = save_inputs;
+  op.derivative = Derivative::bilinear;
+  op.vjp = vjp_matmul;
+  op.jvp = jvp_matmul;
+  op.batch = Batch::leading;
+  op.broadcasts = true;
+  op.transposable = 3;
+  op.epilogue = op.rowwise = true;
+  op.flops = flops_matmul;
+  attach_kernels(op, "matmul");
+  ops.push_back(op);
+}
+
+Tensor matmul(const Tensor& a, const Tensor& b, bool transpose_a, bool transpose_b) {
+  Tensor x = a, y = b;
+  promote_operands(x, y, "matmul", true);
+  if (x.rank() == 0 || y.rank() == 0)
+    fail<ShapeError>("matmul", "an operand is a scalar", "a is " + a.shape().str() + ", b is " + b.shape().str(), "use * instead");
+  // Vectors, as in NumPy: a row on the left, a column on the right, and the axis goes again.
+  const bool row = x.rank() == 1, column = y.rank() == 1;
+  if (row || column) {
+    if (row) x = reshape(x, {1, x.shape()[0]});
+    if (column) y = reshape(y, {y.shape()[0], 1});
+    Tensor c = matmul(x, y, transpose_a && !row, transpose_b && !column);
+    Dims shape;
+    for (int i = 0; i < c.rank(); ++i)
+      if (!(row && i == c.rank() - 2) && !(column && i == c.rank() - 1)) shape.push_back(c.shape()[i]);
+    return reshape(c, shape);
+  }
+  const int ra = x.rank(), rb = y.rank();
+  if (ra == 2 && rb == 2) return product_of(x, y, transpose_a, transpose_b);
+  if (rb == 2 && !transpose_a) {  // one product over all rows
+    const Shape lead = x.shape();
+    const Tensor c = product_of(reshape(x, {-1, lead[ra - 1]}), y, false, transpose_b);
+    Dims shape = lead;
+    shape[ra - 1] = c.shape()[1];
+    return reshape(c, shape);
+  }
+  // The kernel knows one batch, or an operand used for every member of it.
+  const Shape batch = broadcast_shapes(leading(x.shape()), leading(y.shape()), "matmul");
+  const auto fill = [&](const Tensor& t) {
+    const Shape lead = leading(t.shape());
+    if (lead == batch || lead.size() == 1) return t;
+    Shape full = batch;
+    full.push_back(t.shape()[t.rank() - 2]);
+    full.push_back(t.shape()[t.rank() - 1]);
+    return broadcast_to(t, full);
+  };
+  return product_of(fill(x), fill(y), transpose_a, transpose_b);
+}
+
+}  // namespace chainrule

@@ -1,0 +1,194 @@
+// Random ops: dropout and the draws of initial values. Each takes its counter {seed, step} as an explicit input.
+#include "chainrule/random.hpp"
+
+#include <atomic>
+
+#include "ops/operands.hpp"
+#include "ops/random_scope.hpp"
+
+namespace chainrule {
+namespace {
+
+std::atomic<std::uint64_t> seed_now{0}, layers_made{0};
+std::atomic<std::uint32_t> loose_calls{0};  // dropout called outside any module
+thread_local RandomScope* innermost = nullptr;
+
+constexpr AttributeField p_field{AttributeField::Kind::real, 0, "p"};
+constexpr AttributeField stream_field{AttributeField::Kind::integer, 0, "stream"};
+
+void check_counter(const Op& op, const TensorType& counter) {
+  if (counter.dtype != DType::int64 || !(counter.shape == Shape{2}))
+    fail<ShapeError>(op.name, "the counter must be int64 of shape (2,)", counter.shape.str());
+}
+Types infer_dropout(const Op& op, std::span<const TensorType> in, const Attrs&) {
+  check_counter(op, in[1]);
+  return {in[0], {DType::uint8, Shape{(in[0].shape.size() + 7) / 8}}};
+}
+Types infer_apply(const Op& op, std::span<const TensorType> in, const Attrs&) {
+  if (in[1].shape.size() != (in[0].shape.size() + 7) / 8) fail<ShapeError>(op.name, "the mask does not fit", in[0].shape.str());
+  return {in[0]};
+}
+void plan_dropout(const Op& op, std::span<const TensorType> in, std::span<const TensorType>, const Attrs& attrs, kernels::Plan& plan) {
+  auto& body = new_plan_body<kernels::RowPlan>(plan);
+  body.rows = in[0].shape.size();
+  body.n = 1;
+  body.i[0] = attrs.ints[0];
+  body.r[0] = attrs.reals[0];
+  plan.units = (body.rows + 7) / 8;
+  plan.cost = static_cast<double>(body.rows) * (op.outputs == 2 ? 0.7 : 0.15);
+}
+Tensor apply_mask(const Tensor& g, const Tensor& mask, const Attrs& attrs) {
+  static const Op& op = find_op("dropout_apply");
+  const Tensor in[] = {g, mask};
+  return apply1(op, in, attrs);
+}
+
+template <int dtype> Types infer_draw(const Op& op, std::span<const TensorType> in, const Attrs& attrs) {
+  check_counter(op, in[0]);
+  return {{static_cast<DType>(dtype), Shape(attrs.lists[0])}};
+}
+void plan_draw(const Op&, std::span<const TensorType>, std::span<const TensorType> out, const Attrs& attrs, kernels::Plan& plan) {
+  auto& body = new_plan_body<kernels::RowPlan>(plan);
+  body.rows = out[0].shape.size();
+  body.n = 1;
+  body.i[0] = attrs.ints[0];
+  body.r[0] = attrs.reals[0];
+  body.r[1] = attrs.reals[1];
+  const std::int64_t per_block = out[0].dtype == DType::float32 ? 4 : 2;
+  plan.units = (body.rows + per_block - 1) / per_block;
+  plan.cost = static_cast<double>(body.rows) * 8;
+}
+void add_draw(std::vector<Op>& ops, const char* name, const char* kernel, const char* doc, const char* first, const char* second, bool twice) {
+  Op op;
+  op.name = name;
+  op.doc = doc;
+  op.attributes = {{AttributeField::Kind::list, 0, "shape"}, stream_field, {AttributeField::Kind::real, 0, first}, {AttributeField::Kind::real, 1, second}};
+  op.infer = twice ? infer_draw<static_cast<int>(DType::float64)> : infer_draw<static_cast<int>(DType::float32)>;
+  op.plan = plan_draw;
+  op.key = -1;
+  op.internal = true;
+  op.flops_per_output = 30;
+  attach_kernels(op, kernel);
+  ops.push_back(op);
+}
+Tensor draw(const char* name, const Shape& shape, std::uint64_t key, std::uint32_t stream, double first, double second, DType dtype) {
+  if (dtype != DType::float32 && dtype != DType::float64)
+    fail<DTypeError>(name, "draws are float32 or float64", std::string(name_of(dtype)), "cast afterwards");
+  const NoGrad nothing;
+  shape.checked_size(name);
+  Attrs attrs;
+  attrs.lists[0] = shape;
+  attrs.ints[0] = stream;
+  attrs.reals[0] = first;
+  attrs.reals[1] = second;
+  const Tensor counter = make_counter(key, 0);
+  return apply1(find_op(std::string(name) + (dtype == DType::float64 ? "_float64" : "")), std::span(&counter, 1), attrs);
+}
+
+}  // namespace
+
+Tensor make_counter(std::uint64_t seed, std::uint64_t step) {
+  const std::int64_t values[] = {static_cast<std::int64_t>(seed), static_cast<std::int64_t>(step)};
+  return Tensor::from_raw(values, 2, Shape{2}, DType::int64);
+}
+
+std::uint64_t global_seed() noexcept { return seed_now.load(); }
+void manual_seed(std::uint64_t seed) {
+  seed_now.store(seed);
+  layers_made.store(0);
+  loose_calls.store(0);
+}
+std::uint64_t next_layer_key() {
+  // The seed's layers are numbered; the golden-ratio step keeps the keys of neighbouring seeds apart.
+  return (seed_now.load() + 1) * 0x9E3779B97F4A7C15u + layers_made.fetch_add(1);
+}
+
+RandomScope::RandomScope(Tensor counter) : counter_(std::move(counter)), outer_(innermost) { innermost = this; }
+RandomScope::RandomScope(std::uint64_t seed, std::uint32_t* calls) : seed_(seed), calls_(calls), outer_(innermost) { innermost = this; }
+RandomScope::~RandomScope() { innermost = outer_; }
+RandomScope* RandomScope::current() noexcept { return innermost; }
+const Tensor& RandomScope::counter() {
+  if (!counter_.defined()) counter_ = make_counter(seed_, (*calls_)++);
+  return counter_;
+}
+
+void add_random_ops(std::vector<Op>& ops) {
+  Op op;
+  op.name = "dropout";
+  op.doc = "Zeroes elements with probability p, divides the others by 1 - p (Srivastava et al., 2014).";
+  op.min_inputs = op.max_inputs = 2;
+  op.outputs = 2;
+  op.attributes = {p_field, stream_field};
+  op.infer = infer_dropout;
+  op.plan = plan_dropout;
+  op.saves = save_output << 1;
+  op.derivative = Derivative::linear;
+  op.vjp = [](const RuleContext& c) { return Tensors{c.g[0].defined() ? apply_mask(c.g[0], c.y[1], c.attrs) : Tensor(), Tensor()}; };
+  op.jvp = [](const RuleContext& c) { return Tensors{c.g[0].defined() ? apply_mask(c.g[0], c.y[1], c.attrs) : Tensor(), Tensor()}; };
+  op.batch = Batch::loop;
+  op.inplace = 1;
+  op.flops_per_output = 10;
+  attach_kernels(op, "dropout");
+  ops.push_back(op);
+
+  op = Op{};
+  op.name = "dropout_apply";
+  op.doc = "x under a dropout mask: the derivative of dropout.";
+  op.min_inputs = op.max_inputs = 2;
+  op.attributes = {p_field, stream_field};
+  op.infer = infer_apply;
+  op.plan = plan_dropout;
+  op.saves = save_input(1);
+  op.derivative = Derivative::linear;
+  op.vjp = [](const RuleContext& c) { return Tensors{apply_mask(c.g[0], c.x[1], c.attrs), Tensor()}; };
+  op.jvp = [](const RuleContext& c) { return Tensors{c.g[0].defined() ? apply_mask(c.g[0], c.x[1], c.attrs) : Tensor()}; };
+  op.batch = Batch::loop;
+  op.inplace = 1;
+  op.internal = true;
+  attach_kernels(op, "dropout_apply");
+  ops.push_back(op);
+
+  for (const bool twice : {false, true}) {
+    add_draw(ops, twice ? "random_normal_float64" : "random_normal", "random_normal", "Normal draws keyed by a counter.", "mean", "std", twice);
+    add_draw(ops, twice ? "random_uniform_float64" : "random_uniform", "random_uniform", "Uniform draws in [low, high) keyed by a counter.", "low", "high", twice);
+  }
+
+  op = Op{};
+  op.name = "check_finite";
+  op.doc = "Ends the run with an error where a value is inf or NaN.";
+  op.outputs = 0;
+  op.infer = [](const Op&, std::span<const TensorType>, const Attrs&) { return Types{}; };
+  op.plan = [](const Op&, std::span<const TensorType> in, std::span<const TensorType>, const Attrs&, kernels::Plan& plan) {
+    auto& body = new_plan_body<kernels::RowPlan>(plan);
+    body.rows = plan.units = in[0].shape.size();
+    body.n = 1;
+    plan.cost = static_cast<double>(plan.units) * 0.05;
+  };
+  op.pure = false;
+  op.internal = true;
+  attach_kernels(op, "check_finite");
+  ops.push_back(op);
+}
+
+Tensor dropout(const Tensor& x, double p) {
+  static const Op& op = find_op("dropout");
+  if (!(p >= 0.0 && p <= 1.0)) fail<ValueError>("dropout", "p is outside [0, 1]", std::to_string(p), "p is the probability of dropping");
+  if (p == 0.0) return x;
+  RandomScope* scope = RandomScope::current();
+  Attrs attrs;
+  attrs.reals[0] = p;
+  attrs.ints[0] = scope ? scope->next_stream() : 0;
+  const Tensor in[] = {floating(x, "dropout"), scope ? scope->counter() : make_counter(global_seed(), loose_calls.fetch_add(1) | 0x80000000u)};
+  return apply1(op, in, attrs);
+}
+
+namespace random {
+Tensor normal(const Shape& shape, std::uint64_t key, std::uint32_t stream, double mean, double std, DType dtype) {
+  return draw("random_normal", shape, key, stream, mean, std, dtype);
+}
+Tensor uniform(const Shape& shape, std::uint64_t key, std::uint32_t stream, double low, double high, DType dtype) {
+  return draw("random_uniform", shape, key, stream, low, high, dtype);
+}
+}  // namespace random
+
+}  // namespace chainrule

@@ -1,0 +1,229 @@
+// Optimizer: parameters, their states and step counts, and the rule that moves them one step at a time.
+#include <unordered_map>
+#include <unordered_set>
+
+#include "core/fail.hpp"
+#include "graph/tensor_data.hpp"
+#include "optim/rules.hpp"
+
+namespace chainrule::optim {
+
+struct Optimizer::State {
+  std::shared_ptr<UpdateRule> rule;
+  std::vector<Tensor> parameters;
+  std::vector<std::vector<Tensor>> states;  // of each parameter, once it needs them
+  std::vector<std::int64_t> counts;         // steps each parameter has made
+  std::int64_t steps = 0;
+  std::vector<std::vector<Tensor>> scalars{2};  // rank 0, float32 and float64; written anew in each step
+};
+
+namespace {
+
+Tensor copy_of(const Tensor& tensor) {
+  const NoGrad no_grad;
+  Tensor copy = Tensor::empty(tensor.shape(), tensor.dtype());
+  copy.copy_(tensor.detach());
+  return copy;
+}
+
+void check_parameter(const std::string& optimizer, const std::vector<Tensor>& all, std::size_t i) {
+  const Tensor& p = all[i];
+  const std::string which = "parameter " + std::to_string(i);
+  if (!p.defined()) fail<StateError>(optimizer, "a parameter is undefined", which);
+  const TensorData& data = *p.data_handle();
+  if (p.symbolic() || data.node)
+    fail<ValueError>(optimizer, "a parameter must be a leaf", which + " is the result of an op", "pass model.parameters()");
+  if (p.dtype() != DType::float32 && p.dtype() != DType::float64)
+    fail<DTypeError>(optimizer, "a parameter must be float32 or float64", which + " is " + std::string(name_of(p.dtype())));
+  if (data.storage->borrowed)
+    fail<ValueError>(optimizer, "a parameter must not be a view of the caller's memory", which, "copy it with Tensor::from");
+}
+
+// Writes the rule's numbers into rank-0 tensors that are made once.
+const std::vector<Tensor>& filled(std::vector<Tensor>& tensors, const StepScalars& values, DType dtype) {
+  while (tensors.size() < values.size()) tensors.push_back(make_tensor({dtype, {}}));
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (dtype == DType::float64)
+      *reinterpret_cast<double*>(bytes_of(tensors[i])) = values[i];
+    else
+      *reinterpret_cast<float*>(bytes_of(tensors[i])) = static_cast<float>(values[i]);
+  }
+  return tensors;
+}
+
+}  // namespace
+
+Optimizer::Optimizer(std::shared_ptr<UpdateRule> rule, std::vector<Tensor> parameters)
+    : state_(std::make_shared<State>()) {
+  if (!rule) fail<StateError>("Optimizer", "the update rule is undefined");
+  std::unordered_map<const TensorData*, std::size_t> seen;
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    check_parameter(rule->name(), parameters, i);
+    const auto [first, fresh] = seen.emplace(parameters[i].data_handle().get(), i);
+    if (!fresh)
+      fail<ValueError>(rule->name(), "a parameter is given twice",
+                       "parameter " + std::to_string(i) + " is parameter " + std::to_string(first->second));
+  }
+  state_->rule = std::move(rule);
+  state_->states.resize(parameters.size());
+  state_->counts.resize(parameters.size());
+  state_->parameters = std::move(parameters);
+}
+
+Optimizer::State& Optimizer::state() const {
+  if (!state_) fail<StateError>("Optimizer", "there is no update rule in it", "", "make one of Adam, SGD, ...");
+  return *state_;
+}
+
+void Optimizer::zero_grad() {
+  for (Tensor& parameter : state().parameters) parameter.zero_grad();
+}
+
+const std::vector<Tensor>& Optimizer::states(std::size_t i) {
+  State& s = state();
+  if (i >= s.parameters.size())
+    fail<IndexError>(s.rule->name(), "no such parameter", std::to_string(i) + " of " + std::to_string(s.parameters.size()));
+  const Tensor& p = s.parameters[i];
+  std::vector<Tensor>& own = s.states[i];
+  if (own.empty())
+    for (const std::string& name : s.rule->state_names())
+      own.push_back(Tensor::full(p.shape(), s.rule->initial(name), p.dtype()));
+  if (!own.empty() && own[0].dtype() != p.dtype())
+    fail<StateError>(s.rule->name(), "a parameter was converted after its first step",
+                     "parameter " + std::to_string(i) + " is " + std::string(name_of(p.dtype())) + ", its state is " +
+                         std::string(name_of(own[0].dtype())),
+                     "make a new optimizer, or reset() this one");
+  return own;
+}
+
+void Optimizer::step() {
+  State& s = state();
+  if (s.parameters.empty())
+    fail<StateError>(s.rule->name(), "has no parameters to step", str() + " is a recipe",
+                     "pass model.parameters() as the first argument, or hand it to a Trainer");
+  ++s.steps;
+  std::int64_t filled_for[2] = {0, 0};
+  for (std::size_t i = 0; i < s.parameters.size(); ++i) {
+    const Tensor& p = s.parameters[i];
+    const Tensor g = p.grad();
+    if (!g.defined()) continue;
+    const std::vector<Tensor>& own = states(i);
+    const std::int64_t count = ++s.counts[i];
+    const std::size_t wide = p.dtype() == DType::float64 ? 1 : 0;
+    if (filled_for[wide] != count) filled(s.scalars[wide], s.rule->scalars(s.rule->lr, count), p.dtype());
+    filled_for[wide] = count;
+    s.rule->update_in_place(p, g, own, s.scalars[wide]);
+  }
+}
+
+double Optimizer::lr() const { return state().rule->lr; }
+void Optimizer::set_lr(double lr) {
+  check_at_least_zero(state().rule->name().c_str(), "lr", lr);
+  state().rule->lr = lr;
+}
+
+std::int64_t Optimizer::step_count() const { return state().steps; }
+void Optimizer::set_step_count(std::int64_t steps) {
+  State& s = state();
+  if (steps < 0) fail<ValueError>(s.rule->name(), "the step count must be >= 0", std::to_string(steps));
+  s.steps = steps;
+  s.counts.assign(s.parameters.size(), steps);
+}
+
+void Optimizer::reset() {
+  State& s = state();
+  s.steps = 0;
+  s.counts.assign(s.parameters.size(), 0);
+  const std::vector<std::string> names = s.rule->state_names();
+  for (std::size_t i = 0; i < s.parameters.size(); ++i) {
+    if (s.states[i].empty()) continue;
+    if (s.states[i][0].dtype() != s.parameters[i].dtype()) {
+      s.states[i].clear();
+      continue;
+    }
+    for (std::size_t k = 0; k < names.size(); ++k)  // in place: a compiled step may be bound to them
+      nn::init::constant_(s.states[i][k], s.rule->initial(names[k]));
+  }
+}
+
+std::string Optimizer::str() const {
+  if (!state_) return "Optimizer()";
+  const UpdateRule& rule = *state_->rule;
+  const nn::Arguments all = rule.arguments();
+  nn::Arguments usual;
+  if (is_rule_name(rule.name())) usual = make_rule(rule.name(), {})->arguments();
+  std::erase_if(usual, [](const auto& argument) { return argument.first == "lr"; });  // always shown
+  return rule.name() + "(" + nn::text_of(all, 0, usual) + ")";
+}
+
+bool Optimizer::is_recipe() const { return state().parameters.empty(); }
+const std::vector<Tensor>& Optimizer::parameters() const { return state().parameters; }
+const std::shared_ptr<UpdateRule>& Optimizer::rule() const { return state().rule; }
+Optimizer Optimizer::recipe() const { return Optimizer(state().rule->clone(), {}); }
+
+std::vector<nn::NamedTensor> Optimizer::state_dict() const {
+  const State& s = state();
+  const std::vector<std::string> names = s.rule->state_names();
+  std::vector<nn::NamedTensor> all;
+  Optimizer self = *this;
+  for (std::size_t i = 0; i < s.parameters.size(); ++i) {
+    const std::string prefix = std::to_string(i) + ".";
+    const std::vector<Tensor>& own = self.states(i);
+    for (std::size_t k = 0; k < names.size(); ++k) all.push_back({prefix + names[k], copy_of(own[k])});
+    if (s.counts[i] != s.steps) all.push_back({prefix + "step", Tensor::from(std::vector{s.counts[i]}, {})});
+  }
+  all.push_back({"step", Tensor::from(std::vector{s.steps}, {})});
+  return all;
+}
+
+void Optimizer::load_state_dict(const std::vector<nn::NamedTensor>& given) {
+  State& s = state();
+  const std::vector<std::string> names = s.rule->state_names();
+  std::unordered_map<std::string, Tensor> sources;
+  for (const nn::NamedTensor& source : given) {
+    if (!source.tensor.defined()) fail<StateError>("load_state_dict", "a tensor is undefined", source.name);
+    if (!sources.emplace(source.name, source.tensor).second)
+      fail<ValueError>("load_state_dict", "a name is given twice", source.name);
+  }
+  std::string differences;
+  const auto differs = [&](const std::string& text) { differences += (differences.empty() ? "" : ", ") + text; };
+  std::unordered_set<std::string> known;
+  const auto find = [&](const std::string& name, const Shape& shape, bool needed) -> const Tensor* {
+    known.insert(name);
+    const auto at = sources.find(name);
+    if (at == sources.end()) {
+      if (needed) differs(name + " is missing");
+      return nullptr;
+    }
+    if (at->second.shape() == shape) return &at->second;
+    differs(name + " is " + shape.str() + " here, " + at->second.shape().str() + " was given");
+    return nullptr;
+  };
+  const auto count_of = [&](const Tensor* source, std::int64_t otherwise) {
+    return source ? static_cast<std::int64_t>(source->item()) : otherwise;
+  };
+
+  const std::int64_t steps = count_of(find("step", {}, true), 0);
+  std::vector<std::int64_t> counts;
+  std::vector<std::pair<Tensor, const Tensor*>> copies;
+  for (std::size_t i = 0; i < s.parameters.size(); ++i) {
+    const std::string prefix = std::to_string(i) + ".";
+    const std::vector<Tensor>& own = states(i);
+    for (std::size_t k = 0; k < names.size(); ++k)
+      copies.emplace_back(own[k], find(prefix + names[k], own[k].shape(), true));
+    counts.push_back(count_of(find(prefix + "step", {}, false), steps));
+  }
+  for (const nn::NamedTensor& source : given)
+    if (!known.contains(source.name)) differs(source.name + " is unknown");
+  if (!differences.empty())
+    fail<ValueError>("load_state_dict", "the state does not fit " + str(), differences, "nothing was changed");
+  for (std::int64_t count : counts)
+    if (count < 0 || steps < 0) fail<ValueError>("load_state_dict", "a step count is negative", std::to_string(count));
+
+  const NoGrad no_grad;
+  for (auto& [target, source] : copies) target.copy_(source->detach());
+  s.steps = steps;
+  s.counts = std::move(counts);
+}
+
+}  // namespace chainrule::optim

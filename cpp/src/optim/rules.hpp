@@ -1,0 +1,50 @@
+// The built-in update rules: each is one op on (p, gradient, states..., scalars...), run recorded or in place.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "chainrule/optim.hpp"
+#include "graph/op.hpp"
+#include "nn/arguments.hpp"
+
+namespace chainrule::optim {
+
+class OpRule : public UpdateRule {
+ public:
+  std::vector<Tensor> update(const Tensor& p, const Tensor& g, const std::vector<Tensor>& states,
+                             const std::vector<Tensor>& scalars) const final;
+  void update_in_place(const Tensor& p, const Tensor& g, const std::vector<Tensor>& states,
+                       const std::vector<Tensor>& scalars) const final;
+
+ protected:
+  // The op and its real attributes, and whether the gradient is negated first; given once, by the constructor.
+  void set_op(const char* op, std::initializer_list<double> reals, bool maximize);
+
+ private:
+  const Op* op_ = nullptr;
+  Attrs attrs_{};
+  bool maximize_ = false;
+};
+
+// Refuse with the optimizer's name; NaN is refused, too.
+void check_at_least_zero(const char* optimizer, const char* name, double value);
+void check_fraction(const char* optimizer, const char* name, double value);  // [0, 1)
+
+// A rule by name, from saved arguments. IndexError: no such optimizer.
+std::shared_ptr<UpdateRule> make_rule(const std::string& name, const nn::Arguments& arguments);
+bool is_rule_name(const std::string& name) noexcept;
+
+namespace read {
+std::shared_ptr<UpdateRule> sgd(nn::ArgumentReader& arguments);
+std::shared_ptr<UpdateRule> adagrad(nn::ArgumentReader& arguments);
+std::shared_ptr<UpdateRule> rmsprop(nn::ArgumentReader& arguments);
+std::shared_ptr<UpdateRule> adam(nn::ArgumentReader& arguments);
+std::shared_ptr<UpdateRule> adamw(nn::ArgumentReader& arguments);
+}  // namespace read
+
+// For the constructors that take parameters: refuses an empty list.
+const std::vector<Tensor>& some_parameters(const char* optimizer, const std::vector<Tensor>& parameters);
+
+}  // namespace chainrule::optim

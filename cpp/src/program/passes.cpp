@@ -1,0 +1,133 @@
+// Dead nodes, common subexpressions, transpositions folded into products.
+#include "program/passes.hpp"
+
+#include <cstring>
+#include <unordered_map>
+
+#include "graph/tensor_data.hpp"
+
+namespace chainrule {
+namespace {
+
+// Rewrites every use of a value; find() follows chains.
+class Renaming {
+ public:
+  explicit Renaming(std::size_t values) : to_(values) {
+    for (std::size_t i = 0; i < values; ++i) to_[i] = static_cast<ValueId>(i);
+  }
+  ValueId find(ValueId id) const {
+    while (to_[static_cast<std::size_t>(id)] != id) id = to_[static_cast<std::size_t>(id)];
+    return id;
+  }
+  void rename(ValueId from, ValueId to) { to_[static_cast<std::size_t>(from)] = find(to); }
+  void apply(GraphData& graph) const {
+    for (Node& node : graph.nodes)
+      for (ValueId& id : node.inputs) id = find(id);
+    for (ValueId& id : graph.outputs) id = find(id);
+    for (StateUpdate& update : graph.updates) update.value = find(update.value);
+  }
+
+ private:
+  std::vector<ValueId> to_;
+};
+
+std::size_t hash_node(const Node& node) {
+  std::size_t h = std::hash<const void*>{}(node.op);
+  for (ValueId id : node.inputs) h = h * 1000003u + static_cast<std::size_t>(id);
+  for (const Dims& list : node.attrs.lists)
+    for (std::int64_t v : list) h = h * 31u + static_cast<std::size_t>(v);
+  for (std::int64_t v : node.attrs.ints) h = h * 31u + static_cast<std::size_t>(v);
+  return h;
+}
+
+bool same_constant(const Tensor& a, const Tensor& b) {
+  if (a.data_handle() == b.data_handle()) return true;
+  return a.size() == 1 && b.size() == 1 && type_of(a) == type_of(b) && !a.symbolic() && !b.symbolic() &&
+         std::memcmp(a.raw_data(), b.raw_data(), size_of(a.dtype())) == 0;
+}
+
+// A transposition of the last two axes only.
+bool swaps_last_two(const Node& node) {
+  if (node.op->name != "transpose") return false;
+  const Dims& axes = node.attrs.lists[0];
+  const int r = axes.rank();
+  if (r < 2) return false;
+  for (int i = 0; i + 2 < r; ++i)
+    if (axes[i] != i) return false;
+  return axes[r - 1] == r - 2 && axes[r - 2] == r - 1;
+}
+
+}  // namespace
+
+GraphData remove_dead_nodes(const GraphData& graph) {
+  std::vector<char> live(graph.types.size(), 0);
+  const auto mark = [&](ValueId id) { live[static_cast<std::size_t>(id)] = 1; };
+  for (ValueId id : graph.outputs) mark(id);
+  for (const StateUpdate& update : graph.updates) mark(update.value);
+  std::vector<char> keep(graph.nodes.size(), 0);
+  for (std::size_t n = graph.nodes.size(); n-- > 0;) {
+    const Node& node = graph.nodes[n];
+    bool wanted = !node.op->pure;
+    for (ValueId id : node.outputs) wanted |= live[static_cast<std::size_t>(id)] != 0;
+    if (!wanted) continue;
+    keep[n] = 1;
+    for (ValueId id : node.inputs) mark(id);
+  }
+  GraphData result = graph;
+  result.nodes.clear();
+  for (std::size_t n = 0; n < graph.nodes.size(); ++n)
+    if (keep[n]) result.nodes.push_back(graph.nodes[n]);
+  std::erase_if(result.captures, [&](const BoundValue& c) { return !live[static_cast<std::size_t>(c.value)]; });
+  std::erase_if(result.constants, [&](const BoundValue& c) { return !live[static_cast<std::size_t>(c.value)]; });
+  return result;
+}
+
+GraphData merge_common_subexpressions(const GraphData& graph) {
+  GraphData result = graph;
+  Renaming renaming(graph.types.size());
+  for (std::size_t i = 0; i < graph.constants.size(); ++i)
+    for (std::size_t k = 0; k < i; ++k)
+      if (same_constant(graph.constants[i].tensor, graph.constants[k].tensor)) {
+        renaming.rename(graph.constants[i].value, graph.constants[k].value);
+        break;
+      }
+  std::unordered_multimap<std::size_t, const Node*> seen;
+  for (Node& node : result.nodes) {
+    for (ValueId& id : node.inputs) id = renaming.find(id);
+    if (!node.op->pure) continue;
+    const std::size_t h = hash_node(node);
+    const auto [begin, end] = seen.equal_range(h);
+    const Node* twin = nullptr;
+    for (auto it = begin; it != end && twin == nullptr; ++it)
+      if (it->second->op == node.op && it->second->inputs == node.inputs && it->second->attrs == node.attrs) twin = it->second;
+    if (twin == nullptr) {
+      seen.emplace(h, &node);
+      continue;
+    }
+    for (std::size_t j = 0; j < node.outputs.size(); ++j) renaming.rename(node.outputs[j], twin->outputs[j]);
+  }
+  renaming.apply(result);
+  return result;
+}
+
+GraphData fold_transpositions(const GraphData& graph) {
+  GraphData result = graph;
+  std::unordered_map<ValueId, const Node*> producer;
+  for (const Node& node : graph.nodes)
+    for (ValueId id : node.outputs) producer[id] = &node;
+  for (Node& node : result.nodes)
+    for (std::size_t i = 0; i < node.inputs.size(); ++i)
+      while ((node.op->transposable >> i) & 1u) {
+        const auto found = producer.find(node.inputs[i]);
+        if (found == producer.end() || !swaps_last_two(*found->second)) break;
+        node.inputs[i] = found->second->inputs[0];
+        node.attrs.ints[i] ^= 1;
+      }
+  return result;
+}
+
+GraphData optimize(const GraphData& graph) {
+  return remove_dead_nodes(merge_common_subexpressions(fold_transpositions(remove_dead_nodes(graph))));
+}
+
+}  // namespace chainrule

@@ -1,0 +1,14 @@
+// Passes: GraphData -> GraphData, same meaning, less work. They read an op's fields, never its name... but for the two
+// ops that the folding of transpositions is about.
+#pragma once
+
+#include "graph/graph.hpp"
+
+namespace chainrule {
+
+GraphData remove_dead_nodes(const GraphData& graph);
+GraphData merge_common_subexpressions(const GraphData& graph);
+GraphData fold_transpositions(const GraphData& graph);
+GraphData optimize(const GraphData& graph);  // all of them, in order
+
+}  // namespace chainrule

@@ -1,0 +1,61 @@
+// Program: a compiled Graph. Const and shareable; operands are (segment, offset). A Workspace (workspace.hpp) resolves
+// them and holds all that changes while it runs.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "graph/graph.hpp"
+
+namespace chainrule {
+
+enum class Segment : std::uint8_t { arena, input, bound, constant };
+
+// Where a value lives: bytes into the arena, or the number of an input, a bound tensor or a constant.
+struct Location {
+  Segment segment = Segment::arena;
+  std::int64_t at = -1;
+};
+
+struct Instruction {
+  kernels::Kernel kernel = nullptr;
+  std::int32_t first_operand = 0, inputs = 0, outputs = 0;
+  std::int32_t node = 0;        // in Program::graph, for messages
+  std::int64_t per_row = 1;     // units per row of the group
+};
+
+// Instructions that run together, tile of rows by tile of rows: a leader and the elementwise chain behind it.
+struct Group {
+  std::int32_t first = 0, count = 1;
+  std::int64_t rows = 1, tile_rows = 1;
+  bool parallel = false;
+};
+
+// A value written back when all has run, for updates that could not be made in place.
+struct WriteBack {
+  Location from, to;
+  std::size_t bytes;
+};
+
+struct Program {
+  GraphData graph;  // after the passes; keeps captured tensors and constants alive
+  std::vector<Tensor> bound;  // captures and update targets, read and written through their storages
+  std::vector<Instruction> instructions;
+  std::vector<kernels::Plan> plans;
+  std::vector<Location> operands;
+  std::vector<Group> groups;
+  std::vector<WriteBack> write_backs;
+  std::vector<Location> outputs;
+  std::vector<std::int32_t> written;  // of bound: whose versions a run bumps
+  std::int64_t arena_bytes = 0, scratch_bytes = 0;
+  double cost = 0, parallel_cost = 0;  // estimated nanoseconds on one core
+  bool use_team = false;
+
+  std::string str() const;
+};
+
+std::shared_ptr<const Program> compile_program(const GraphData& graph);
+
+}  // namespace chainrule

@@ -1,0 +1,138 @@
+// The executor: walks the groups, alone or as one of a team.
+#include "program/workspace.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/float_environment.hpp"
+#include "graph/tensor_data.hpp"
+
+namespace chainrule {
+
+Workspace::Workspace(std::shared_ptr<const Program> program, int threads)
+    : program_(std::move(program)), threads_(program_->use_team ? std::max(1, threads) : 1) {
+  arena_ = static_cast<std::byte*>(allocate_aligned(static_cast<std::size_t>(program_->arena_bytes)));
+  scratch_each_ = (static_cast<std::size_t>(program_->scratch_bytes) + 63) / 64 * 64;
+  scratch_ = static_cast<std::byte*>(allocate_aligned(scratch_each_ * static_cast<std::size_t>(threads_)));
+  inputs_.assign(program_->graph.inputs.size(), nullptr);
+  pointers_.assign(program_->operands.size(), nullptr);
+  bound_at_.assign(program_->bound.size(), nullptr);
+  for (std::size_t i = 0; i < program_->operands.size(); ++i) {
+    const Location& location = program_->operands[i];
+    if (location.segment == Segment::input) patches_.emplace_back(static_cast<std::size_t>(location.at), i);
+    else if (location.segment != Segment::bound) pointers_[i] = resolve(location);
+  }
+  refresh();
+}
+
+Workspace::~Workspace() {
+  free_aligned(arena_);
+  free_aligned(scratch_);
+}
+
+void* Workspace::resolve(const Location& location) const {
+  const auto at = static_cast<std::size_t>(location.at);
+  switch (location.segment) {
+    case Segment::arena: return arena_ + at;
+    case Segment::input: return const_cast<void*>(inputs_[at]);
+    case Segment::bound: return bytes_of(program_->bound[at]);
+    case Segment::constant: return bytes_of(program_->graph.constants[at].tensor);
+  }
+  return nullptr;
+}
+
+void Workspace::refresh() {
+  bool moved = false;
+  for (std::size_t i = 0; i < bound_at_.size(); ++i) {
+    std::byte* now = bytes_of(program_->bound[i]);
+    moved |= now != bound_at_[i];
+    bound_at_[i] = now;
+  }
+  if (!moved) return;
+  for (std::size_t i = 0; i < program_->operands.size(); ++i)
+    if (program_->operands[i].segment == Segment::bound) pointers_[i] = bound_at_[static_cast<std::size_t>(program_->operands[i].at)];
+}
+
+void Workspace::bind_input(std::size_t input, const void* data) {
+  inputs_[input] = data;
+  for (const auto& [which, operand] : patches_)
+    if (which == input) pointers_[operand] = const_cast<void*>(data);
+}
+
+const void* Workspace::output(std::size_t i) const { return resolve(program_->outputs[i]); }
+
+void Workspace::execute(const Group& group, std::int64_t begin, std::int64_t end, void* scratch) noexcept {
+  const Instruction* const first = program_->instructions.data() + group.first;
+  for (std::int64_t row = begin; row < end; row += group.tile_rows) {
+    const std::int64_t stop = std::min(end, row + group.tile_rows);
+    for (int i = 0; i < group.count; ++i) {
+      const Instruction& instruction = first[i];
+      void* const* operands = pointers_.data() + instruction.first_operand;
+      const kernels::Args args{const_cast<const void* const*>(operands), operands + instruction.inputs,
+                               program_->plans.data() + group.first + i};
+      const kernels::Status status = instruction.kernel(args, {row * instruction.per_row, stop * instruction.per_row}, scratch);
+      if (status != kernels::Status::ok) [[unlikely]] {
+        std::int64_t none = 0;
+        failure_.compare_exchange_strong(none, (static_cast<std::int64_t>(group.first + i) + 1) << 8 | static_cast<std::int64_t>(status));
+        return;
+      }
+    }
+  }
+}
+
+void Workspace::write_back() noexcept {
+  for (const WriteBack& w : program_->write_backs) std::memmove(resolve(w.to), resolve(w.from), w.bytes);
+}
+
+void Workspace::run_as(int thread, Team& team) noexcept {
+  const FloatEnvironment environment;
+  if (team.size == 1) {
+    for (const Group& group : program_->groups) {
+      execute(group, 0, group.rows, scratch_);
+      if (failed()) return;
+    }
+    write_back();
+    return;
+  }
+  // Everyone meets before and after each shared group; between serial ones nobody waits.
+  void* const scratch = scratch_ + scratch_each_ * static_cast<std::size_t>(thread);
+  bool after_shared = true;
+  for (const Group& group : program_->groups) {
+    if (group.parallel || after_shared) team.barrier.wait();
+    if (!failed()) {
+      if (group.parallel) {
+        execute(group, group.rows * thread / team.size, group.rows * (thread + 1) / team.size, scratch);
+      } else if (thread == 0) {
+        execute(group, 0, group.rows, scratch);
+      }
+    }
+    after_shared = group.parallel;
+  }
+  team.barrier.wait();
+  if (thread == 0 && !failed()) write_back();
+}
+
+void Workspace::throw_failure() {
+  const std::int64_t failure = failure_.exchange(0);
+  if (failure == 0) return;
+  const auto instruction = static_cast<std::size_t>((failure >> 8) - 1);
+  const Node& node = program_->graph.nodes[static_cast<std::size_t>(program_->instructions[instruction].node)];
+  try {
+    check_status(static_cast<kernels::Status>(failure & 0xFF), *node.op);
+  } catch (const IndexError& error) {
+    throw IndexError((node.scope.empty() ? "" : "model." + node.scope + " ") + std::string(error.what()));
+  }
+}
+
+void Workspace::count_versions(std::uint64_t runs) {
+  for (std::int32_t at : program_->written) program_->bound[static_cast<std::size_t>(at)].data_handle()->storage->version += runs;
+}
+
+void Workspace::run() {
+  refresh();
+  run_team(threads_, [&](int thread, Team& team) { run_as(thread, team); });
+  count_versions(1);
+  throw_failure();
+}
+
+}  // namespace chainrule

@@ -1,0 +1,81 @@
+// Gathering batches and run-time scalars for a compiled step. Nothing here allocates after construction.
+#include "train/compiled_step.hpp"
+
+#include <cstring>
+
+#include "train/batched_run.hpp"
+
+namespace chainrule {
+namespace {
+
+void gather(const Tensor& from, const Tensor& to, std::span<const std::int64_t> rows) {
+  const std::size_t width = row_bytes(to);
+  const auto* source = static_cast<const std::byte*>(from.raw_data());
+  std::byte* out = bytes_of(to);
+  for (const std::int64_t row : rows) {
+    std::memcpy(out, source + static_cast<std::size_t>(row) * width, width);
+    out += width;
+  }
+}
+
+}  // namespace
+
+std::vector<char> CompiledStep::trained_parameters(const optim::Optimizer& optimizer) {
+  std::vector<char> trained;
+  for (const Tensor& p : optimizer.parameters()) trained.push_back(p.requires_grad());
+  return trained;
+}
+
+CompiledStep::CompiledStep(const nn::Module& model, const Loss& loss, optim::Optimizer& optimizer, const StepInputs& inputs, bool clip)
+    : inputs_(inputs),
+      trained_(trained_parameters(optimizer)),
+      workspace_(compile_program(trace_step(model, loss, optimizer, inputs, clip)), available_threads()) {
+  std::size_t at = 0;
+  for (const TensorType& type : inputs.x) {
+    x_.push_back(make_tensor(type));
+    workspace_.bind_input(at++, bytes_of(x_.back()));
+  }
+  y_ = make_tensor(inputs.target);
+  workspace_.bind_input(at++, bytes_of(y_));
+  if (inputs.weight) {
+    weight_ = make_tensor(*inputs.weight);
+    workspace_.bind_input(at++, bytes_of(weight_));
+  }
+  workspace_.bind_input(at++, counter_);
+  if (clip) workspace_.bind_input(at++, &clip_limit_);
+  const std::size_t count = workspace_.program().graph.inputs.size() - at;
+  double_scalars_ = !optimizer.parameters().empty() && optimizer.parameters()[0].dtype() == DType::float64;
+  scalars_.resize(count);
+  scalars_single_.resize(count);
+  for (std::size_t k = 0; k < count; ++k)
+    workspace_.bind_input(at + k, double_scalars_ ? static_cast<const void*>(&scalars_[k]) : static_cast<const void*>(&scalars_single_[k]));
+}
+
+void CompiledStep::load(const StepData& data, std::span<const std::int64_t> rows, const optim::Optimizer& optimizer, std::uint64_t seed,
+                        std::uint64_t step, std::int64_t optimizer_step, double clip_limit) {
+  for (std::size_t i = 0; i < x_.size(); ++i) gather(data.x[i], x_[i], rows);
+  gather(data.y, y_, rows);
+  if (weight_.defined()) gather(data.weight, weight_, rows);
+  counter_[0] = static_cast<std::int64_t>(seed);
+  counter_[1] = static_cast<std::int64_t>(step);
+  clip_limit_ = clip_limit;
+  const optim::StepScalars values = optimizer.rule()->scalars(optimizer.lr(), optimizer_step);
+  for (std::size_t k = 0; k < scalars_.size(); ++k) {
+    scalars_[k] = values[k];
+    scalars_single_[k] = static_cast<float>(values[k]);
+  }
+}
+
+double CompiledStep::scalar(StepOutput output) const {
+  const GraphData& graph = workspace_.program().graph;
+  const DType dtype = graph.types[static_cast<std::size_t>(graph.outputs[output])].dtype;
+  return dtype == DType::float64 ? *static_cast<const double*>(workspace_.output(output))
+                                 : static_cast<double>(*static_cast<const float*>(workspace_.output(output)));
+}
+
+TensorType CompiledStep::output_type() const {
+  const GraphData& graph = workspace_.program().graph;
+  return graph.types[static_cast<std::size_t>(graph.outputs[step_model_output])];
+}
+
+}  // namespace chainrule

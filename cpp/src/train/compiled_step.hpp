@@ -1,0 +1,48 @@
+// One compiled training step for one batch shape: the Program, its Workspace, and the buffers a batch is gathered into.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "chainrule/optim.hpp"
+#include "program/workspace.hpp"
+#include "train/step_program.hpp"
+
+namespace chainrule {
+
+// Whole-set arrays a batch is drawn from; weight may be undefined.
+struct StepData {
+  std::vector<Tensor> x;
+  Tensor y, weight;
+};
+
+class CompiledStep {
+ public:
+  CompiledStep(const nn::Module& model, const Loss& loss, optim::Optimizer& optimizer, const StepInputs& inputs, bool clip);
+
+  bool fits(const StepInputs& inputs, const std::vector<char>& trained) const { return inputs_ == inputs && trained_ == trained; }
+  Workspace& workspace() { return workspace_; }
+  // Copies the rows into the batch buffers and sets the counter and scalars of global step `step` (from 0).
+  void load(const StepData& data, std::span<const std::int64_t> rows, const optim::Optimizer& optimizer, std::uint64_t seed,
+            std::uint64_t step, std::int64_t optimizer_step, double clip_limit);
+  double scalar(StepOutput output) const;
+  TensorType output_type() const;
+  const void* output_data() const { return workspace_.output(step_model_output); }
+  const std::vector<Tensor>& batch_inputs() const { return x_; }
+
+  static std::vector<char> trained_parameters(const optim::Optimizer& optimizer);
+
+ private:
+  StepInputs inputs_;
+  std::vector<char> trained_;
+  Workspace workspace_;
+  std::vector<Tensor> x_;
+  Tensor y_, weight_;
+  std::int64_t counter_[2] = {0, 0};
+  double clip_limit_ = 0;
+  bool double_scalars_ = false;
+  std::vector<double> scalars_;
+  std::vector<float> scalars_single_;
+};
+
+}  // namespace chainrule

@@ -1,0 +1,78 @@
+// predict and evaluate: whole sets through compiled programs in eval mode.
+#include "train/evaluate.hpp"
+
+#include "core/fail.hpp"
+#include "train/batched_run.hpp"
+#include "train/step_program.hpp"
+
+namespace chainrule {
+
+std::vector<Tensor> predict_all(const nn::Module& model, const std::vector<Tensor>& x, std::int64_t batch_size, const std::string& output) {
+  if (output != "raw" && output != "proba" && output != "class")
+    fail<ValueError>("predict", "unknown output", "'" + output + "'", "use \"raw\", \"proba\" or \"class\"");
+  const NoGrad nothing;
+  const std::int64_t total = common_rows("predict", x);
+  std::vector<Gathered> gathered;
+  run_batches(
+      x, batch_size,
+      [&](std::int64_t rows) {
+        Types types;
+        for (const Tensor& t : x) types.push_back(batch_type(t, rows));
+        return trace_prediction(model, types, output);
+      },
+      [&](const Workspace& workspace, std::int64_t first, std::int64_t rows) {
+        gathered.resize(workspace.program().outputs.size());
+        for (std::size_t k = 0; k < gathered.size(); ++k) gathered[k].receive(workspace, k, first, rows, total, "predict");
+      });
+  std::vector<Tensor> results;
+  for (const Gathered& g : gathered) results.push_back(g.tensor());
+  return results;
+}
+
+Evaluation evaluate_all(const nn::Module& model, const Loss& loss, const std::vector<Metric>& metrics, const std::vector<Tensor>& x,
+                        const Tensor& y, const Tensor& weight, std::int64_t batch_size) {
+  const NoGrad nothing;
+  const std::int64_t total = common_rows("evaluate", x, y);
+  std::vector<Tensor> rows_of = x;
+  rows_of.push_back(y);
+  if (weight.defined()) rows_of.push_back(weight);
+  double weighted = 0, weights = 0;
+  Gathered output;
+  const auto scalar = [](const Workspace& workspace, std::size_t k) {
+    const GraphData& graph = workspace.program().graph;
+    const TensorType& type = graph.types[static_cast<std::size_t>(graph.outputs[k])];
+    return Tensor::view_raw(workspace.output(k), type.shape, type.dtype).item();
+  };
+  run_batches(
+      rows_of, batch_size,
+      [&](std::int64_t rows) {
+        StepInputs inputs;
+        for (const Tensor& t : x) inputs.x.push_back(batch_type(t, rows));
+        inputs.target = batch_type(y, rows);
+        if (weight.defined()) inputs.weight = batch_type(weight, rows);
+        return trace_evaluation(model, loss, inputs);
+      },
+      [&](const Workspace& workspace, std::int64_t first, std::int64_t rows) {
+        weighted += scalar(workspace, 0);
+        weights += scalar(workspace, 1);
+        if (!metrics.empty()) output.receive(workspace, 2, first, rows, total, "evaluate");
+      });
+  Evaluation result;
+  result.loss = weighted / weights;
+  for (const Metric& metric : metrics)
+    result.metrics.emplace_back(metric.name, metric.call ? metric.call(output.tensor(), y)
+                                                         : compute_metric(metric.name, output.tensor(), y, loss.impl()->link()));
+  return result;
+}
+
+namespace nn {
+
+Tensor Module::predict(const Tensor& x, std::int64_t batch_size, const std::string& output) const {
+  std::vector<Tensor> results = predict_all(*this, {x}, batch_size, output);
+  if (results.size() != 1)
+    fail<ValueError>("predict", "the model does not have one output", std::to_string(results.size()) + " outputs", "call it directly to get all of them");
+  return results[0];
+}
+
+}  // namespace nn
+}  // namespace chainrule

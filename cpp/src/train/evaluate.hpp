@@ -1,0 +1,20 @@
+// What predict and evaluate return before they are put into the public shapes.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "chainrule/trainer.hpp"
+
+namespace chainrule {
+
+struct Evaluation {
+  double loss = 0;
+  std::vector<std::pair<std::string, double>> metrics;
+};
+Evaluation evaluate_all(const nn::Module& model, const Loss& loss, const std::vector<Metric>& metrics, const std::vector<Tensor>& x,
+                        const Tensor& y, const Tensor& weight, std::int64_t batch_size);
+std::vector<Tensor> predict_all(const nn::Module& model, const std::vector<Tensor>& x, std::int64_t batch_size, const std::string& output);
+
+}  // namespace chainrule

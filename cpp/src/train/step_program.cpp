@@ -1,0 +1,130 @@
+// Tracing a step, an evaluation and a prediction.
+#include "train/step_program.hpp"
+
+#include "autodiff/rules.hpp"
+#include "chainrule/ops.hpp"
+#include "core/fail.hpp"
+#include "graph/tensor_data.hpp"
+#include "nn/mode_override.hpp"
+#include "ops/random_scope.hpp"
+
+namespace chainrule {
+namespace {
+
+// Ends the run before anything is updated where a value is inf or NaN.
+void guard(const Tensor& value) {
+  static const Op& op = find_op("check_finite");
+  apply(op, std::span(&value, 1));
+}
+
+Tensor scalar_loss(const Loss& loss, const Tensors& outputs, const Tensor& target, const Tensor& weight) {
+  const Tensor value = loss(outputs, target, weight);
+  return value.size() == 1 && loss.reduction() != "none" ? value : mean(value);  // "none" leaves the mean to us
+}
+
+// torch's clip_grad_norm_: every gradient times min(1, limit / (norm + 1e-6)).
+void clip_gradients(Tensors& gradients, const Tensor& limit) {
+  Tensor squares;
+  for (const Tensor& g : gradients)
+    if (g.defined()) accumulate(squares, sum(square(g)));
+  if (!squares.defined()) return;
+  const Tensor norm = sqrt(squares);
+  guard(norm);
+  const Tensor factor = minimum(cast(limit, norm.dtype()) / (norm + Tensor(1e-6)), Tensor(1.0));
+  for (Tensor& g : gradients)
+    if (g.defined()) g = g * factor;
+}
+
+}  // namespace
+
+GraphData trace_step(const nn::Module& model, const Loss& loss, optim::Optimizer& optimizer, const StepInputs& inputs, bool clip) {
+  const nn::ModeOverride mode(true);
+  const auto tracer = Tracer::create();
+  Tensors x;
+  for (const TensorType& type : inputs.x) x.push_back(tracer->input(type));
+  const Tensor target = tracer->input(inputs.target);
+  const Tensor weight = inputs.weight ? tracer->input(*inputs.weight) : Tensor();
+  RandomScope random(tracer->input({DType::int64, Shape{2}}));
+  const Tensor limit = clip ? tracer->input({DType::float64, {}}) : Tensor();
+
+  const Tensors outputs = model(x);
+  const Tensor value = scalar_loss(loss, outputs, target, weight);
+  const auto [weighted, weights] = loss.sums(outputs, target, weight);
+  guard(value);
+
+  const std::vector<Tensor>& parameters = optimizer.parameters();
+  std::vector<ValueId> wrt;
+  for (const Tensor& p : parameters) wrt.push_back(tracer->value_of(p));
+  const Tensor start = start_cotangent(value, {}, "Trainer");
+  Tensors gradients = gradients_in_trace(*tracer, std::span(&value, 1), std::span(&start, 1), wrt);
+  for (std::size_t i = 0; i < gradients.size(); ++i)
+    if (!parameters[i].requires_grad()) gradients[i] = Tensor();
+  if (clip) {
+    clip_gradients(gradients, limit);
+  } else {
+    for (const Tensor& g : gradients)
+      if (g.defined()) guard(g);
+  }
+
+  const DType dtype = parameters.empty() ? DType::float32 : parameters[0].dtype();
+  Tensors scalars;
+  for (std::size_t i = optimizer.rule()->scalars(optimizer.lr(), 1).size(); i-- > 0;) scalars.push_back(tracer->input({dtype, {}}));
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    if (!gradients[i].defined()) continue;
+    const std::vector<Tensor>& states = optimizer.states(i);
+    const Tensors updated = optimizer.rule()->update(tracer->symbol(wrt[i]), gradients[i], states, scalars);
+    tracer->add_update(parameters[i], updated[0]);
+    for (std::size_t k = 0; k < states.size(); ++k) tracer->add_update(states[k], updated[k + 1]);
+  }
+  const Tensor results[] = {value, weighted, weights, outputs[0]};
+  tracer->set_outputs(results);
+  return tracer->take();
+}
+
+GraphData trace_evaluation(const nn::Module& model, const Loss& loss, const StepInputs& inputs) {
+  const nn::ModeOverride mode(false);
+  const auto tracer = Tracer::create();
+  Tensors x;
+  for (const TensorType& type : inputs.x) x.push_back(tracer->input(type));
+  const Tensor target = tracer->input(inputs.target);
+  const Tensor weight = inputs.weight ? tracer->input(*inputs.weight) : Tensor();
+  const Tensors outputs = model(x);
+  const auto [weighted, weights] = loss.sums(outputs, target, weight);
+  Tensors results = {weighted, weights};
+  results.insert(results.end(), outputs.begin(), outputs.end());
+  tracer->set_outputs(results);
+  return tracer->take();
+}
+
+GraphData trace_prediction(const nn::Module& model, const Types& x, const std::string& output) {
+  const nn::ModeOverride mode(false);
+  return trace_types(
+      [&](const Tensors& in) {
+        Tensors outputs = model(in);
+        if (output == "proba") outputs[0] = link_probabilities(outputs[0], model.link());
+        else if (output == "class") outputs[0] = link_classes(outputs[0], model.link());
+        return outputs;
+      },
+      x);
+}
+
+Tensor link_probabilities(const Tensor& output, const std::string& link) {
+  if (link == "softmax") return softmax(output, -1);
+  if (link == "sigmoid") return sigmoid(output);
+  if (link == "exp") return exp(output);
+  if (link == "probability") return output;
+  fail<StateError>("predict", "the model has no probabilities", "its loss has the link '" + link + "'",
+                   "use output=\"raw\", or train with a classification loss");
+}
+
+Tensor link_classes(const Tensor& output, const std::string& link) {
+  if (link == "softmax" || link == "exp") return argmax(output, -1);
+  if (link == "sigmoid" || link == "probability") {
+    const Tensor positive = cast(greater_equal(output, Tensor(link == "sigmoid" ? 0.0 : 0.5)), DType::int64);
+    return output.rank() == 2 && output.shape(1) == 1 ? reshape(positive, {-1}) : positive;
+  }
+  fail<StateError>("predict", "the model has no classes", "its loss has the link '" + link + "'",
+                   "use output=\"raw\", or train with a classification loss");
+}
+
+}  // namespace chainrule

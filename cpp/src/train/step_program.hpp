@@ -1,0 +1,34 @@
+// The Graphs behind a Trainer: one optimizer step (forward, loss, gradients, update), and one evaluation.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "chainrule/losses.hpp"
+#include "chainrule/optim.hpp"
+#include "graph/graph.hpp"
+
+namespace chainrule {
+
+// What a step is traced from. Program inputs, in order: the model's inputs, the target, the sample weights if there
+// are any, dropout's counter, the clip limit if there is one, the optimizer's scalars.
+struct StepInputs {
+  Types x;
+  TensorType target;
+  std::optional<TensorType> weight;
+  bool operator==(const StepInputs&) const = default;
+};
+// Outputs: loss, sum of w l, sum of w, and the model's first output.
+enum StepOutput : std::size_t { step_loss = 0, step_weighted_sum = 1, step_weight_sum = 2, step_model_output = 3 };
+
+GraphData trace_step(const nn::Module& model, const Loss& loss, optim::Optimizer& optimizer, const StepInputs& inputs, bool clip);
+// Eval mode: x..., target, weight? -> sum of w l, sum of w, outputs...
+GraphData trace_evaluation(const nn::Module& model, const Loss& loss, const StepInputs& inputs);
+// Eval mode: x... -> outputs..., with what `output` asks for ("raw", "proba", "class") applied to the first.
+GraphData trace_prediction(const nn::Module& model, const Types& x, const std::string& output);
+
+Tensor link_probabilities(const Tensor& output, const std::string& link);
+Tensor link_classes(const Tensor& output, const std::string& link);
+
+}  // namespace chainrule

@@ -1,0 +1,112 @@
+// Trainer: state, single steps, evaluation. fit is in fit.cpp.
+#include "chainrule/trainer.hpp"
+
+#include <cmath>
+
+#include "chainrule/ops.hpp"
+#include "core/fail.hpp"
+#include "train/batched_run.hpp"
+#include "train/evaluate.hpp"
+#include "train/parameter_arena.hpp"
+#include "train/trainer_state.hpp"
+
+namespace chainrule {
+
+Trainer::Trainer(nn::Module model, Loss loss, const optim::Optimizer& optimizer, const TrainerOptions& options) : state_(std::make_shared<State>()) {
+  if (!model.impl()) fail<StateError>("Trainer", "the model is empty", "", "build one first");
+  if (!loss.impl()) fail<StateError>("Trainer", "the loss is empty", "", "give one, for instance CrossEntropyLoss()");
+  if (options.clip_norm && !(*options.clip_norm > 0))
+    fail<ValueError>("Trainer", "clip_norm must be above 0", std::to_string(*options.clip_norm));
+  if (model.parameters().empty()) fail<ValueError>("Trainer", "the model has no parameters to train", model.str(), "add a layer with weights");
+  state_->model = model;
+  state_->loss = std::move(loss);
+  state_->optimizer = optimizer.is_recipe() ? optim::Optimizer(optimizer.rule()->clone(), model.parameters()) : optimizer;
+  state_->options = options;
+  state_->seed = options.seed;
+  adopt_parameters(model.parameters());
+  state_->model.set_link(state_->loss.impl()->link());
+}
+
+CompiledStep& Trainer::State::step_for(const StepInputs& inputs) {
+  const std::vector<char> trained = CompiledStep::trained_parameters(optimizer);
+  for (const auto& step : steps)
+    if (step->fits(inputs, trained)) return *step;
+  if (steps.size() >= 16) steps.erase(steps.begin());
+  steps.push_back(std::make_unique<CompiledStep>(model, loss, optimizer, inputs, options.clip_norm.has_value()));
+  return *steps.back();
+}
+
+void Trainer::State::explain_failure(CompiledStep& step, const std::string& where) {
+  try {
+    step.workspace().throw_failure();
+  } catch (const ValueError&) {  // the guard: find out whether the data is to blame
+    for (const Tensor& x : step.batch_inputs()) {
+      if (!is_floating(x.dtype())) continue;
+      const Tensor values = cast(x, DType::float64);
+      for (std::int64_t i = 0; i < values.size(); ++i)
+        if (!std::isfinite(values.data<double>()[i]))
+          fail<ValueError>("fit", "the data holds inf or NaN", "found in " + where, "clean it first: no update was made from this batch");
+    }
+    stopped = "the loss or a gradient was not finite in " + where + "; the parameters are those before that batch; lower the learning rate or clip gradients";
+  }
+}
+
+double Trainer::step(const Tensor& xb, const Tensor& yb, const Tensor& sample_weight) {
+  return step(std::vector<Tensor>{xb}, yb, sample_weight);
+}
+
+double Trainer::step(const std::vector<Tensor>& xb, const Tensor& yb, const Tensor& sample_weight) {
+  State& s = *state_;
+  const NoGrad nothing;
+  const std::int64_t rows = common_rows("step", xb, yb);
+  StepInputs inputs;
+  for (const Tensor& x : xb) inputs.x.push_back(type_of(x));
+  inputs.target = type_of(yb);
+  if (sample_weight.defined()) {
+    common_rows("step", xb, sample_weight);
+    inputs.weight = type_of(sample_weight);
+  }
+  CompiledStep& step = s.step_for(inputs);
+  s.identity.resize(static_cast<std::size_t>(rows));
+  for (std::size_t i = 0; i < s.identity.size(); ++i) s.identity[i] = static_cast<std::int64_t>(i);
+  step.load({xb, yb, sample_weight}, s.identity, s.optimizer, s.seed, s.global_step, s.optimizer.step_count() + 1, s.options.clip_norm.value_or(0));
+  Workspace& workspace = step.workspace();
+  workspace.refresh();
+  run_team(workspace.threads(), [&](int thread, Team& team) { workspace.run_as(thread, team); });
+  if (workspace.failed()) {
+    s.explain_failure(step, "this batch");
+    fail<ValueError>("step", s.stopped);
+  }
+  workspace.count_versions(1);
+  s.optimizer.set_step_count(s.optimizer.step_count() + 1);
+  ++s.global_step;
+  return step.scalar(step_loss);
+}
+
+std::map<std::string, double> Trainer::evaluate(const Tensor& x, const Tensor& y, std::int64_t batch_size) const {
+  return evaluate(std::vector<Tensor>{x}, y, batch_size);
+}
+std::map<std::string, double> Trainer::evaluate(const std::vector<Tensor>& x, const Tensor& y, std::int64_t batch_size) const {
+  const Evaluation e = evaluate_all(state_->model, state_->loss, state_->options.metrics, x, y, {}, batch_size);
+  std::map<std::string, double> result{{"loss", e.loss}};
+  for (const auto& [name, value] : e.metrics) result[name] = value;
+  return result;
+}
+Tensor Trainer::predict(const Tensor& x, std::int64_t batch_size, const std::string& output) const {
+  return state_->model.predict(x, batch_size, output);
+}
+
+void Trainer::reset() {
+  state_->optimizer.reset();
+  state_->global_step = state_->epochs = 0;
+  state_->seed = state_->options.seed;
+}
+optim::Optimizer& Trainer::optimizer() { return state_->optimizer; }
+nn::Module Trainer::model() const { return state_->model; }
+const Loss& Trainer::loss() const { return state_->loss; }
+std::int64_t Trainer::global_step() const { return static_cast<std::int64_t>(state_->global_step); }
+std::string Trainer::str() const {
+  return "Trainer(" + state_->model.str() + ", loss=" + state_->loss.str() + ", optimizer=" + state_->optimizer.str() + ")";
+}
+
+}  // namespace chainrule

@@ -1,0 +1,30 @@
+// What a Trainer holds between calls.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "chainrule/trainer.hpp"
+#include "train/compiled_step.hpp"
+
+namespace chainrule {
+
+struct Trainer::State {
+  nn::Module model;
+  Loss loss;
+  optim::Optimizer optimizer;
+  TrainerOptions options;
+  std::uint64_t seed = 0;         // of the stream: shuffling and dropout
+  std::uint64_t global_step = 0;  // steps since the stream began
+  std::uint64_t epochs = 0;       // passes since the stream began
+  std::vector<std::unique_ptr<CompiledStep>> steps;
+  std::vector<std::int64_t> identity;
+  std::string stopped;
+
+  CompiledStep& step_for(const StepInputs& inputs);
+  // Turns a failed run into an exception, or into `stopped` where the numbers themselves ran away.
+  void explain_failure(CompiledStep& step, const std::string& where);
+};
+
+}  // namespace chainrule

@@ -1,0 +1,70 @@
+"""`chainrule info`: what a model file holds."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from .. import _core
+from ..table import table
+
+
+def info(options: argparse.Namespace) -> int:
+    """Run the command."""
+    path = Path(options.model)
+    model = _core.load(path)
+    trained = json.loads(model.training_json)
+    parameters = sum(p.size for p in model.parameters())
+    print(f"{path}: {parameters:,} parameters, {model.dtype}, {path.stat().st_size / 1024:,.0f} kB\n")
+    print(model.summary())
+    schema = model.schema
+    if schema is not None:
+        kinds = [kind for _, kind in schema.columns]
+        print(f"\ncolumns  {len(kinds)} ({kinds.count('numeric')} numeric, {kinds.count('categorical')} categorical), "
+              f"{schema.width} features")
+        print(f"target   {schema.target} ({_goal(schema.task, list(schema.classes))})")
+    elif trained.get("classes"):
+        print(f"\ntarget   {_goal('classification', trained['classes'])}")
+    if trained:
+        _how(trained)
+    return 0
+
+
+def _goal(task: str, classes: list[str]) -> str:
+    if task != "classification":
+        return task
+    shown = ", ".join(classes[:10]) + (", ..." if len(classes) > 10 else "")
+    return f"{len(classes)} classes: {shown}"
+
+
+def _how(trained: dict[str, Any]) -> None:
+    lines = [
+        ("data", ", ".join(trained.get("data", []))),
+        ("input", _input(trained.get("input", {}))),
+        ("training", f"{trained.get('epochs', '?')} epochs of batches of {trained.get('batch_size', '?')}, "
+                     f"seed {trained.get('seed', '?')}, {trained.get('seconds', '?')} s"),
+        ("loss", trained.get("loss", "")),
+        ("optimizer", trained.get("optimizer", "")),
+        ("ended", trained.get("stopped", "")),
+        ("date", trained.get("date", "")),
+        ("written by", f"chainrule {trained['chainrule']}" if "chainrule" in trained else ""),
+    ]
+    print()
+    for name, text in lines:
+        if text:
+            print(f"{name:<11}{text}")
+    results = trained.get("results", {})
+    if results:
+        names = list(next(iter(results.values())))
+        rows = trained.get("rows", {})
+        print("\n" + table(["", "rows", *names], [[part, rows.get(part), *(float(values[n]) for n in names)] for part, values in results.items()]))
+
+
+def _input(given: dict[str, Any]) -> str:
+    if not given.get("shape"):
+        return ""
+    shape = " x ".join(str(size) for size in given["shape"])
+    divided = given.get("divided_by", 1.0)
+    return shape + (f", divided by {divided:g}" if divided != 1.0 else "")

@@ -1,0 +1,262 @@
+"""Reading what a user trains on: digits, CSV, IDX, NPY and NPZ, as arrays with what is known about them."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import _core, datasets
+from . import UserError
+
+_TABLES = (".csv", ".tsv", ".txt")
+
+
+@dataclass
+class Samples:
+    """Features (n, width) with their target, ready for a network."""
+
+    X: np.ndarray[Any, Any]
+    y: np.ndarray[Any, Any]
+
+    def take(self, rows: np.ndarray[Any, Any]) -> Samples:
+        return Samples(self.X[rows], self.y[rows])
+
+
+@dataclass
+class Source:
+    """Training, validation and test samples, and what a model file tells about them."""
+
+    name: str
+    task: str
+    train: Samples
+    validation: Samples | None = None
+    test: Samples | None = None
+    classes: list[str] = field(default_factory=list)
+    schema: _core.Schema | None = None
+    notes: list[str] = field(default_factory=list)
+    sample_shape: list[int] = field(default_factory=list)
+    divided_by: float = 1.0
+    target_scale: float = 1.0
+
+
+def kind_of(path: Path) -> str:
+    """ "csv", "npz", "npy" or "idx", by name and, where that does not tell, by the first bytes."""
+    if not path.is_file():
+        raise UserError(f"{path}: no such file" if not path.exists() else f"{path}: is not a file")
+    name = path.name.lower()
+    for suffix, kind in ((".npz", "npz"), (".npy", "npy"), *((suffix, "csv") for suffix in _TABLES)):
+        if name.endswith(suffix):
+            return kind
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start[:2] == b"\x1f\x8b":
+        try:
+            with gzip.open(path, "rb") as unpacked:
+                start = unpacked.read(4)
+        except (OSError, EOFError) as error:
+            raise UserError(f"{path}: damaged gzip file: {error}") from None
+    if start[:2] == b"\0\0" or "idx" in name:
+        return "idx"
+    raise UserError(f"{path}: unknown kind of file; CSV (.csv), IDX (MNIST's format), .npy and .npz are read")
+
+
+def load_array(path: Path) -> np.ndarray[Any, Any]:
+    """The array in an IDX or NPY file."""
+    if kind_of(path) == "idx":
+        return _core.read_idx(path)
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise UserError(f"{path}: not a readable NPY file: {error}") from None
+    return np.asarray(array)
+
+
+def _load_npz(path: Path, names: Sequence[str]) -> list[np.ndarray[Any, Any]]:
+    import zipfile
+
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            missing = [name for name in names if name not in arrays]
+            if missing:
+                held = ", ".join(arrays.files) or "nothing"
+                raise UserError(f"{path}: there is no array {missing[0]!r} in it, only {held}; save it with np.savez(path, X=X, y=y)")
+            return [arrays[name] for name in names]
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path}: not a readable NPZ file: {error}") from None
+
+
+def features(
+    path: Path, array: np.ndarray[Any, Any], divisor: float | None = None
+) -> tuple[np.ndarray[Any, Any], float]:
+    """Samples as float32 rows, and what uint8 values were divided by: 255, or what the model was trained with."""
+    if array.ndim < 2:
+        raise UserError(f"{path}: samples must be rows of a matrix or images, the array has shape {array.shape}")
+    if array.dtype.kind not in "fiub":
+        raise UserError(f"{path}: samples must be numbers, the array holds {array.dtype}")
+    if divisor is None:
+        divisor = 255.0 if array.dtype == np.uint8 else 1.0
+    rows = array.reshape(len(array), -1).astype(np.float32)
+    bad = np.argwhere(~np.isfinite(rows))
+    if len(bad):
+        raise UserError(f"{path}: sample {bad[0][0]} has a value that is not finite (feature {bad[0][1]})")
+    if array.dtype == np.uint8:
+        rows /= np.float32(divisor)
+    elif divisor != 1.0 and len(rows) and not 0 <= rows.min() <= rows.max() <= 1:
+        raise UserError(
+            f"{path}: the samples are {array.dtype} from {rows.min():g} to {rows.max():g}; the other data was uint8, "
+            f"divided by {divisor:g}: store these as uint8, too, or divide them first"
+        )
+    return rows, divisor
+
+
+def _raw_arrays(paths: Sequence[Path]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    if len(paths) == 1 and kind_of(paths[0]) == "npz":
+        X, y = _load_npz(paths[0], ("X", "y"))
+    elif len(paths) == 2:
+        X, y = load_array(paths[0]), load_array(paths[1])
+        if X.ndim < 2 <= y.ndim and len(X) == len(y):
+            X, y = y, X  # labels came first
+    elif len(paths) == 1:
+        raise UserError(f"{paths[0]}: a second file with the labels is needed")
+    else:
+        raise UserError(f"{len(paths)} files were given; expected one table (.csv), one .npz, or samples and labels")
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if len(X) != len(y):
+        raise UserError(f"{len(X)} samples in {paths[0]}, but {len(y)} labels in {paths[-1]}")
+    if len(X) == 0:
+        raise UserError(f"{paths[0]}: there are no samples in it")
+    return X, y
+
+
+def load_samples(path: Path, divisor: float) -> np.ndarray[Any, Any]:
+    """The features in an IDX, NPY or NPZ file, for predictions."""
+    array = _load_npz(path, ("X",))[0] if kind_of(path) == "npz" else load_array(path)
+    return features(path, array, divisor)[0]
+
+
+def _split(samples: Samples, share: float, seed: int, stratified: bool) -> tuple[Samples, Samples | None]:
+    train, held_out = _rows(len(samples.y), share, seed, samples.y if stratified else None)
+    return samples.take(train), samples.take(held_out) if len(held_out) else None
+
+
+def _rows(n: int, share: float, seed: int, labels: np.ndarray[Any, Any] | None) -> tuple[Any, Any]:
+    if not 0 <= share < 1:
+        raise UserError(f"--validation must be at least 0 and less than 1, got {share}")
+    return _core.split_rows(n, share, seed=seed, stratify=labels)
+
+
+def load_digits(share: float | None, seed: int) -> Source:
+    """The bundled digits. Without --validation their own test part is what is held out."""
+    train = Samples(*datasets.load_digits(split="train"))
+    test = Samples(*datasets.load_digits(split="test"))
+    source = Source("digits", "classification", train, classes=[str(i) for i in range(10)], sample_shape=[8, 8])
+    source.notes.append("bundled digits: 1437 images to train on, 360 held out")
+    source.divided_by = 16.0
+    if share is None:
+        source.validation = test
+    else:
+        source.train, source.validation = _split(train, share, seed, True)
+        source.test = test
+    return source
+
+
+def load_arrays(paths: Sequence[Path], test: Sequence[Path], task: str, share: float, seed: int) -> Source:
+    """Samples and labels from IDX, NPY or NPZ files."""
+    raw, y = _raw_arrays(paths)
+    X, divisor = features(paths[0], raw)
+    if task == "auto":
+        task = "regression" if y.dtype.kind == "f" and not np.array_equal(y, np.round(y)) else "classification"
+    source = Source(_stem(paths[0]), task, Samples(X, y), sample_shape=list(raw.shape[1:]), divided_by=divisor)
+    if task == "classification":
+        labels = np.unique(y)
+        if len(labels) < 2:
+            raise UserError(f"{paths[-1]}: all labels are {labels[0]}; there is nothing to learn")
+        source.classes = [str(label) for label in labels.tolist()]
+    else:
+        labels = None
+    target = _target(y, labels, paths[-1])
+    source.train, source.validation = _split(Samples(X, target), share, seed, labels is not None)
+    if test:
+        test_raw, test_y = _raw_arrays(test)
+        test_X, _ = features(test[0], test_raw, divisor)
+        if test_X.shape[1] != X.shape[1]:
+            raise UserError(f"{test[0]}: {test_X.shape[1]} features per sample, but {X.shape[1]} in {paths[0]}")
+        source.test = Samples(test_X, _target(test_y, labels, test[-1]))
+    return source
+
+
+def _target(y: np.ndarray[Any, Any], labels: np.ndarray[Any, Any] | None, path: Path) -> np.ndarray[Any, Any]:
+    if y.ndim != 1:
+        raise UserError(f"{path}: expected one label per sample, the array has shape {y.shape}")
+    if labels is None:
+        if y.dtype.kind not in "fiub" or not np.isfinite(y.astype(np.float64)).all():
+            raise UserError(f"{path}: the target of a regression must be finite numbers")
+        return y.astype(np.float32).reshape(-1, 1)
+    unknown = np.setdiff1d(y, labels)
+    if len(unknown):
+        raise UserError(f"{path}: label {unknown[0]} does not occur in the training data")
+    return np.searchsorted(labels, y).astype(np.int64)
+
+
+def load_table(path: Path, test: Sequence[Path], options: Any, share: float) -> Source:
+    """A CSV file with a schema learned from its training rows."""
+    table = _core.read_csv(path)
+    if not options.target:
+        raise UserError(f"{path}: name the column to predict with --target: {', '.join(table.columns)}")
+    ignore = [name for name in options.ignore.split(",") if name]
+
+    def complete(part: _core.Table) -> _core.Table:
+        used = [name for name in part.columns if name not in ignore] if options.missing == "drop" else [options.target]
+        return part.take(part.complete_rows(used)) if options.missing != "error" else part
+
+    rows_before = len(table)
+    table = complete(table)
+    fit = {"missing": options.missing, "task": options.task, "ignore": ignore}
+    overview = _core.fit_schema(table, options.target, **fit)  # which task, and the labels to stratify by
+    labels = overview.encode_target(table) if overview.task == "classification" else None
+    train_rows, held_out = _rows(len(table), share, options.seed, labels)
+    schema = _core.fit_schema(table, options.target, train_rows, **fit)
+    samples = Samples(schema.encode(table), schema.encode_target(table))
+
+    source = Source(_stem(path), schema.task, samples.take(train_rows), classes=list(schema.classes), schema=schema)
+    source.validation = samples.take(held_out) if len(held_out) else None
+    source.target_scale = schema.target_scale
+    if len(table) < rows_before:
+        source.notes.append(f"{rows_before - len(table)} of {rows_before} rows with missing values were dropped")
+    if test:
+        if len(test) != 1:
+            raise UserError("--test: expected one table, like the training data")
+        test_table = complete(_core.read_csv(test[0]))
+        source.test = Samples(schema.encode(test_table), schema.encode_target(test_table))
+    return source
+
+
+def _stem(path: Path) -> str:
+    name = path.name
+    for suffix in (".gz", *_TABLES, ".npz", ".npy"):
+        if name.lower().endswith(suffix):
+            name = name[: -len(suffix)]
+    return name
+
+
+def load_source(options: Any) -> Source:
+    """What the command line names."""
+    paths, test = [Path(name) for name in options.files], [Path(name) for name in options.test or ()]
+    if not paths:
+        if test or options.target:
+            raise UserError("--test and --target need data files; without any, the bundled digits are used")
+        return load_digits(options.validation, options.seed)
+    share = 0.2 if options.validation is None else options.validation
+    if kind_of(paths[0]) == "csv":
+        if len(paths) > 1:
+            raise UserError(f"one table was expected, {len(paths)} files were given; name a test table with --test")
+        return load_table(paths[0], test, options, share)
+    if options.target:
+        raise UserError("--target is for CSV files; here the labels are a file or array of their own")
+    return load_arrays(paths, test, options.task, share, options.seed)

@@ -1,0 +1,238 @@
+"""`chainrule train`: from files to a model, its history and its learning curve."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from .. import _core, nn, optim
+from ..progress import Bar, rate, summary
+from ..table import table
+from . import UserError
+from .inputs import Samples, Source, load_source
+
+_OPTIMIZERS = {
+    "sgd": optim.SGD,
+    "adagrad": optim.Adagrad,
+    "rmsprop": optim.RMSprop,
+    "adam": optim.Adam,
+    "adamw": optim.AdamW,
+}
+
+
+class _Lines:
+    """Progress in a pipe: one line per epoch."""
+
+    def __call__(self, report: _core.Progress) -> None:
+        if report.epoch_end:
+            parts = (f"loss {report.loss:.4f}", summary(report.row), rate(report.samples_per_second))
+            width = len(str(report.epochs))
+            print(f"epoch {report.epoch:{width}}/{report.epochs}  " + "  ".join(part for part in parts if part), flush=True)
+
+    def close(self) -> None:
+        pass
+
+
+class _Recorder:
+    """Keeps every finished epoch, so that an interrupted training still has its history; passes reports on."""
+
+    def __init__(self, show: Any) -> None:
+        self.history: dict[str, list[float]] = {}
+        self._show = show
+
+    def __call__(self, report: _core.Progress) -> None:
+        if report.epoch_end:
+            for name, value in report.row.items():
+                self.history.setdefault(name, []).append(value)
+        if self._show is not None:
+            self._show(report)
+
+
+def train(options: argparse.Namespace) -> int:
+    """Run the command."""
+    hidden = _sizes(options.layers)
+    out = Path(options.out) if options.out else None
+    source = load_source(options)
+    out = out or Path(f"{source.name}.safetensors")
+    _check_writable(out)
+
+    outputs = len(source.classes) if source.task == "classification" else source.train.y.shape[1]
+    sizes = [source.train.X.shape[1], *hidden, outputs]
+    model = nn.MLP(sizes, activation=options.activation, dropout=options.dropout, seed=options.seed)
+    metrics = ["accuracy"] if source.task == "classification" else ["r2", "rmse", "mae"]
+    loss = nn.CrossEntropyLoss() if source.task == "classification" else nn.MSELoss()
+    trainer = _core.Trainer(model, loss, _optimizer(options), metrics=metrics, seed=options.seed)
+    if not options.quiet:
+        _announce(source, sizes, trainer)
+
+    recorder = _Recorder(None if options.quiet else Bar() if sys.stderr.isatty() else _Lines())
+    start, interrupted, stopped = time.perf_counter(), False, ""
+    validation = None if source.validation is None else (source.validation.X, source.validation.y)
+    try:
+        history = trainer.fit(
+            source.train.X,
+            source.train.y,
+            epochs=options.epochs,
+            batch_size=options.batch_size,
+            validation_data=validation,
+            progress=recorder,
+        )
+        stopped = history.stopped
+    except KeyboardInterrupt:
+        interrupted, stopped = True, "interrupted"
+    finally:
+        if isinstance(recorder._show, Bar):
+            recorder._show.close()
+    seconds = time.perf_counter() - start
+
+    results = {name: trainer.evaluate(part.X, part.y) for name, part in _parts(source).items()}
+    training = _training(options, source, trainer, recorder.history, results, seconds, stopped)
+    _core.save(model, out, schema=source.schema, training=json.dumps(training))
+    files = [("model", out)]
+    files.append(("history", _write_json(out.with_suffix(".json"), {**training, "history": recorder.history})))
+    curve = _write_curve(out.with_suffix(".png"), recorder.history, metrics[0], f"{source.name}: {model_line(sizes)}")
+    if not options.quiet:
+        _report(source, results, files, curve, model, seconds, stopped)
+    return 130 if interrupted else 0
+
+
+def model_line(sizes: list[int]) -> str:
+    """64-128-10."""
+    return "-".join(str(size) for size in sizes)
+
+
+def _sizes(text: str) -> list[int]:
+    try:
+        sizes = [int(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise UserError(f"--layers: expected sizes such as 64,32, got {text!r}") from None
+    if sizes == [0]:
+        return []
+    if any(size < 1 for size in sizes):
+        raise UserError(f"--layers: sizes must be at least 1, got {text!r}")
+    return sizes
+
+
+def _optimizer(options: argparse.Namespace) -> optim.Optimizer:
+    given = {"lr": options.lr, "weight_decay": options.weight_decay}
+    return _OPTIMIZERS[options.optimizer](**{name: value for name, value in given.items() if value is not None})
+
+
+def _check_writable(out: Path) -> None:
+    if out.suffix != ".safetensors":
+        raise UserError(f"--out: a model file ends in .safetensors, got {out}")
+    if not out.parent.is_dir():
+        raise UserError(f"--out: there is no folder {out.parent}")
+    if out.is_dir() or not os.access(out.parent, os.W_OK):
+        raise UserError(f"--out: {out} cannot be written")
+
+
+def _parts(source: Source) -> dict[str, Samples]:
+    parts = {"train": source.train, "validation": source.validation, "test": source.test}
+    return {name: part for name, part in parts.items() if part is not None}
+
+
+def _announce(source: Source, sizes: list[int], trainer: _core.Trainer) -> None:
+    rows = ", ".join(f"{len(part.y):,} {name}" for name, part in _parts(source).items())
+    goal = f"{len(source.classes)} classes" if source.classes else "regression"
+    print(f"{source.name}: {rows}; {sizes[0]:,} features; {goal}")
+    for note in source.notes:
+        print(f"note: {note}")
+    print(f"network {model_line(sizes)}, {trainer.optimizer!r}", flush=True)
+
+
+def _in_units(source: Source, name: str, value: float) -> float:
+    """rmse and mae in the target's own units."""
+    return value * source.target_scale if name in ("rmse", "mae") else value
+
+
+def _training(
+    options: argparse.Namespace,
+    source: Source,
+    trainer: _core.Trainer,
+    history: dict[str, list[float]],
+    results: dict[str, dict[str, float]],
+    seconds: float,
+    stopped: str,
+) -> dict[str, Any]:
+    """What the model file and the history tell about how the model came about."""
+    record: dict[str, Any] = {
+        "data": [os.path.basename(name) for name in options.files] or ["bundled digits"],
+        "task": source.task,
+        "rows": {name: len(part.y) for name, part in _parts(source).items()},
+        "epochs": len(history.get("loss", ())),
+        "batch_size": options.batch_size,
+        "optimizer": repr(trainer.optimizer),
+        "loss": repr(trainer.loss),
+        "seed": options.seed,
+        "seconds": round(seconds, 3),
+        "results": {
+            part: {name: _in_units(source, name, value) for name, value in values.items()}
+            for part, values in results.items()
+        },
+        "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        "chainrule": _core.__version__,
+    }
+    if source.schema is None:
+        record["input"] = {"shape": source.sample_shape, "divided_by": source.divided_by}
+        record["classes"] = source.classes
+    if stopped:
+        record["stopped"] = stopped
+    return record
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> Path:
+    whole = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        whole.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        os.replace(whole, path)
+    finally:
+        whole.unlink(missing_ok=True)
+    return path
+
+
+def _write_curve(path: Path, history: dict[str, list[float]], metric: str, title: str) -> Path | None:
+    """The picture's path, or None without matplotlib or without a finished epoch."""
+    if not history.get("loss"):
+        return None
+    try:
+        from ..plots import learning_curve
+
+        learning_curve(history, path, metric=metric, title=title)
+    except ImportError:
+        return None
+    return path
+
+
+def _report(
+    source: Source,
+    results: dict[str, dict[str, float]],
+    files: list[tuple[str, Path]],
+    curve: Path | None,
+    model: nn.Module,
+    seconds: float,
+    stopped: str,
+) -> None:
+    if stopped:
+        print(f"note: training ended early: {stopped}")
+    names = list(next(iter(results.values())))
+    head = ["", "rows", *names]
+    rows = [
+        [part, len(_parts(source)[part].y), *(_in_units(source, name, values[name]) for name in names)]
+        for part, values in results.items()
+    ]
+    print(f"\n{table(head, rows)}\n")
+    parameters = sum(p.size for p in model.parameters())
+    print(f"trained in {seconds:.1f} s; {parameters:,} parameters")
+    for what, path in files:
+        print(f"{what:<8}{path} ({path.stat().st_size / 1024:,.0f} kB)")
+    if curve is not None:
+        print(f"{'curve':<8}{curve}")
+    else:
+        print("curve   none: matplotlib is not installed (pip install matplotlib)")

@@ -1,0 +1,15 @@
+"""Mini-batches, splits, and readers for IDX and CSV files. Everything returns NumPy arrays."""
+
+from ._core import Batches, Schema, Table, batches, fit_schema, parse_idx, read_csv, read_idx, split_rows
+
+__all__ = [
+    "Batches",
+    "Schema",
+    "Table",
+    "batches",
+    "fit_schema",
+    "parse_idx",
+    "read_csv",
+    "read_idx",
+    "split_rows",
+]

@@ -1,0 +1,101 @@
+"""The learning curve as a picture. matplotlib is imported only here, and only when a picture is asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+__all__ = ["learning_curve"]
+
+_INK, _MUTED, _GRID = "#1f2933", "#7b8794", "#e4e7eb"
+_TRAIN, _VALIDATION = "#2f6fb3", "#d9622b"
+_RISING = ("accuracy", "r2")
+
+
+def learning_curve(
+    history: Mapping[str, Sequence[float]], path: str | os.PathLike[str], *, metric: str | None = None, title: str = ""
+) -> None:
+    """Write a PNG with the loss, and beside it a metric, over the epochs: training against validation.
+
+    Parameters
+    ----------
+    history : mapping of names to one value per epoch
+        "loss", and where there are some "val_loss", the metric and "val_" + metric.
+    path
+        The picture; replaced only once the new one is whole.
+    metric : str, optional
+        Name of the second panel's quantity; without it there is one panel.
+    title : str
+        A line above both panels.
+
+    Raises
+    ------
+    ImportError
+        Where matplotlib is not installed.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    names = ["loss"] if metric is None else ["loss", metric]
+    figure = Figure(figsize=(4.9 * len(names) + 0.4, 3.9), dpi=150, facecolor="white", layout="constrained")
+    FigureCanvasAgg(figure)
+    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+        _panel(axes, history, name)
+    if title:
+        figure.suptitle(title, x=0.012, ha="left", fontsize=11, color=_INK, fontweight="semibold")
+    target = Path(path)
+    whole = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        figure.savefig(whole, format="png")
+        os.replace(whole, target)
+    finally:
+        whole.unlink(missing_ok=True)
+
+
+def _panel(axes, history, name):  # type: ignore[no-untyped-def]
+    rising = name in _RISING
+    lines = [
+        (label, color, history[key])
+        for label, color, key in (("train", _TRAIN, name), ("validation", _VALIDATION, f"val_{name}"))
+        if history.get(key)
+    ]
+    for label, color, values in lines:
+        epochs = range(1, len(values) + 1)
+        axes.plot(epochs, values, color=color, lw=1.8, label=label, marker="o" if len(values) == 1 else None)
+    if lines:
+        _mark_best(axes, *lines[-1], rising=rising)
+        last = max(len(values) for _, _, values in lines)
+        axes.set_xlim(1 if last > 1 else 0.5, last if last > 1 else 1.5)
+        everything = [value for _, _, values in lines for value in values if value > 0]
+        if not rising and everything and max(everything) > 30 * min(everything):
+            axes.set_yscale("log")
+        axes.legend(frameon=False, loc="lower right" if rising else "upper right", fontsize=9, labelcolor=_INK)
+    axes.set_title(name, loc="left", fontsize=10, color=_INK)
+    axes.set_xlabel("epoch", fontsize=9, color=_MUTED)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.grid(True, color=_GRID, lw=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=_MUTED, labelsize=8.5, length=0, which="both")
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.spines["bottom"].set_color(_GRID)
+
+
+def _mark_best(axes, label, color, values, *, rising):  # type: ignore[no-untyped-def]
+    finite = [(value if rising else -value, -i) for i, value in enumerate(values) if value == value]
+    if not finite:
+        return
+    best = -max(finite)[1]
+    value = values[best]
+    axes.plot([best + 1], [value], "o", ms=6, mfc="white", mec=color, mew=1.8, clip_on=False, zorder=5)
+    late = best + 1 > 0.7 * len(values)
+    axes.annotate(
+        f"best {value:.4g}, epoch {best + 1}",
+        (best + 1, value),
+        xytext=(-6 if late else 6, -14 if rising else 12),
+        textcoords="offset points",
+        ha="right" if late else "left",
+        fontsize=8.5,
+        color=color,
+    )

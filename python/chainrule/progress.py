@@ -1,0 +1,68 @@
+"""The progress bar of Trainer.fit. tqdm is imported only when a bar is shown."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from ._core import Progress
+
+__all__ = ["Bar", "bar", "rate"]
+
+
+def rate(samples_per_second: float) -> str:
+    """Samples per second, as short as it reads: "950/s", "48k/s", "1.2M/s"."""
+    for limit, unit, digits in ((1e6, "M", 1), (1e3, "k", 0)):
+        if samples_per_second >= limit:
+            return f"{samples_per_second / limit:.{digits}f}{unit} samples/s"
+    return f"{samples_per_second:.0f} samples/s"
+
+
+def summary(row: dict[str, float]) -> str:
+    """The last epoch's values but its training loss and time: "val_loss 0.0921  val_accuracy 0.9750"."""
+    skipped = {"loss", "seconds", "epoch", "lr", "samples_per_second"}
+    shown = {name: value for name, value in row.items() if name not in skipped}
+    if any(name.startswith("val_") for name in shown):
+        shown = {name: value for name, value in shown.items() if name.startswith("val_")}
+    return "  ".join(f"{name} {value:.4f}" for name, value in shown.items())
+
+
+class Bar:
+    """One bar over all epochs, with the running loss, the last epoch's metrics and the speed."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._row: dict[str, float] = {}
+
+    def __call__(self, report: Progress) -> None:
+        total = report.epochs * report.batches
+        if self._bar is None:
+            from tqdm import tqdm
+
+            self._bar = tqdm(
+                total=total,
+                file=sys.stderr,
+                dynamic_ncols=True,
+                leave=False,
+                bar_format="{desc} {percentage:3.0f}% |{bar}| {elapsed}<{remaining}  {postfix}",
+            )
+        if report.epoch_end:
+            self._row = report.row
+        self._bar.set_description_str(f"epoch {report.epoch}/{report.epochs}", refresh=False)
+        parts = (f"loss {report.loss:.4f}", summary(self._row), rate(report.samples_per_second))
+        self._bar.set_postfix_str("  ".join(part for part in parts if part), refresh=False)
+        done = (report.epoch - 1) * report.batches + report.batch
+        self._bar.update(max(0, done - self._bar.n))
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+def bar(progress: bool | str) -> Bar | None:
+    """The bar for fit's argument `progress`: True, False, or "auto" (only where stderr is a terminal)."""
+    if progress == "auto":
+        return Bar() if sys.stderr.isatty() else None
+    if not isinstance(progress, bool):
+        raise ValueError(f'fit: progress must be "auto", True, False or a function, got {progress!r}')
+    return Bar() if progress else None

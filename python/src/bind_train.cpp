@@ -1,0 +1,231 @@
+// Trainer, History and Progress. Whole epochs run in C++ without the GIL; between slices Python gets its turn for Ctrl-C
+// and for showing progress.
+#include "common.hpp"
+
+namespace chainrule::python {
+namespace {
+
+Metric to_metric(py::handle value) {
+  if (py::isinstance<py::str>(value)) return {value.cast<std::string>()};
+  if (PyCallable_Check(value.ptr()) == 0)
+    throw DTypeError("metrics: expected names or functions m(output, target), got " + type_name(value));
+  const auto function = py::reinterpret_borrow<py::object>(value);
+  const std::string name = py::hasattr(function, "__name__") ? function.attr("__name__").cast<std::string>() : type_name(value);
+  return {name, [held_function = hold(function), name](const Tensor& output, const Tensor& target) {
+            const py::gil_scoped_acquire locked;
+            const py::object result = held(held_function)(to_numpy(output), to_numpy(target));
+            const py::object number = py::reinterpret_steal<py::object>(PyNumber_Float(result.ptr()));
+            if (!number) {
+              PyErr_Clear();
+              throw ValueError("metric " + name + ": must return a number, got " + type_name(result));
+            }
+            return number.cast<double>();
+          }};
+}
+
+// Serves fit's reports: signals first, then whoever shows progress. Any exception ends training and is raised once fit
+// has returned.
+class Watcher {
+ public:
+  explicit Watcher(py::object show) : show_(std::move(show)) {}
+  bool operator()(const Progress& progress) {
+    const py::gil_scoped_acquire locked;
+    try {
+      if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+      if (!show_.is_none()) show_(py::cast(progress, py::return_value_policy::reference));
+    } catch (py::error_already_set& error) {
+      error_ = std::make_unique<py::error_already_set>(std::move(error));
+      return false;
+    }
+    return true;
+  }
+  void rethrow() {
+    if (error_) throw py::error_already_set(*error_);
+  }
+
+ private:
+  py::object show_;
+  std::unique_ptr<py::error_already_set> error_;
+};
+
+// progress="auto" (a bar on a terminal), True, False, or a function that gets every report.
+py::object progress_function(const py::object& progress, py::object& close) {
+  if (progress.ptr() == Py_False || progress.is_none()) return py::none();
+  if (PyCallable_Check(progress.ptr()) != 0) return progress;
+  const py::object bar = py::module_::import("chainrule.progress").attr("bar")(progress);
+  if (!bar.is_none()) close = bar.attr("close");
+  return bar;
+}
+
+std::pair<Tensor, Tensor> validation_pair(const py::object& data) {
+  if (data.is_none()) return {};
+  if (!py::isinstance<py::sequence>(data) || py::len(data) != 2)
+    throw ValueError("fit: validation_data must be a pair (X, y), got " + type_name(data));
+  return {borrow(data[py::int_(0)], "validation_data"), borrow(data[py::int_(1)], "validation_data")};
+}
+
+History fit(Trainer& trainer, const py::object& x, const py::object& y, std::int64_t epochs, std::int64_t batch_size, bool shuffle,
+            const py::object& validation_data, double validation_split, const py::object& sample_weight,
+            const std::optional<std::map<std::int64_t, double>>& class_weight, const py::object& seed, const py::object& progress) {
+  const std::vector<Tensor> inputs = borrow_inputs(x, "fit");
+  const Tensor target = borrow(y, "fit");
+  FitOptions options;
+  options.epochs = epochs, options.batch_size = batch_size, options.shuffle = shuffle;
+  options.validation_data = validation_pair(validation_data);
+  options.validation_split = validation_split;
+  if (!sample_weight.is_none()) options.sample_weight = borrow(sample_weight, "sample_weight");
+  if (class_weight) options.class_weight = *class_weight;
+  if (!seed.is_none()) options.seed = to_seed(seed, "fit");
+
+  py::object close = py::none();
+  Watcher watcher(progress_function(progress, close));
+  options.on_progress = [&watcher](const Progress& report) { return watcher(report); };
+  History history;
+  try {
+    const py::gil_scoped_release unlocked;
+    history = trainer.fit(inputs, target, options);
+  } catch (...) {
+    if (!close.is_none()) close();
+    throw;
+  }
+  if (!close.is_none()) close();
+  watcher.rethrow();
+  return history;
+}
+
+py::list column(const History& history, const std::string& name) { return py::cast(history[name]); }
+
+bool has_column(const History& history, const std::string& name) {
+  for (const auto& [other, _] : history.columns())
+    if (other == name) return true;
+  return false;
+}
+
+void bind_history(py::module_& m) {
+  py::class_<History>(m, "History", "What happened in each epoch: history[\"loss\"] is a list; printed, it is a table.")
+      .def("__getitem__", [](const History& h, const std::string& name) { return column(h, name); }, "name"_a)
+      .def("__contains__", &has_column, "name"_a)
+      .def("__contains__", [](const History&, const py::object&) { return false; }, "name"_a)
+      .def("__len__", [](const History& h) { return h.columns().size(); })
+      .def("__iter__", [](const History& h) {
+        py::list names;
+        for (const auto& [name, _] : h.columns()) names.append(name);
+        return py::iter(names);
+      })
+      .def("keys", [](const History& h) {
+        py::list names;
+        for (const auto& [name, _] : h.columns()) names.append(name);
+        return names;
+      }, "The names of the columns.")
+      .def("values", [](const History& h) {
+        py::list lists;
+        for (const auto& [_, values] : h.columns()) lists.append(py::cast(values));
+        return lists;
+      }, "The columns.")
+      .def("items", [](const History& h) {
+        py::list items;
+        for (const auto& [name, values] : h.columns()) items.append(py::make_tuple(name, values));
+        return items;
+      }, "(name, column) pairs.")
+      .def("get", [](const History& h, const std::string& name, const py::object& otherwise) {
+        return has_column(h, name) ? py::object(column(h, name)) : otherwise;
+      }, "name"_a, "default"_a = py::none(), "A column, or the default where it is not there.")
+      .def("to_dict", [](const History& h) {
+        py::dict d;
+        for (const auto& [name, values] : h.columns()) d[py::str(name)] = py::cast(values);
+        return d;
+      }, "A dict of lists.")
+      .def_property_readonly("epochs", &History::epochs, "Number of epochs.")
+      .def_readonly("stopped", &History::stopped, "Why training ended early, or an empty string.")
+      .def("to_json", &History::json, "The columns as JSON.")
+      .def("__str__", &History::str)
+      .def("__repr__", [](const History& h) {
+        std::string names;
+        for (const auto& [name, _] : h.columns()) names += (names.empty() ? "" : ", ") + name;
+        return "History(" + std::to_string(h.epochs()) + " epochs: " + names + ")";
+      })
+      .def("_repr_html_", [](const History& h) {
+        const py::object escaped = py::module_::import("html").attr("escape")(h.str());
+        return "<pre>" + escaped.cast<std::string>() + "</pre>";
+      });
+  py::class_<Progress>(m, "Progress", "What fit reports while it runs. Only valid during the call it is given to.")
+      .def_readonly("epoch", &Progress::epoch, "Counts from 1.")
+      .def_readonly("epochs", &Progress::epochs)
+      .def_readonly("batch", &Progress::batch)
+      .def_readonly("batches", &Progress::batches)
+      .def_readonly("loss", &Progress::loss, "Running mean of this epoch.")
+      .def_readonly("samples_per_second", &Progress::samples_per_second)
+      .def_readonly("epoch_end", &Progress::epoch_end)
+      .def_property_readonly("row", [](const Progress& p) {
+        py::dict row;
+        if (p.history != nullptr)
+          for (const auto& [name, values] : p.history->columns())
+            if (!values.empty()) row[py::str(name)] = values.back();
+        return row;
+      }, "The last finished epoch's values, by name.");
+}
+
+Trainer make_trainer(const py::object& model, const py::object& loss, const py::object& optimizer, const py::object& metrics,
+                     std::optional<double> clip_norm, const py::object& seed) {
+  if (!py::isinstance<optim::Optimizer>(optimizer))
+    throw DTypeError("Trainer: optimizer must be one, e.g. optim.Adam(lr=1e-3), got " + type_name(optimizer));
+  TrainerOptions options;
+  if (py::isinstance<py::str>(metrics))
+    throw DTypeError("Trainer: metrics must be a list; write metrics=[" + std::string(py::repr(metrics)) + "]");
+  for (py::handle metric : metrics) options.metrics.push_back(to_metric(metric));
+  options.clip_norm = clip_norm;
+  options.seed = to_seed(seed, "Trainer");
+  return {unwrap_module(model, "Trainer"), to_loss(loss), optimizer.cast<const optim::Optimizer&>(), options};
+}
+
+void bind_trainer(py::module_& m) {
+  const FitOptions d;
+  py::class_<Trainer>(m, "Trainer", "Fits a model to data through one compiled step.")
+      .def(py::init(&make_trainer), "model"_a, "loss"_a, "optimizer"_a, py::kw_only(), "metrics"_a = py::tuple(),
+           "clip_norm"_a = py::none(), "seed"_a = TrainerOptions{}.seed,
+           "metrics: names (accuracy, mae, rmse, r2) or functions m(output, target) on whole-set NumPy arrays.\n"
+           "clip_norm: largest norm of all gradients together. seed: keys shuffling and dropout.")
+      .def("fit", &fit, "X"_a, "y"_a, py::kw_only(), "epochs"_a = d.epochs, "batch_size"_a = d.batch_size,
+           "shuffle"_a = d.shuffle, "validation_data"_a = py::none(), "validation_split"_a = d.validation_split,
+           "sample_weight"_a = py::none(), "class_weight"_a = py::none(), "seed"_a = py::none(), "progress"_a = "auto",
+           "Train for some epochs and return their History. A second call goes on where the first ended; Ctrl-C ends training\n"
+           "at the next batch and leaves a usable model. progress: \"auto\" (a bar on a terminal), True, False, or a function\n"
+           "of the reports.")
+      .def("evaluate", [](const Trainer& t, const py::object& x, const py::object& y, std::int64_t batch_size) {
+        const std::vector<Tensor> inputs = borrow_inputs(x, "evaluate");
+        const Tensor target = borrow(y, "evaluate");
+        const py::gil_scoped_release unlocked;
+        return t.evaluate(inputs, target, batch_size);
+      }, "X"_a, "y"_a, "batch_size"_a = 1024, "Loss and metrics on a whole set, in eval mode, as a dict of floats.")
+      .def("predict", [](const Trainer& t, const py::object& x, std::int64_t batch_size, const std::string& output) {
+        const Tensor in = borrow(x, "predict");
+        Tensor result;
+        {
+          const py::gil_scoped_release unlocked;
+          result = t.predict(in, batch_size, output);
+        }
+        return to_numpy(result);
+      }, "X"_a, "batch_size"_a = 1024, "output"_a = "raw", "As model.predict.")
+      .def("step", [](Trainer& t, const py::object& x, const py::object& y, const py::object& weight) {
+        const std::vector<Tensor> inputs = borrow_inputs(x, "step");
+        const Tensor target = borrow(y, "step");
+        const Tensor w = weight.is_none() ? Tensor() : borrow(weight, "sample_weight");
+        const py::gil_scoped_release unlocked;
+        return t.step(inputs, target, w);
+      }, "xb"_a, "yb"_a, "sample_weight"_a = py::none(), "One step on one batch; the loss before the update.")
+      .def("reset", &Trainer::reset, "Forget optimizer state, counters and the position in the stream; weights stay.")
+      .def_property_readonly("optimizer", [](Trainer& t) { return t.optimizer(); }, "Its own optimizer.")
+      .def_property_readonly("model", [](const Trainer& t) { return wrap_module(t.model()); }, "The model.")
+      .def_property_readonly("loss", [](const Trainer& t) { return t.loss(); }, "The loss.")
+      .def_property_readonly("global_step", &Trainer::global_step, "Steps taken.")
+      .def("__repr__", &Trainer::str);
+}
+
+}  // namespace
+
+void bind_train(py::module_& m) {
+  bind_history(m);
+  bind_trainer(m);
+}
+
+}  // namespace chainrule::python

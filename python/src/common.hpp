@@ -1,0 +1,88 @@
+// What the binding files share: their list, and how Python values become tensors and back. No arithmetic here.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "chainrule/chainrule.hpp"
+
+namespace chainrule::python {
+
+namespace py = pybind11;
+using namespace pybind11::literals;
+
+void bind_errors(py::module_& m);
+void bind_config(py::module_& m);
+void bind_tensor(py::module_& m);
+void bind_ops(py::module_& m);
+void bind_nn(py::module_& m);
+void bind_layers(py::module_& m);
+void bind_losses(py::module_& m);
+void bind_optim(py::module_& m);
+void bind_train(py::module_& m);
+void bind_data(py::module_& m);
+void bind_graph(py::module_& m);
+void bind_model(py::module_& m);
+
+// A leaf that a module owns or will own; Python sees it as a subclass of Tensor whose numpy() is a live view.
+struct Parameter : Tensor {
+  Parameter() = default;
+  explicit Parameter(const Tensor& t) : Tensor(t) {}
+};
+
+// --- into tensors ---------------------------------------------------------------------------------------------------
+bool is_tensor(py::handle value);
+bool is_operand(py::handle value);  // what an operator accepts: tensor, number, array, list, tuple
+// A tensor as it is; a Python or NumPy scalar as a weak scalar; an array or nested list as a copy.
+Tensor to_tensor(py::handle value, const char* op);
+// The same, but a contiguous array is read in place: only for inputs that nothing keeps after the call.
+Tensor borrow(py::handle value, const char* op);
+Tensor to_tensor_or_undefined(py::handle value, const char* op);  // None: undefined
+// Never weak, always a copy: what cr.tensor gives.
+Tensor new_tensor(py::handle value, py::handle dtype);
+Tensor share_array(const py::array& array, const char* op);  // no copy; throws where it would need one
+// The tensors a function receives or returns: a tensor or a tuple or list of them.
+std::vector<Tensor> to_tensors(py::handle value, const char* op);
+std::vector<Tensor> borrow_inputs(py::handle value, const char* op);  // X or (X1, X2, ...) of fit and predict
+
+DType to_dtype(py::handle value);                            // a name, a NumPy dtype or scalar type
+Dims to_axes(py::handle axis, const char* op);               // None: no axes; an int; a tuple of ints
+Shape to_shape(py::handle shape, const char* op);            // an int or a sequence of ints
+std::uint64_t to_seed(py::handle seed, const char* op);
+
+// --- and back -------------------------------------------------------------------------------------------------------
+py::array to_numpy(const Tensor& t);                         // a new array
+py::array live_view(const Tensor& t, py::handle owner);      // read-only, on the tensor's own memory
+py::object from_tensors(const std::vector<Tensor>& tensors); // one: itself; several: a tuple
+py::object tensor_or_none(const Tensor& t);
+py::tuple shape_tuple(const Dims& shape);
+py::dict to_dict(const std::vector<nn::NamedTensor>& tensors);          // name -> a new array
+std::vector<nn::NamedTensor> from_dict(const py::dict& d, const char* op);
+
+// A Python object that C++ may hold, copy and drop without the GIL.
+std::shared_ptr<PyObject> hold(py::object object);
+py::object held(const std::shared_ptr<PyObject>& object);
+std::string type_name(py::handle value);
+
+// A Python function of tensors, callable from C++ with or without the GIL.
+Function to_function(const py::object& f);
+Loss to_loss(py::handle value);
+py::object wrap_module(const nn::Module& module);
+nn::Module unwrap_module(py::handle value, const char* op);
+
+// Below this many elements an op is over before releasing the GIL pays.
+inline constexpr std::int64_t release_threshold = 32768;
+
+template <class F> auto released_if(bool release, F&& f) {
+  if (!release) return f();
+  py::gil_scoped_release unlocked;
+  return f();
+}
+
+}  // namespace chainrule::python

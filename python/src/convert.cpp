@@ -1,0 +1,311 @@
+// Python values to tensors and back. Which dtypes and layouts are accepted is decided here and nowhere else.
+#include <cstring>
+
+#include "common.hpp"
+
+namespace chainrule::python {
+namespace {
+
+constexpr int contiguous = py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+
+py::handle tensor_type() {
+  static const py::handle type = py::type::of<Tensor>().inc_ref();
+  return type;
+}
+
+bool is_numpy_scalar(py::handle value) {
+  static const py::handle generic = py::object(py::module_::import("numpy").attr("generic")).release();
+  return PyObject_TypeCheck(value.ptr(), reinterpret_cast<PyTypeObject*>(generic.ptr())) != 0;
+}
+
+py::module_ numpy() { return py::module_::import("numpy"); }
+
+[[noreturn]] void unsupported(const py::dtype& dtype, const char* op) {
+  const std::string name = py::str(static_cast<const py::object&>(dtype));
+  const std::string start = std::string(op) + ": arrays of " + name + " are not supported; ";
+  switch (dtype.kind()) {
+    case 'f': throw DTypeError(start + "convert with a.astype(np.float32)");
+    case 'i':
+    case 'u': throw DTypeError(start + "convert with a.astype(np.int64)");
+    case 'c': throw DTypeError(start + "pass the real and imaginary parts as two arrays");
+    case 'U':
+    case 'S': throw DTypeError(start + "text has to be encoded as numbers first, e.g. np.unique(a, return_inverse=True)[1]");
+    case 'O': throw DTypeError(start + "it holds Python objects: convert with a.astype(np.float32), which also tells which entry is no number");
+    case 'M':
+    case 'm': throw DTypeError(start + "convert with a.astype(np.int64)");
+    default: throw DTypeError(start + "convert to float32, float64, int32, int64, uint8 or bool");
+  }
+}
+
+DType dtype_of_array(const py::dtype& dtype, const char* op) {
+  if (dtype.byteorder() == '>')
+    throw DTypeError(std::string(op) + ": the array's bytes are in big-endian order; convert with a.astype(a.dtype.newbyteorder('='))");
+  const auto bytes = dtype.itemsize();
+  switch (dtype.kind()) {
+    case 'f':
+      if (bytes == 4) return DType::float32;
+      if (bytes == 8) return DType::float64;
+      break;
+    case 'i':
+      if (bytes == 4) return DType::int32;
+      if (bytes == 8) return DType::int64;
+      break;
+    case 'u':
+      if (bytes == 1) return DType::uint8;
+      break;
+    case 'b': return DType::boolean;
+    default: break;
+  }
+  unsupported(dtype, op);
+}
+
+Shape shape_of(const py::array& array, const char* op) {
+  if (array.ndim() > Dims::max_rank)
+    throw ShapeError(std::string(op) + ": the array has " + std::to_string(array.ndim()) + " axes; at most 8 are supported");
+  Shape shape;
+  for (py::ssize_t i = 0; i < array.ndim(); ++i) shape.push_back(array.shape(i));
+  return shape;
+}
+
+py::array contiguous_array(const py::array& array) {
+  if ((array.flags() & contiguous) == contiguous) return array;
+  return numpy().attr("require")(array, py::none(), "CA");
+}
+
+Tensor copy_array(const py::array& array, const char* op) {
+  const DType dtype = dtype_of_array(array.dtype(), op);
+  const py::array source = contiguous_array(array);
+  return Tensor::from_raw(source.data(), static_cast<std::size_t>(source.size()), shape_of(source, op), dtype);
+}
+
+Tensor borrow_array(const py::array& array, const char* op) {
+  const DType dtype = dtype_of_array(array.dtype(), op);
+  const py::array source = contiguous_array(array);
+  return Tensor::view_raw(source.data(), shape_of(source, op), dtype, hold(source));
+}
+
+bool is_sequence(py::handle value) { return PyList_Check(value.ptr()) || PyTuple_Check(value.ptr()); }
+
+// Whether a nested list's numbers are Python's own (their floats become float32) or NumPy's (which keep their dtype).
+bool has_python_numbers(py::handle value) {
+  py::object first = py::reinterpret_borrow<py::object>(value);
+  while (is_sequence(first)) {
+    if (py::len(first) == 0) return true;
+    first = py::object(first[py::int_(0)]);
+  }
+  return !py::isinstance<py::array>(first) && !is_numpy_scalar(first);
+}
+
+py::array as_array(py::handle value, const char* op) {
+  if (py::isinstance<py::array>(value)) return py::reinterpret_borrow<py::array>(value);
+  if (is_sequence(value)) {
+    py::array array = numpy().attr("asarray")(value);
+    if (array.dtype().kind() == 'f' && has_python_numbers(value)) return array.attr("astype")("float32");
+    return array;
+  }
+  if (py::hasattr(value, "__array__")) return numpy().attr("asarray")(value);
+  throw DTypeError(std::string(op) + ": expected a tensor, an array or a number, got " + type_name(value));
+}
+
+// A Python or NumPy scalar, or an undefined tensor for anything else.
+Tensor scalar_or_undefined(py::handle value, const char* op) {
+  PyObject* object = value.ptr();
+  if (PyFloat_Check(object)) return Tensor(PyFloat_AS_DOUBLE(object));
+  if (PyBool_Check(object)) return Tensor(object == Py_True);
+  if (PyLong_Check(object)) {
+    int overflow = 0;
+    const long long number = PyLong_AsLongLongAndOverflow(object, &overflow);
+    if (overflow != 0) throw ValueError(std::string(op) + ": the integer " + std::string(py::str(value)) + " does not fit into 64 bits");
+    return Tensor(static_cast<std::int64_t>(number));
+  }
+  if (!is_numpy_scalar(value)) return {};
+  const py::dtype dtype(value.attr("dtype"));
+  switch (dtype.kind()) {
+    case 'f': return Tensor(py::float_(py::reinterpret_borrow<py::object>(value)).cast<double>());
+    case 'b': return Tensor(value.attr("item")().cast<bool>());
+    case 'i':
+    case 'u': return scalar_or_undefined(value.attr("item")(), op);
+    default: unsupported(dtype, op);
+  }
+}
+
+std::int64_t to_size(py::handle value, const char* op, const char* what) {
+  const py::object index = py::reinterpret_steal<py::object>(PyNumber_Index(value.ptr()));
+  if (!index) {
+    PyErr_Clear();
+    throw DTypeError(std::string(op) + ": " + what + " must be an integer or a tuple of integers, got " + type_name(value));
+  }
+  return index.cast<std::int64_t>();
+}
+
+template <class List> List to_list(py::handle value, const char* op, const char* what) {
+  List list;
+  if (is_sequence(value))
+    for (py::handle item : value) list.push_back(to_size(item, op, what));
+  else
+    list.push_back(to_size(value, op, what));
+  return list;
+}
+
+}  // namespace
+
+std::string type_name(py::handle value) { return Py_TYPE(value.ptr())->tp_name; }
+
+bool is_tensor(py::handle value) {
+  PyTypeObject* type = reinterpret_cast<PyTypeObject*>(tensor_type().ptr());
+  return Py_TYPE(value.ptr()) == type || PyType_IsSubtype(Py_TYPE(value.ptr()), type);
+}
+
+bool is_operand(py::handle value) {
+  PyObject* object = value.ptr();
+  return is_tensor(value) || PyFloat_Check(object) || PyLong_Check(object) || py::isinstance<py::array>(value) ||
+         is_numpy_scalar(value) || is_sequence(value);
+}
+
+Tensor to_tensor(py::handle value, const char* op) {
+  if (is_tensor(value)) return value.cast<const Tensor&>();
+  const Tensor scalar = scalar_or_undefined(value, op);
+  return scalar.defined() ? scalar : copy_array(as_array(value, op), op).freeze();
+}
+
+Tensor borrow(py::handle value, const char* op) {
+  if (is_tensor(value)) return value.cast<const Tensor&>();
+  const Tensor scalar = scalar_or_undefined(value, op);
+  return scalar.defined() ? scalar : borrow_array(as_array(value, op), op).freeze();
+}
+
+Tensor to_tensor_or_undefined(py::handle value, const char* op) { return value.is_none() ? Tensor() : to_tensor(value, op); }
+
+Tensor new_tensor(py::handle value, py::handle dtype) {
+  const bool given = !dtype.is_none();
+  if (is_tensor(value)) {
+    const Tensor& t = value.cast<const Tensor&>();
+    if (t.symbolic()) return given ? t.astype(to_dtype(dtype)) : t;
+    const Tensor copy = Tensor::from_raw(t.raw_data(), static_cast<std::size_t>(t.size()), t.shape(), t.dtype());
+    return given ? copy.astype(to_dtype(dtype)) : copy;
+  }
+  const bool plain = PyFloat_Check(value.ptr()) || PyLong_Check(value.ptr()) || is_sequence(value);
+  if (plain && given) {  // straight to the dtype asked for: floats do not pass through float32
+    const DType wanted = to_dtype(dtype);
+    return copy_array(py::array(numpy().attr("asarray")(value)), "tensor").astype(wanted);
+  }
+  if (plain && !is_sequence(value)) {
+    const char* name = PyBool_Check(value.ptr()) ? "bool" : PyLong_Check(value.ptr()) ? "int64" : "float32";
+    return copy_array(py::array(numpy().attr("asarray")(value, name)), "tensor");
+  }
+  const py::array array = is_numpy_scalar(value) ? py::array(numpy().attr("asarray")(value)) : as_array(value, "tensor");
+  const Tensor t = copy_array(array, "tensor");
+  return given ? t.astype(to_dtype(dtype)) : t;
+}
+
+Tensor share_array(const py::array& array, const char* op) {
+  if ((array.flags() & contiguous) != contiguous)
+    throw ValueError(std::string(op) + ": the array is not C-contiguous, so it cannot be shared; use cr.tensor(a), which copies");
+  return borrow_array(array, op);
+}
+
+std::vector<Tensor> to_tensors(py::handle value, const char* op) {
+  std::vector<Tensor> tensors;
+  if (is_sequence(value))
+    for (py::handle item : value) tensors.push_back(to_tensor(item, op));
+  else
+    tensors.push_back(to_tensor(value, op));
+  return tensors;
+}
+
+std::vector<Tensor> borrow_inputs(py::handle value, const char* op) {
+  std::vector<Tensor> tensors;
+  if (PyTuple_Check(value.ptr()))  // several inputs; a list is one nested array
+    for (py::handle item : value) tensors.push_back(borrow(item, op));
+  else
+    tensors.push_back(borrow(value, op));
+  return tensors;
+}
+
+DType to_dtype(py::handle value) {
+  if (py::isinstance<py::str>(value)) return dtype_from_name(value.cast<std::string>());
+  if (value.ptr() == reinterpret_cast<PyObject*>(&PyFloat_Type))
+    throw DTypeError("dtype: float is ambiguous; write \"float32\" or \"float64\"");
+  const py::object dtype = numpy().attr("dtype")(value);
+  return dtype_from_name(dtype.attr("name").cast<std::string>());
+}
+
+Dims to_axes(py::handle axis, const char* op) {
+  if (axis.is_none()) return {};
+  const Dims axes = to_list<Dims>(axis, op, "axis");
+  if (axes.empty()) throw ValueError(std::string(op) + ": axis is an empty tuple; use axis=None for all axes");
+  return axes;
+}
+
+Shape to_shape(py::handle shape, const char* op) { return to_list<Shape>(shape, op, "shape"); }
+
+std::uint64_t to_seed(py::handle seed, const char* op) {
+  const py::object index = py::reinterpret_steal<py::object>(PyNumber_Index(seed.ptr()));
+  if (index) {
+    const unsigned long long value = PyLong_AsUnsignedLongLong(index.ptr());
+    if (PyErr_Occurred() == nullptr) return value;
+  }
+  PyErr_Clear();
+  throw ValueError(std::string(op) + ": seed must be an integer from 0 to 2**64 - 1, got " + std::string(py::repr(seed)));
+}
+
+py::array to_numpy(const Tensor& t) {
+  if (t.symbolic())
+    throw StateError("numpy: this tensor is traced and has no values yet; compute with chainrule's own functions instead");
+  if (t.dtype() == DType::bfloat16) return to_numpy(t.detach().astype(DType::float32));
+  py::array array(py::dtype(std::string(name_of(t.dtype()))), std::vector<py::ssize_t>(t.shape().begin(), t.shape().end()));
+  if (t.size() > 0) std::memcpy(array.mutable_data(), t.raw_data(), static_cast<std::size_t>(t.size()) * size_of(t.dtype()));
+  return array;
+}
+
+py::array live_view(const Tensor& t, py::handle owner) {
+  if (t.symbolic()) return to_numpy(t);
+  py::array array(py::dtype(std::string(name_of(t.dtype()))), std::vector<py::ssize_t>(t.shape().begin(), t.shape().end()),
+                  t.exported_data(), owner);
+  array.attr("setflags")("write"_a = false);
+  return array;
+}
+
+py::object from_tensors(const std::vector<Tensor>& tensors) {
+  if (tensors.size() == 1) return py::cast(tensors[0]);
+  py::tuple result(tensors.size());
+  for (std::size_t i = 0; i < tensors.size(); ++i) result[i] = py::cast(tensors[i]);
+  return result;
+}
+
+py::object tensor_or_none(const Tensor& t) { return t.defined() ? py::cast(t) : py::none(); }
+
+py::tuple shape_tuple(const Dims& shape) {
+  py::tuple sizes(static_cast<std::size_t>(shape.rank()));
+  for (int i = 0; i < shape.rank(); ++i) sizes[static_cast<std::size_t>(i)] = py::int_(shape[i]);
+  return sizes;
+}
+
+py::dict to_dict(const std::vector<nn::NamedTensor>& tensors) {
+  py::dict result;
+  for (const auto& [name, tensor] : tensors) result[py::str(name)] = to_numpy(tensor);
+  return result;
+}
+
+std::vector<nn::NamedTensor> from_dict(const py::dict& d, const char* op) {
+  std::vector<nn::NamedTensor> tensors;
+  for (auto [name, value] : d) {
+    if (!py::isinstance<py::str>(name)) throw ValueError(std::string(op) + ": names must be strings, got " + type_name(name));
+    py::object array = py::reinterpret_borrow<py::object>(value);
+    if (py::hasattr(array, "detach") && !is_tensor(array)) array = array.attr("detach")();  // a torch tensor with a gradient
+    tensors.push_back({name.cast<std::string>(), new_tensor(array, py::none())});
+  }
+  return tensors;
+}
+
+std::shared_ptr<PyObject> hold(py::object object) {
+  return {object.release().ptr(), [](PyObject* pointer) {
+            if (Py_IsInitialized() == 0) return;
+            const py::gil_scoped_acquire locked;
+            Py_DECREF(pointer);
+          }};
+}
+
+py::object held(const std::shared_ptr<PyObject>& object) { return py::reinterpret_borrow<py::object>(object.get()); }
+
+}  // namespace chainrule::python

@@ -1,0 +1,19 @@
+// The Python module chainrule._core: only the list of what is bound. The package chainrule re-exports it by name.
+#include "common.hpp"
+
+PYBIND11_MODULE(_core, m) {
+  using namespace chainrule::python;
+  m.doc() = "The C++ core of chainrule.";
+  bind_errors(m);
+  bind_config(m);
+  bind_tensor(m);
+  bind_ops(m);
+  bind_graph(m);
+  bind_nn(m);
+  bind_layers(m);
+  bind_losses(m);
+  bind_optim(m);
+  bind_train(m);
+  bind_data(m);
+  bind_model(m);
+}
