@@ -33,7 +33,7 @@ if(CHAINRULE_HAS_NO_GNU_UNIQUE)
 endif()
 
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU") # its own AVX-512 headers set these off when inlined
-  list(APPEND kernel_flags -Wno-uninitialized -Wno-maybe-uninitialized)
+  list(APPEND kernel_flags -Wno-uninitialized -Wno-maybe-uninitialized -Wno-ignored-attributes)
 endif()
 
 file(GLOB kernels CONFIGURE_DEPENDS src/kernels/*.cpp)

@@ -1,12 +1,11 @@
-"""The class Tensor in Python: conversion, operators, indexing, gradients. What each op computes is tested elsewhere."""
+"""The class Tensor in Python: conversion, operators, indexing, gradients; not what an op computes."""
 
 import copy
 import pickle
 
+import chainrule as cr
 import numpy as np
 import pytest
-
-import chainrule as cr
 from chainrule import nn
 
 
@@ -62,7 +61,12 @@ class TestMaking:
 
     @pytest.mark.parametrize(
         "array",
-        [np.zeros((4, 6))[:, ::2], np.asfortranarray(np.arange(6.0).reshape(2, 3)), np.arange(6)[::-1], np.zeros((0, 3))],
+        [
+            np.zeros((4, 6))[:, ::2],
+            np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+            np.arange(6)[::-1],
+            np.zeros((0, 3)),
+        ],
     )
     def test_any_layout(self, array):
         np.testing.assert_array_equal(values(cr.tensor(array)), array)
@@ -203,7 +207,13 @@ class TestOperators:
 
     def test_scalars_take_the_other_dtype(self):
         x = cr.tensor([1.0])
-        assert (x * 2).dtype == (x * 2.0).dtype == (x * np.float64(2)).dtype == (x * np.int64(2)).dtype == "float32"
+        assert (
+            (x * 2).dtype
+            == (x * 2.0).dtype
+            == (x * np.float64(2)).dtype
+            == (x * np.int64(2)).dtype
+            == "float32"
+        )
         assert (cr.tensor([1], dtype="int32") + 1).dtype == "int32"
 
     def test_two_float_dtypes_are_refused(self):
@@ -214,7 +224,7 @@ class TestOperators:
         x = cr.tensor([1.0, 2.0, 3.0])
         assert values(x > 2).tolist() == [False, False, True]
         assert values(x == [1.0, 0.0, 3.0]).tolist() == [True, False, True]
-        assert values(2 >= x).tolist() == [True, True, False]
+        assert values(x <= 2.0).tolist() == [True, True, False]
         assert values(x != 2).dtype == bool
 
     def test_foreign_operands_are_left_alone(self):
@@ -390,7 +400,9 @@ class TestGradients:
 class TestSymbols:
     """Tensors of a trace have no values: everything that would need one says so and what to do."""
 
-    @pytest.mark.parametrize("use", [bool, float, int, lambda t: t.numpy(), np.asarray, lambda t: t.item(), lambda t: t.tolist()])
+    @pytest.mark.parametrize(
+        "use", [bool, float, int, lambda t: t.numpy(), np.asarray, lambda t: t.item(), lambda t: t.tolist()]
+    )
     def test_values_are_refused(self, use):
         def f(x):
             use(x.sum())

@@ -1,12 +1,11 @@
 """Neural networks and automatic differentiation: a C++ core, the same words in Python and C++.
 
-Tensors and functions of them are here; layers and losses in chainrule.nn, optimizers in chainrule.optim, batches and
-readers in chainrule.data, bundled data in chainrule.datasets.
+Tensors and functions of them are here; layers and losses in chainrule.nn, optimizers in chainrule.optim,
+batches and readers in chainrule.data, bundled data in chainrule.datasets.
 """
 
 from . import _core, data, datasets, nn, optim
 from ._core import (
-    __version__,
     Compiled,
     DTypeError,
     Error,
@@ -22,6 +21,7 @@ from ._core import (
     Tensor,
     Trainer,
     ValueError,
+    __version__,
     abs,
     add,
     argmax,
@@ -74,6 +74,7 @@ from ._core import (
     num_threads,
     one_hot,
     ones,
+    op_table,
     power,
     relu,
     reshape,
@@ -176,6 +177,7 @@ __all__ = [
     "num_threads",
     "one_hot",
     "ones",
+    "op_table",
     "optim",
     "power",
     "relu",

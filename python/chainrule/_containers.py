@@ -1,5 +1,7 @@
-"""Lists and dicts that keep a module's children registered when they change. Not a public module: nn.Module makes
-them from the plain lists and dicts assigned to it."""
+"""Lists and dicts that keep a module's children registered when they change.
+
+Not a public module: nn.Module makes them from the plain lists and dicts assigned to it.
+"""
 
 from __future__ import annotations
 
@@ -72,6 +74,9 @@ class ModuleDict(_Registered, dict):  # type: ignore[type-arg]
 
 _LIST = ("append", "extend", "insert", "remove", "pop", "clear", "reverse", "sort")
 _DICT = ("pop", "popitem", "clear", "update", "setdefault")
-for _cls, _base, _names in ((ModuleList, list, (*_LIST, "__iadd__")), (ModuleDict, dict, (*_DICT, "__ior__"))):
+for _cls, _base, _names in (
+    (ModuleList, list, (*_LIST, "__iadd__")),
+    (ModuleDict, dict, (*_DICT, "__ior__")),
+):
     for _key, _method in _mutating(_base, (*_names, "__setitem__", "__delitem__")).items():
         setattr(_cls, _key, _method)

@@ -1,5 +1,6 @@
 """Layers, losses, initializers, and the base class of modules written in Python."""
 
+from . import init
 from ._core import (
     ELU,
     GELU,
@@ -30,7 +31,6 @@ from ._core import (
     Softmax,
     Softplus,
     Tanh,
-    init,
 )
 
 __all__ = [

@@ -14,7 +14,11 @@ _RISING = ("accuracy", "r2")
 
 
 def learning_curve(
-    history: Mapping[str, Sequence[float]], path: str | os.PathLike[str], *, metric: str | None = None, title: str = ""
+    history: Mapping[str, Sequence[float]],
+    path: str | os.PathLike[str],
+    *,
+    metric: str | None = None,
+    title: str = "",
 ) -> None:
     """Write a PNG with the loss, and beside it a metric, over the epochs: training against validation.
 
@@ -40,10 +44,18 @@ def learning_curve(
     names = ["loss"] if metric is None else ["loss", metric]
     figure = Figure(figsize=(4.9 * len(names) + 0.4, 3.9), dpi=150, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
-    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+    panels = figure.subplots(1, len(names), squeeze=False)[0]
+    for axes, name in zip(panels, names, strict=True):
         _panel(axes, history, name)
-    if title:
-        figure.suptitle(title, x=0.012, ha="left", fontsize=11, color=_INK, fontweight="semibold")
+    figure.suptitle(title or " ", x=0.012, ha="left", fontsize=11, color=_INK, fontweight="bold")
+    figure.legend(
+        *panels[0].get_legend_handles_labels(),
+        loc="upper right",
+        ncols=2,
+        frameon=False,
+        fontsize=9,
+        labelcolor=_INK,
+    )
     target = Path(path)
     whole = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
@@ -54,6 +66,8 @@ def learning_curve(
 
 
 def _panel(axes, history, name):  # type: ignore[no-untyped-def]
+    from matplotlib.ticker import MaxNLocator
+
     rising = name in _RISING
     lines = [
         (label, color, history[key])
@@ -70,10 +84,11 @@ def _panel(axes, history, name):  # type: ignore[no-untyped-def]
         everything = [value for _, _, values in lines for value in values if value > 0]
         if not rising and everything and max(everything) > 30 * min(everything):
             axes.set_yscale("log")
-        axes.legend(frameon=False, loc="lower right" if rising else "upper right", fontsize=9, labelcolor=_INK)
+            axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            axes.yaxis.set_minor_formatter(lambda value, _: "")
     axes.set_title(name, loc="left", fontsize=10, color=_INK)
     axes.set_xlabel("epoch", fontsize=9, color=_MUTED)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7))
     axes.grid(True, color=_GRID, lw=0.8)
     axes.set_axisbelow(True)
     axes.tick_params(colors=_MUTED, labelsize=8.5, length=0, which="both")
@@ -89,13 +104,5 @@ def _mark_best(axes, label, color, values, *, rising):  # type: ignore[no-untype
     best = -max(finite)[1]
     value = values[best]
     axes.plot([best + 1], [value], "o", ms=6, mfc="white", mec=color, mew=1.8, clip_on=False, zorder=5)
-    late = best + 1 > 0.7 * len(values)
-    axes.annotate(
-        f"best {value:.4g}, epoch {best + 1}",
-        (best + 1, value),
-        xytext=(-6 if late else 6, -14 if rising else 12),
-        textcoords="offset points",
-        ha="right" if late else "left",
-        fontsize=8.5,
-        color=color,
-    )
+    axes.axvline(best + 1, color=color, lw=0.8, ls=(0, (1, 3)), zorder=1)
+    axes.set_title(f"{label}: best {value:.4g} in epoch {best + 1}", loc="right", fontsize=8.5, color=color)

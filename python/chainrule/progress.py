@@ -53,6 +53,8 @@ class Bar:
         self._bar.set_postfix_str("  ".join(part for part in parts if part), refresh=False)
         done = (report.epoch - 1) * report.batches + report.batch
         self._bar.update(max(0, done - self._bar.n))
+        if report.epoch_end:
+            self._bar.refresh()
 
     def close(self) -> None:
         if self._bar is not None:

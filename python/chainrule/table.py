@@ -8,10 +8,12 @@ __all__ = ["table"]
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Columns under their heads: text to the left, numbers to the right, a line of dashes between head and rows."""
+    """Columns under their heads, with a line of dashes between: text to the left, numbers to the right."""
     cells = [[_text(cell) for cell in row] for row in rows]
     widths = [max([len(name), *(len(row[i]) for row in cells)]) for i, name in enumerate(head)]
-    right = [all(isinstance(row[i], (int, float)) or row[i] is None for row in rows) for i in range(len(head))]
+    right = [
+        all(isinstance(row[i], (int, float)) or row[i] is None for row in rows) for i in range(len(head))
+    ]
     lines = [list(head), ["-" * width for width in widths], *cells]
     return "\n".join(
         "  ".join(

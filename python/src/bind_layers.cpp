@@ -124,28 +124,27 @@ void bind_initializers(py::module_& m) {
   const auto key = [](const py::object& seed) {
     return init::Key{seed.is_none() ? next_layer_key() : to_seed(seed, "init"), 0};
   };
-  py::module_ sub = m.def_submodule("init", "Initializers: fill a parameter in place. Weights are (in, out).");
   const auto seeded = [&](const char* name, auto f, const char* doc) {
-    sub.def(name, [f, key](py::object w, const py::object& seed) {
+    m.def(name, [f, key](py::object w, const py::object& seed) {
       f(w.cast<const Tensor&>(), key(seed));
       return w;
     }, "weight"_a, py::kw_only(), "seed"_a = py::none(), doc);
   };
-  sub.def("gain", &init::gain, "nonlinearity"_a, "param"_a = 0.01, "The factor that keeps variances level behind this activation.");
-  sub.def("constant_", [](py::object w, double value) {
+  m.def("gain", &init::gain, "nonlinearity"_a, "param"_a = 0.01, "The factor that keeps variances level behind this activation.");
+  m.def("constant_", [](py::object w, double value) {
     init::constant_(w.cast<const Tensor&>(), value);
     return w;
   }, "weight"_a, "value"_a, "The same value everywhere.");
-  sub.def("uniform_", [key](py::object w, double low, double high, const py::object& seed) {
+  m.def("uniform_", [key](py::object w, double low, double high, const py::object& seed) {
     init::uniform_(w.cast<const Tensor&>(), low, high, key(seed));
     return w;
   }, "weight"_a, "low"_a = 0.0, "high"_a = 1.0, py::kw_only(), "seed"_a = py::none(), "U(low, high).");
-  sub.def("normal_", [key](py::object w, double mean, double std, const py::object& seed) {
+  m.def("normal_", [key](py::object w, double mean, double std, const py::object& seed) {
     init::normal_(w.cast<const Tensor&>(), mean, std, key(seed));
     return w;
   }, "weight"_a, "mean"_a = 0.0, "std"_a = 1.0, py::kw_only(), "seed"_a = py::none(), "N(mean, std^2).");
   const auto with_gain = [&](const char* name, auto f, const char* doc) {
-    sub.def(name, [f, key](py::object w, double gain, const py::object& seed) {
+    m.def(name, [f, key](py::object w, double gain, const py::object& seed) {
       f(w.cast<const Tensor&>(), key(seed), gain);
       return w;
     }, "weight"_a, "gain"_a = 1.0, py::kw_only(), "seed"_a = py::none(), doc);
@@ -154,7 +153,7 @@ void bind_initializers(py::module_& m) {
   with_gain("xavier_normal_", &init::xavier_normal_, "N(0, 2 gain^2 / (in + out)) (Glorot and Bengio, 2010).");
   with_gain("orthogonal_", &init::orthogonal_, "An orthogonal matrix times gain (Saxe et al., 2013).");
   const auto kaiming = [&](const char* name, auto f, const char* doc) {
-    sub.def(name, [f, key](py::object w, const std::string& nonlinearity, double a, const std::string& mode, const py::object& seed) {
+    m.def(name, [f, key](py::object w, const std::string& nonlinearity, double a, const std::string& mode, const py::object& seed) {
       f(w.cast<const Tensor&>(), key(seed), nonlinearity, a, mode);
       return w;
     }, "weight"_a, "nonlinearity"_a = "relu", "a"_a = 0.0, "mode"_a = "fan_in", py::kw_only(), "seed"_a = py::none(), doc);

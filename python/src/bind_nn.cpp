@@ -69,7 +69,9 @@ py::array predict(const py::object& self, const py::object& x, std::int64_t batc
 
 py::tuple reduce(const py::object& self) {
   const py::module_ core = py::module_::import("chainrule._core");
-  if (defined_in_python(self)) return py::make_tuple(core.attr("_make_empty"), py::make_tuple(py::type::of(self)), get_state(self));
+  if (defined_in_python(self))
+    return py::make_tuple(core.attr("_make_empty"), py::make_tuple(py::type::of(self)), get_state(self), py::none(), py::none(),
+                          core.attr("_set_state"));
   const Module module = handle(self);
   return py::make_tuple(core.attr("_unpickle"), py::make_tuple(py::bytes(module.to_bytes()), module.training()));
 }
@@ -139,9 +141,9 @@ void bind_copies(ModuleClass& c, py::module_& m) {
     return self;
   });
   c.def("__reduce__", &reduce);
-  c.def("__setstate__", &set_state, "state"_a);
   c.def("_set_group", &set_group, "name"_a, "container"_a);
   m.def("_make_empty", &make_empty, "cls"_a);
+  m.def("_set_state", &set_state, "module"_a, "state"_a);
   m.def("_unpickle", [](const py::bytes& bytes, bool training) {
     const std::string_view view = bytes;
     Model model = loads({reinterpret_cast<const unsigned char*>(view.data()), view.size()}, "pickle");

@@ -21,6 +21,7 @@ void bind_errors(py::module_& m);
 void bind_config(py::module_& m);
 void bind_tensor(py::module_& m);
 void bind_ops(py::module_& m);
+void bind_registry(py::module_& m);
 void bind_nn(py::module_& m);
 void bind_layers(py::module_& m);
 void bind_losses(py::module_& m);

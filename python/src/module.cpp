@@ -8,6 +8,7 @@ PYBIND11_MODULE(_core, m) {
   bind_config(m);
   bind_tensor(m);
   bind_ops(m);
+  bind_registry(m);
   bind_graph(m);
   bind_nn(m);
   bind_layers(m);

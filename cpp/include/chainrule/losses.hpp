@@ -15,8 +15,8 @@
 
 namespace chainrule {
 
-// One value per sample (N,) or per element (N, ...), class weights and ignored labels already in it; or one scalar, from
-// a custom loss that reduces by itself. weight: what each value counts for in a mean; undefined: 1.
+// One value per sample (N,) or per element (N, ...), class weights and ignored labels already in it; or one scalar,
+// from a custom loss that reduces by itself. weight: what each value counts for in a mean; undefined: 1.
 struct LossTerms {
   Tensor loss;
   Tensor weight{};
@@ -44,7 +44,8 @@ class CHAINRULE_API Loss {
   using FunctionOfOutputs = std::function<Tensor(const std::vector<Tensor>& outputs, const Tensor& target)>;
   template <class F>
     requires(std::is_invocable_r_v<Tensor, F&, const Tensor&, const Tensor&> && !std::is_base_of_v<Loss, F>)
-  Loss(F function, std::string name = "custom loss") : Loss(of_output(Function(std::move(function)), std::move(name))) {}
+  Loss(F function, std::string name = "custom loss")
+      : Loss(of_output(Function(std::move(function)), std::move(name))) {}
   static Loss of_output(Function function, std::string name = "custom loss");
   static Loss of_outputs(FunctionOfOutputs function, std::string name = "custom loss");  // of a model with several
   Tensor operator()(const Tensor& output, const Tensor& target, const Tensor& sample_weight = {}) const;
@@ -91,11 +92,13 @@ struct BCEOptions {
 // The elementwise ones, d = output - target:
 //   MSELoss d^2, or d^2 / 2; L1Loss |d|; HuberLoss d^2 / 2 up to |d| = delta, then delta (|d| - delta / 2)
 //   BCELoss -(t log p + (1 - t) log(1 - p)), each log at least -100
-//   BCEWithLogitsLoss the same of p = sigmoid(output), stable for any logit; pos_weight (K,) or one number multiplies t's term
+//   BCEWithLogitsLoss the same of p = sigmoid(output), stable for any logit; pos_weight (K,) or one number multiplies
+//   t's term
 // The others take classes on the last axis of the output (..., C) and integer labels (...) or (..., 1):
 //   NLLLoss -w[t] output[t], output being log-probabilities
-//   CrossEntropyLoss the same of log_softmax(output); with smoothing e the target is (1 - e) onehot(t) + e / C. The target may
-//   also be probabilities (..., C); weights then enter the sum over classes but not the divisor of the mean, as in PyTorch.
+//   CrossEntropyLoss the same of log_softmax(output); with smoothing e the target is (1 - e) onehot(t) + e / C. The
+//   target may also be probabilities (..., C); weights then enter the sum over classes but not the divisor of the mean,
+//   as in PyTorch.
 CHAINRULE_API Loss MSELoss(const MSEOptions& options = {});
 CHAINRULE_API Loss L1Loss(const LossOptions& options = {});
 CHAINRULE_API Loss HuberLoss(const HuberOptions& options = {});

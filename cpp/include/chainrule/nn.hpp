@@ -18,7 +18,8 @@ class Loss;
 namespace nn {
 
 // An argument of a layer, loss or optimizer as it is printed and saved: (name, value).
-using ArgumentValue = std::variant<bool, std::int64_t, double, std::string, std::vector<std::int64_t>, std::vector<double>>;
+using ArgumentValue =
+    std::variant<bool, std::int64_t, double, std::string, std::vector<std::int64_t>, std::vector<double>>;
 using Arguments = std::vector<std::pair<std::string, ArgumentValue>>;
 
 struct NamedTensor {
@@ -38,18 +39,18 @@ class CHAINRULE_API ModuleImpl : public std::enable_shared_from_this<ModuleImpl>
   ModuleImpl& operator=(const ModuleImpl&) = delete;
 
   virtual std::vector<Tensor> forward(const std::vector<Tensor>& inputs) = 0;
-  virtual std::string kind() const = 0;                   // "Linear"
-  virtual Arguments arguments() const { return {}; }      // what rebuilds it, with kind()
-  virtual std::string repr_arguments() const;             // "784, 10": as the constructor was called
+  virtual std::string kind() const = 0;                                    // "Linear"
+  virtual Arguments arguments() const { return {}; }                       // what rebuilds it, with kind()
+  virtual std::string repr_arguments() const;                              // "784, 10": as the constructor was called
   virtual std::optional<std::int64_t> in_features() const { return {}; }   // of the last axis; none: any
   virtual std::optional<std::int64_t> out_features() const { return {}; }  // of the last axis; none: see below
-  virtual bool keeps_features() const { return false; }   // as many come out as go in; otherwise none is "unknown"
+  virtual bool keeps_features() const { return false; }  // as many come out as go in; otherwise none is "unknown"
   // Draws this layer's own parameters anew from (key, stream, stream + 1, ...) and puts its buffers back to their
   // start; the children's are not touched. By default the parameters, too, return to what they were registered with.
   virtual void init_own(std::uint64_t key, std::uint32_t stream);
-  // A module of the same kind with parameters, buffers and children of its own; clone() then copies the values. Built-in
-  // kinds are rebuilt from their arguments. One's own kind overrides it, mostly with make_shared of itself; whoever
-  // takes over children gets their copies from clone_child, which copies a shared one once.
+  // A module of the same kind with parameters, buffers and children of its own; clone() then copies the values.
+  // Built-in kinds are rebuilt from their arguments. One's own kind overrides it, mostly with make_shared of itself;
+  // whoever takes over children gets their copies from clone_child, which copies a shared one once.
   virtual std::shared_ptr<ModuleImpl> clone_structure(const CloneChild& clone_child) const;
 
   // Calls forward under this module's name in error messages, and keys dropout when it is the outermost call. The
@@ -57,8 +58,8 @@ class CHAINRULE_API ModuleImpl : public std::enable_shared_from_this<ModuleImpl>
   std::vector<Tensor> call(const std::vector<Tensor>& inputs);
   std::string repr() const;
 
-  // A name is unique in this module, and no part of it between dots is empty: "weight", "blocks.0". keep_start: a copy of
-  // the value is kept for init_own; layers that draw their own do without.
+  // A name is unique in this module, and no part of it between dots is empty: "weight", "blocks.0". keep_start: a copy
+  // of the value is kept for init_own; layers that draw their own do without.
   Tensor& add_parameter(std::string name, Tensor value, bool keep_start = true);  // sets requires_grad
   Tensor& add_buffer(std::string name, Tensor value);
   void add_child(std::string name, std::shared_ptr<ModuleImpl> child);
@@ -70,10 +71,11 @@ class CHAINRULE_API ModuleImpl : public std::enable_shared_from_this<ModuleImpl>
   const std::vector<NamedTensor>& own_buffers() const { return buffers_; }
   const std::vector<std::pair<std::string, std::shared_ptr<ModuleImpl>>>& children() const { return children_; }
   bool training() const noexcept;  // its own flag, unless fit or predict is running
-  void set_training(bool on);  // children too
+  void set_training(bool on);      // children too
 
  private:
   friend class Module;
+  friend class Cloner;
   void check_name(const std::string& name, const char* op) const;
 
   std::vector<NamedTensor> parameters_, buffers_;
@@ -107,18 +109,18 @@ class CHAINRULE_API Module {
   std::vector<Tensor> parameters() const;             // each once, in order
   std::vector<NamedTensor> named_parameters() const;  // each once, by its first path
   std::vector<NamedTensor> named_buffers() const;
-  std::vector<NamedTensor> state_dict() const;        // copies of parameters and buffers
+  std::vector<NamedTensor> state_dict() const;  // copies of parameters and buffers
   // Copies values in by name; layout "torch": Linear weights are (out, in). The error lists every difference, and
   // nothing is changed when there is one.
   void load_state_dict(const std::vector<NamedTensor>& state, const std::string& layout = "chainrule");
   // Own parameters with the same values; what is shared inside stays shared inside.
   Module clone() const;
-  Module& astype(DType dtype);                        // parameters and buffers; one model has one dtype
-  DType dtype() const;                                // float32 where it has no parameters
+  Module& astype(DType dtype);  // parameters and buffers; one model has one dtype
+  DType dtype() const;          // float32 where it has no parameters
   Tensor predict(const Tensor& x, std::int64_t batch_size = 1024, const std::string& output = "raw") const;
-  std::string summary() const;                        // a table: path, layer, output features, parameters
-  std::string str() const;                            // as in Python's repr
-  void save(const std::string& path) const;           // see model.hpp
+  std::string summary() const;               // a table: path, layer, output features, parameters
+  std::string str() const;                   // as in Python's repr
+  void save(const std::string& path) const;  // see model.hpp
   std::string to_bytes() const;
 
   // How outputs become probabilities: "softmax", "sigmoid", "exp" (they are log-probabilities), "probability" (they are
@@ -146,54 +148,60 @@ class CHAINRULE_API Linear : public Module {
   Tensor bias() const;  // undefined without one
 };
 
-#define CHAINRULE_SIMPLE_LAYER(Name)     \
+#define CHAINRULE_SIMPLE_LAYER(Name)         \
   class CHAINRULE_API Name : public Module { \
-   public:                               \
-    Name();                              \
+   public:                                   \
+    Name();                                  \
   };
-CHAINRULE_SIMPLE_LAYER(ReLU)
-CHAINRULE_SIMPLE_LAYER(Sigmoid)
-CHAINRULE_SIMPLE_LAYER(Tanh)
-CHAINRULE_SIMPLE_LAYER(SiLU)
-CHAINRULE_SIMPLE_LAYER(Softplus)
-CHAINRULE_SIMPLE_LAYER(Identity)
-CHAINRULE_SIMPLE_LAYER(Flatten)  // (batch, ...) -> (batch, product)
+CHAINRULE_SIMPLE_LAYER(ReLU)      // max(x, 0)
+CHAINRULE_SIMPLE_LAYER(Sigmoid)   // 1 / (1 + e^-x)
+CHAINRULE_SIMPLE_LAYER(Tanh)      // tanh x
+CHAINRULE_SIMPLE_LAYER(SiLU)      // x / (1 + e^-x)
+CHAINRULE_SIMPLE_LAYER(Softplus)  // log(1 + e^x)
+CHAINRULE_SIMPLE_LAYER(Identity)  // x
+CHAINRULE_SIMPLE_LAYER(Flatten)   // (batch, ...) -> (batch, product)
 #undef CHAINRULE_SIMPLE_LAYER
-class CHAINRULE_API LeakyReLU : public Module {
+class CHAINRULE_API LeakyReLU : public Module {  // x where x > 0, else negative_slope x
  public:
   explicit LeakyReLU(double negative_slope = 0.01);
 };
-class CHAINRULE_API ELU : public Module {
+class CHAINRULE_API ELU : public Module {  // x where x > 0, else alpha (e^x - 1)
  public:
   explicit ELU(double alpha = 1.0);
 };
-class CHAINRULE_API GELU : public Module {
+class CHAINRULE_API GELU : public Module {  // x Phi(x), Phi the standard normal distribution function
  public:
-  explicit GELU(const std::string& approximate = "none");  // or "tanh"
+  explicit GELU(const std::string& approximate = "none");  // or "tanh": its tanh approximation
 };
-class CHAINRULE_API Softmax : public Module {
+class CHAINRULE_API Softmax : public Module {  // e^x / sum e^x along an axis
  public:
   explicit Softmax(int axis = -1);
 };
-class CHAINRULE_API LogSoftmax : public Module {
+class CHAINRULE_API LogSoftmax : public Module {  // x - log sum e^x along an axis
  public:
   explicit LogSoftmax(int axis = -1);
 };
+// In train mode zeroes each element with probability p and divides the others by 1 - p, so that the expectation stays;
+// in eval mode the identity (Srivastava et al., 2014).
 class CHAINRULE_API Dropout : public Module {
  public:
-  explicit Dropout(double p = 0.5);  // p: probability of dropping; kept values are divided by 1 - p
+  explicit Dropout(double p = 0.5);
 };
 struct NormOptions {
   double eps = 1e-5;
-  bool affine = true;  // LayerNorm's elementwise_affine
+  bool affine = true;     // LayerNorm's elementwise_affine
   double momentum = 0.1;  // BatchNorm1d only: weight of the new batch in the running statistics
   DType dtype = DType::float32;
 };
-class CHAINRULE_API LayerNorm : public Module {  // over the last axis
+// (x - mean) / sqrt(var + eps) * weight + bias, mean and (biased) variance taken over the last axis (Ba et al., 2016).
+class CHAINRULE_API LayerNorm : public Module {
  public:
   explicit LayerNorm(std::int64_t features, const NormOptions& options = {});
 };
-class CHAINRULE_API BatchNorm1d : public Module {  // over the batch of (N, C); running statistics are buffers
+// The same over the batch of (N, C), at least two samples, in train mode; eval mode takes the running statistics
+// instead (Ioffe and Szegedy, 2015). Those are buffers: running = (1 - momentum) running + momentum batch, variance
+// unbiased.
+class CHAINRULE_API BatchNorm1d : public Module {
  public:
   explicit BatchNorm1d(std::int64_t features, const NormOptions& options = {});
 };
@@ -208,7 +216,7 @@ class CHAINRULE_API Sequential : public Module {
   std::size_t size() const;
   Module operator[](std::size_t i) const;
 };
-class CHAINRULE_API Residual : public Module {  // x + inner(x)
+class CHAINRULE_API Residual : public Module {  // x + inner(x), which must have x's shape
  public:
   explicit Residual(const Module& inner);
 };

@@ -33,8 +33,8 @@ class CHAINRULE_API UpdateRule {
  public:
   virtual ~UpdateRule();
   virtual std::shared_ptr<UpdateRule> clone() const = 0;
-  virtual std::string name() const = 0;            // "Adam"
-  virtual nn::Arguments arguments() const = 0;     // lr first
+  virtual std::string name() const = 0;                      // "Adam"
+  virtual nn::Arguments arguments() const = 0;               // lr first
   virtual std::vector<std::string> state_names() const = 0;  // per parameter, same shape, start at 0 (or initial())
   virtual double initial(const std::string& state) const;
   // Run-time scalars of step t = 1, 2, ... at learning rate lr; a change of them never recompiles.
@@ -78,6 +78,9 @@ class CHAINRULE_API Optimizer {
   std::shared_ptr<State> state_;
 };
 
+// In all of them g is the gradient (negated by maximize) plus weight_decay p, t the number of the step from 1.
+
+// buf = momentum buf + (1 - dampening) g, at the first step g; p -= lr buf, with nesterov lr (g + momentum buf).
 struct SGDOptions {
   double lr = 1e-3;
   double momentum = 0.0;
@@ -86,6 +89,7 @@ struct SGDOptions {
   bool nesterov = false;
   bool maximize = false;
 };
+// sum += g^2; p -= lr / (1 + (t - 1) lr_decay) g / (sqrt(sum) + eps). Duchi, Hazan, Singer (2011).
 struct AdagradOptions {
   double lr = 1e-2;
   double lr_decay = 0.0;
@@ -94,6 +98,8 @@ struct AdagradOptions {
   double eps = 1e-10;
   bool maximize = false;
 };
+// v = alpha v + (1 - alpha) g^2; p -= lr buf, buf = momentum buf + g / (sqrt(v) + eps); centered: v less the squared
+// running mean of g. Tieleman and Hinton (2012).
 struct RMSpropOptions {
   double lr = 1e-2;
   double alpha = 0.99;
@@ -106,6 +112,8 @@ struct RMSpropOptions {
 struct Betas {
   double first = 0.9, second = 0.999;
 };
+// m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; p -= lr m' / (sqrt(v') + eps), m' = m / (1 - b1^t), v' = v / (1 -
+// b2^t); amsgrad: the largest v so far. Kingma and Ba (2015).
 struct AdamOptions {
   double lr = 1e-3;
   Betas betas{};
@@ -114,6 +122,7 @@ struct AdamOptions {
   bool amsgrad = false;
   bool maximize = false;
 };
+// Adam with p *= 1 - lr weight_decay in place of the decay in g. Loshchilov and Hutter (2019).
 struct AdamWOptions {
   double lr = 1e-3;
   Betas betas{};
@@ -132,11 +141,11 @@ class Parameters {
   const std::vector<Tensor>& list_;
 };
 
-#define CHAINRULE_OPTIMIZER(Name)                                                          \
-  class CHAINRULE_API Name : public Optimizer {                                            \
-   public:                                                                                 \
-    explicit Name(const Name##Options& options = {});                                      \
-    explicit Name(const Parameters& parameters, const Name##Options& options = {});        \
+#define CHAINRULE_OPTIMIZER(Name)                                                   \
+  class CHAINRULE_API Name : public Optimizer {                                     \
+   public:                                                                          \
+    explicit Name(const Name##Options& options = {});                               \
+    explicit Name(const Parameters& parameters, const Name##Options& options = {}); \
   };
 CHAINRULE_OPTIMIZER(SGD)
 CHAINRULE_OPTIMIZER(Adagrad)

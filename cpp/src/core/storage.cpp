@@ -1,6 +1,7 @@
 // Aligned memory and the blocks that own it.
 #include "core/storage.hpp"
 
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -8,8 +9,14 @@
 #include "core/fail.hpp"
 
 namespace chainrule {
+namespace {
+std::atomic<std::uint64_t> allocations{0};
+}
+
+std::uint64_t aligned_allocations() noexcept { return allocations.load(std::memory_order_relaxed); }
 
 void* allocate_aligned(std::size_t bytes) {
+  allocations.fetch_add(1, std::memory_order_relaxed);
   const std::size_t rounded = (bytes + 63) / 64 * 64;
   void* pointer = rounded < bytes ? nullptr : std::aligned_alloc(64, rounded == 0 ? 64 : rounded);
   if (pointer == nullptr)

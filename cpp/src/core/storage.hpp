@@ -31,5 +31,6 @@ struct Storage {
 
 void* allocate_aligned(std::size_t bytes);  // 64-byte aligned, never null; throws ValueError when memory runs out
 void free_aligned(void* pointer) noexcept;
+std::uint64_t aligned_allocations() noexcept;  // how often allocate_aligned was called: counted things are tests
 
 }  // namespace chainrule

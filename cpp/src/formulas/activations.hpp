@@ -125,6 +125,7 @@ struct Gelu {
 };
 
 // 0.5 x (1 + tanh u) = x sigmoid(2u) with 2u = x (a + b x^2); the derivative is s (1 + x (1 - s) (a + 3 b x^2)).
+// Below -3 the relative error grows like |2u| ULP: the rounding of 2u is what the exponential sees.
 struct GeluTanh {
   static constexpr int inputs = 1;
   static constexpr Saves saves = Saves::input;

@@ -7,16 +7,16 @@
   X(elu, Elu, "x where x > 0, else alpha (e^x - 1) (Clevert et al., 2015).")     \
   X(clip, Clip, "x held to [lo, hi]; the gradient passes where lo <= x <= hi.")
 
-#define CHAINRULE_TERNARY_OPS(X)                                \
+#define CHAINRULE_TERNARY_OPS(X)                               \
   X(where, Where, "a where the bool condition holds, else b.") \
   X(fma, Fma, "a * b + c, rounded once where the CPU can.")
 
-#define CHAINRULE_UPDATE_OPS(X)                                                           \
-  X(sgd_update, SgdUpdate, "Gradient descent: p -= lr g.")                                \
-  X(sgd_momentum_update, SgdMomentumUpdate, "Gradient descent with momentum.")            \
-  X(sgd_nesterov_update, SgdNesterovUpdate, "Gradient descent with Nesterov momentum.")   \
-  X(adagrad_update, AdagradUpdate, "Adagrad (Duchi et al., 2011).")                       \
-  X(rmsprop_update, RmspropUpdate, "RMSprop (Tieleman and Hinton, 2012).")                \
-  X(rmsprop_full_update, RmspropFullUpdate, "RMSprop with momentum, centered if wanted.") \
+#define CHAINRULE_UPDATE_OPS(X)                                                                    \
+  X(sgd_update, SgdUpdate, "Gradient descent: p -= lr g.")                                         \
+  X(sgd_momentum_update, SgdMomentumUpdate, "Gradient descent with momentum.")                     \
+  X(sgd_nesterov_update, SgdNesterovUpdate, "Gradient descent with Nesterov momentum.")            \
+  X(adagrad_update, AdagradUpdate, "Adagrad (Duchi et al., 2011).")                                \
+  X(rmsprop_update, RmspropUpdate, "RMSprop (Tieleman and Hinton, 2012).")                         \
+  X(rmsprop_full_update, RmspropFullUpdate, "RMSprop with momentum, centered if wanted.")          \
   X(adam_update, AdamUpdate, "Adam and AdamW (Kingma and Ba, 2015; Loshchilov and Hutter, 2019).") \
   X(amsgrad_update, AmsgradUpdate, "Adam with the largest second moment so far (Reddi et al., 2018).")

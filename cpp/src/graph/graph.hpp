@@ -87,6 +87,8 @@ GraphData trace_types(const Function& f, const Types& types);
 // Calls the graph's ops on tensors (values: runs it eagerly; symbols: inlines it). captures may be replaced.
 Tensors replay(const GraphData& graph, std::span<const Tensor> arguments);
 Tensors replay_with(const GraphData& graph, std::span<const Tensor> arguments, std::span<const Tensor> captures);
+// Throws ValueError where two traces of one function differ: numbers that would be frozen.
+void check_same_trace(const GraphData& first, const GraphData& second, const char* who);
 std::int64_t node_flops(const GraphData& graph, const Node& node);
 std::string to_string(const GraphData& graph);
 std::string attributes_to_string(const Op& op, const Attrs& attrs);

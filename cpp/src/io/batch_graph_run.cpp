@@ -51,12 +51,31 @@ BatchPlan plan_batch(const BatchGraph& graph, std::int64_t batch, std::span<cons
   return plan;
 }
 
+namespace {
+
+// In a trace, parameters, buffers and constants enter as its values, so that ops on them alone are recorded, too: run on
+// their present values they would become constants.
+class Lift {
+ public:
+  explicit Lift(std::span<const Tensor> inputs) {
+    for (const Tensor& x : inputs)
+      if (x.symbolic() && (tracer_ == nullptr || x.data_handle()->tracer->level() > tracer_->level())) tracer_ = x.data_handle()->tracer.get();
+  }
+  Tensor operator()(const Tensor& t) const { return tracer_ == nullptr ? t : tracer_->symbol(tracer_->value_of(t)); }
+
+ private:
+  Tracer* tracer_ = nullptr;
+};
+
+}  // namespace
+
 std::vector<Tensor> run_batch(const BatchGraph& graph, const BatchPlan& plan, const BatchOperands& operands) {
+  const Lift lift(operands.inputs);
   Tensors values(graph.values.size());
   const auto value = [&](ValueId id) -> Tensor& { return values[static_cast<std::size_t>(id)]; };
   for (std::size_t i = 0; i < graph.inputs.size(); ++i) value(graph.inputs[i]) = operands.inputs[i];
-  for (std::size_t i = 0; i < graph.tensors.size(); ++i) value(graph.tensors[i].first) = operands.tensors[i];
-  for (std::size_t i = 0; i < graph.constants.size(); ++i) value(graph.constants[i].value) = operands.constants[i];
+  for (std::size_t i = 0; i < graph.tensors.size(); ++i) value(graph.tensors[i].first) = lift(operands.tensors[i]);
+  for (std::size_t i = 0; i < graph.constants.size(); ++i) value(graph.constants[i].value) = lift(operands.constants[i]);
   RandomScope* random = RandomScope::current();
   std::optional<RandomScope> own;
   if (graph.rng != no_value) {

@@ -4,6 +4,11 @@
 #include <array>
 
 namespace chainrule::io {
+namespace {
+
+std::string line_in_quotes(std::string_view text) { return in_quotes(text.substr(0, text.find_first_of("\r\n"))); }
+
+}  // namespace
 
 void CsvRecords::skip_line_end() noexcept {
   if (at_ == text_.size()) return;
@@ -48,7 +53,7 @@ std::string_view CsvRecords::quoted_cell() {
   bool doubled = false;
   for (;; ++at_) {
     if (at_ == text_.size())
-      file_fail("read_csv", name_ + " line " + std::to_string(opened), "a quote is opened and never closed", in_quotes(text_.substr(begin)),
+      file_fail("read_csv", name_ + " line " + std::to_string(opened), "a quote is opened and never closed", line_in_quotes(text_.substr(begin)),
                 "close it with \", or double it where it belongs to the text");
     const char c = text_[at_];
     if (c == '\n' || (c == '\r' && (at_ + 1 == text_.size() || text_[at_ + 1] != '\n'))) ++line_;
@@ -61,7 +66,7 @@ std::string_view CsvRecords::quoted_cell() {
   ++at_;
   while (at_ < text_.size() && (text_[at_] == ' ' || (text_[at_] == '\t' && delimiter_ != '\t'))) ++at_;
   if (!at_line_end() && text_[at_] != delimiter_)
-    file_fail("read_csv", name_ + " line " + std::to_string(line_), "something follows a closing quote", in_quotes(text_.substr(at_)),
+    file_fail("read_csv", name_ + " line " + std::to_string(line_), "something follows a closing quote", line_in_quotes(text_.substr(at_)),
               "double the quotes that belong to the text");
   if (!doubled) return cell;
   std::string& plain = unescaped_.emplace_back();

@@ -39,8 +39,8 @@ inline BFloat16 round_to_bfloat16(float x) {
   return {static_cast<std::uint16_t>(result >> 16)};
 }
 
-// Rounded to odd (cut off, the last bit set if anything was lost), so that the rounding to bfloat16 which follows sees on
-// which side of a tie x lies.
+// Rounded to odd (cut off, the last bit set if anything was lost), so that the rounding to bfloat16 which follows sees
+// on which side of a tie x lies.
 inline float round_to_odd(double x) {
   const float nearest = static_cast<float>(x);
   if (static_cast<double>(nearest) == x || x != x) return nearest;
@@ -67,11 +67,11 @@ inline To saturate(From x) {
 }
 
 template <class To, class From>
-inline To convert(From x) {
+inline To convert(const From& x) {  // by reference: GCC does not vectorize copies of the structs above
   if constexpr (std::is_same_v<To, From>) {
     return x;
   } else if constexpr (std::is_same_v<From, Bool>) {
-    return convert<To>(x.value < 1 ? x.value : std::uint8_t{1});  // a minimum vectorizes, a test does not
+    return convert<To>(static_cast<std::int32_t>((0u - x.value) >> 31));  // 1 unless 0, without a test
   } else if constexpr (std::is_same_v<From, BFloat16>) {
     return convert<To>(float_of(static_cast<std::uint32_t>(x.bits) << 16));
   } else if constexpr (std::is_same_v<To, Bool>) {

@@ -4,8 +4,8 @@
 
 using namespace chainrule;
 
-#define CHAINRULE_ENTRIES(name, Struct, doc)                                                         \
-  value_entry<Struct, float>(#name), value_entry<Struct, double>(#name),                             \
+#define CHAINRULE_ENTRIES(name, Struct, doc)                                                             \
+  value_entry<Struct, float>(#name), value_entry<Struct, double>(#name),                                 \
       derivative_entry<Struct, 0, float>("d0_" #name), derivative_entry<Struct, 0, double>("d0_" #name), \
       derivative_entry<Struct, 1, float>("d1_" #name), derivative_entry<Struct, 1, double>("d1_" #name),
 

@@ -3,7 +3,7 @@
 
 using namespace chainrule;
 
-#define CHAINRULE_ENTRIES(name, Struct, doc)                                            \
+#define CHAINRULE_ENTRIES(name, Struct, doc)                                          \
   value_entry<Struct, std::int32_t>(#name), value_entry<Struct, std::int64_t>(#name), \
       value_entry<Struct, std::uint8_t>(#name), value_entry<Struct, bool>(#name),
 

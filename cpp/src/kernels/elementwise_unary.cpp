@@ -4,8 +4,8 @@
 
 using namespace chainrule;
 
-#define CHAINRULE_ENTRIES(name, Struct, doc)                                     \
-  value_entry<Struct, float>(#name), value_entry<Struct, double>(#name),         \
+#define CHAINRULE_ENTRIES(name, Struct, doc)                             \
+  value_entry<Struct, float>(#name), value_entry<Struct, double>(#name), \
       derivative_entry<Struct, 0, float>("d_" #name), derivative_entry<Struct, 0, double>("d_" #name),
 
 CHAINRULE_KERNEL_TABLE(elementwise_unary) = {

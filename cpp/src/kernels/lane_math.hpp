@@ -2,7 +2,7 @@
 // set, with and without fused multiply-add. No branch depends on a value, so an element's bits never depend on its
 // neighbours. Subnormal inputs count as 0 and subnormal results may be 0, as the kernels' floating-point mode has it.
 //
-// Polynomials are weighted minimax fits (Remez, Lawson), rounded coefficient by coefficient.
+// Polynomials are weighted minimax fits (Lawson's iteration), rounded coefficient by coefficient. For power, Eigen's.
 #pragma once
 
 #include "kernels/lane.hpp"
@@ -29,13 +29,13 @@ template <>
 struct Format<float> {
   static constexpr int mantissa = 23;
   static constexpr std::int32_t bias = 127, sqrt_half_bits = 0x3f3504f3;
-  static constexpr double round = 0x1.8p23;                 // adding it rounds to an integer, kept in the low bits
+  static constexpr double round = 0x1.8p23;  // adding it rounds to an integer, kept in the low bits
   static constexpr double largest = 0x1.fffffep127, smallest = 0x1p-126;
   static constexpr double exp_hi = 88.722831, exp_lo = -87.336540;  // e^x is finite, and normal
   static constexpr double ln2_hi = 0x1.62e4p-1, ln2_lo = 0x1.7f7d1cf79abcap-20;
-  static constexpr double expm1_lo = -18.0;                 // e^x is below half an ULP of 1
+  static constexpr double expm1_lo = -18.0;  // e^x is below half an ULP of 1
   static constexpr std::int32_t upper_half = static_cast<std::int32_t>(0xfffff000u);
-  static constexpr double tail_end = 13.3;                  // e^(-t^2/2) is subnormal
+  static constexpr double tail_end = 13.3;  // e^(-t^2/2) is subnormal
 };
 template <>
 struct Format<double> {
@@ -79,8 +79,8 @@ CHAINRULE_INLINE Lane<double> exp_tail(Lane<double> r) {
 
 // (log(1 + f) - f) / f^2 on sqrt(1/2) <= 1 + f <= sqrt(2)
 CHAINRULE_INLINE Lane<float> log_tail(Lane<float> f) {
-  return polynomial(f, -0.49999988, 0.33333313, -0.2500159, 0.20002766, -0.16609634, 0.1416708, -0.13223156,
-                    0.12988496, -0.07771967);
+  return polynomial(f, -0.49999988, 0.33333313, -0.2500159, 0.20002766, -0.16609634, 0.1416708, -0.13223156, 0.12988496,
+                    -0.07771967);
 }
 CHAINRULE_INLINE Lane<double> log_tail(Lane<double> f) {
   return polynomial(f, -0.5000000000000004, 0.33333333333333187, -0.24999999999972408, 0.20000000000033066,
@@ -147,7 +147,8 @@ CHAINRULE_INLINE Reduced<T> reduce(Lane<T> x) {
 // y 2^n, where y and the result are normal numbers.
 template <class T>
 CHAINRULE_INLINE Lane<T> scale(Lane<T> y, Lane<T> shifted) {
-  return from_bits<T>(packet::eigen::padd(bits(y), packet::eigen::plogical_shift_left<Format<T>::mantissa>(bits(shifted))));
+  return from_bits<T>(
+      packet::eigen::padd(bits(y), packet::eigen::plogical_shift_left<Format<T>::mantissa>(bits(shifted))));
 }
 
 // a e^(x + low) 2^lift for x + low <= 0; low holds what x lost to rounding. A lift keeps e^x normal where a makes the
@@ -203,8 +204,8 @@ CHAINRULE_INLINE Lane<T> log_plus(Lane<T> m, Lane<T> c) {
   const auto i = bits(m);
   const auto field = packet::eigen::plogical_shift_right<F::mantissa>(
       padd(psub(i, whole<T>(F::sqrt_half_bits)), whole<T>(shift << F::mantissa)));
-  const Lane<T> e = from_bits<T>(packet::eigen::por(field, bits(Lane<T>(F::round)))) -
-                    Lane<T>(F::round + static_cast<double>(shift));
+  const Lane<T> e =
+      from_bits<T>(packet::eigen::por(field, bits(Lane<T>(F::round)))) - Lane<T>(F::round + static_cast<double>(shift));
   const auto mantissa = psub(i, packet::eigen::plogical_shift_left<F::mantissa>(psub(field, whole<T>(shift))));
   const Lane<T> f = from_bits<T>(mantissa) - Lane<T>(1.0);
   const Lane<T> small = fma(f * f, log_tail(f), fma(e, Lane<T>(F::ln2_lo), c));
@@ -312,7 +313,7 @@ CHAINRULE_INLINE Lane<T> erf(Lane<T> x) {
   return where(less(a, one), near, lane_math::or_sign_of(far, x));
 }
 
-// C's pow: 0^0 is 1; a negative base needs an integral exponent.
+// C's pow: 0^0 is 1; a negative base needs an integral exponent. Eigen's branches choose between equal results.
 template <class T>
 CHAINRULE_INLINE Lane<T> power(Lane<T> a, Lane<T> b) {
   return Lane<T>::of(packet::eigen::generic_pow(a.v, b.v));

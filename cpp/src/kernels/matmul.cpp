@@ -3,6 +3,7 @@
 // Operands are contiguous and need no alignment; C must not overlap A or B.
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 
 #include "kernels/abi.hpp"
 #include "kernels/matmul_blocking.hpp"
@@ -22,7 +23,7 @@ using kernels::Status;
 
 using Index = std::ptrdiff_t;
 
-// One product of matrices: C (m, n) at c[i * ldc + j].
+// One product of matrices.
 template <class T> struct Product {
   Index m, n, k;
   const T* a;
@@ -33,6 +34,7 @@ template <class T> struct Product {
   bool b_transposed;  // element (k, j) at b[j * ldb + k] rather than at b[k * ldb + j]
   T* c;
   Index ldc;
+  bool c_transposed;  // element (i, j) at c[j * ldc + i] rather than at c[i * ldc + j]
   bool accumulate;
   Index k_offset;
 };
@@ -83,28 +85,17 @@ struct Panel {
   bool ragged() const { return valid != width; }
 };
 
-#ifndef COPYB
-#define COPYB 4
-#endif
-#ifndef COPYBB
-#define COPYBB 0
-#endif
-#ifndef COPYAR
-#define COPYAR 16
-#endif
-#ifndef COPYAC
-#define COPYAC 4
-#endif
-
 inline constexpr int panel_rows = (max_rows + 3) / 4 * 4;  // room per k in a copied tile of A
 
+// What to copy. A panel of B is read once per tile of rows, an element of A once per panel: copies pay when that is often.
+// They bring a short stride (powers of two fight for few sets of the cache) and few pages.
 template <class T> struct Strategy {
   explicit Strategy(const Product<T>& p) : rows(p.m) {
     const Index depth = std::min<Index>(p.k, matmul_block);
     while ((rows.tallest() << widest) > max_accumulators) --widest;
     const Index panels = p.n / (Index(lanes<T>) << widest);
-    copy_b = p.b_transposed || (rows.tiles >= COPYB && p.n * depth >= COPYBB);
-    copy_a = panels >= (p.a_layout == Layout::rows ? COPYAR : COPYAC);
+    copy_b = p.b_transposed || rows.tiles >= 4;
+    copy_a = panels >= (p.a_layout == Layout::rows ? 16 : 4) && p.lda > panel_rows;
     const Index most = kernels::matmul_block_bytes / (static_cast<Index>(sizeof(T)) * panel_rows * depth);
     const Index blocks = (rows.tiles + most - 1) / most;
     tiles_at_once = (rows.tiles + blocks - 1) / blocks;
@@ -116,28 +107,50 @@ template <class T> struct Strategy {
   bool copy_a, copy_b;
 };
 
+// C' = B' A' is the same product. With few columns it fills packets that C would leave nearly empty; it pays where A is
+// transposed already (in the gradient of a weight with few outputs) and its rows are long enough to pay for turning C.
+template <class T> bool better_turned(const Product<T>& p) {
+  if (p.a_layout == Layout::rows || p.n >= lanes<T>) return false;
+  return p.m * p.k > p.n * ((p.m + lanes<T> - 1) / lanes<T>) * p.k + 2 * p.m * p.n;
+}
+
+template <class T> Product<T> turned(const Product<T>& p) {
+  Product<T> q = p;
+  q.m = p.n, q.n = p.m;
+  q.a = p.b, q.lda = p.ldb, q.a_layout = p.b_transposed ? Layout::rows : Layout::columns;
+  q.b = p.a, q.ldb = p.lda, q.b_transposed = p.a_layout == Layout::rows;
+  q.c_transposed = !p.c_transposed;
+  return q;
+}
+
 // The part of a product between two multiples of 1024 along k and for some tiles of rows.
 template <class T> struct Block {
   Index first_tile, last_tile, first_row, k, depth;
   bool resume, add;
 };
 
-template <class T> void copy_panel(T* to, const Product<T>& p, Index k, Index depth, Index j, const Panel& panel) {
-  if (!p.b_transposed) return copy_rows(to, panel.width, p.b + k * p.ldb + j, p.ldb, depth, static_cast<int>(panel.valid));
+// A panel of B whose first element is at `b`; the first `ready` rows of the copy are there.
+template <class T>
+void copy_panel(T* to, const Product<T>& p, const T* b, Index ready, Index depth, const Panel& panel) {
+  if (!p.b_transposed)
+    return copy_rows(to + ready * panel.width, panel.width, b + ready * p.ldb, p.ldb, depth - ready,
+                     static_cast<int>(panel.valid));
   for (Index v = 0; v < panel.valid; v += lanes<T>)
-    transpose_packet(to + v, panel.width, p.b + (j + v) * p.ldb + k, p.ldb, depth,
+    transpose_packet(to + v, panel.width, b + v * p.ldb, p.ldb, depth,
                      static_cast<int>(std::min<Index>(lanes<T>, panel.valid - v)));
 }
 
 template <class T> void multiply_block(const Product<T>& p, const Strategy<T>& s, const Block<T>& block, T* scratch) {
-  T* const b_copy = scratch;
-  T* const a_copy = scratch + block.depth * (kernels::matmul_panel_bytes / static_cast<Index>(sizeof(T)));
+  const Index panel_size = block.depth * (kernels::matmul_panel_bytes / static_cast<Index>(sizeof(T)));
+  T *b_copy = scratch, *next_copy = scratch + panel_size;
+  T* const a_copy = scratch + 2 * panel_size;
   const Rows& rows = s.rows;
   TileCall<T> call;
   call.depth = block.depth;
   call.add = block.add;
   call.start = nullptr;
   call.start_stride = call.out_stride = p.ldc;
+  call.next_stride = p.ldb;
 
   // From one tile of A to the next: tile_step, plus row_step per row of the tile.
   Layout layout = p.a_layout;
@@ -161,40 +174,52 @@ template <class T> void multiply_block(const Product<T>& p, const Strategy<T>& s
     layout = Layout::columns;
   }
 
+  alignas(64) T buffer[max_accumulators * lanes<T>];  // a tile on its way to a transposed C
+  const Index chunks = (block.depth + chunk - 1) / chunk;
+  Index ready = 0;  // rows of this panel that were copied while the panel before was computed
   for (Index j = 0; j < p.n;) {
     const Panel panel(p.n - j, lanes<T>, s.widest);
     call.last = panel.last;
-    call.ahead = p.a;
-    call.ahead_stride = 0;
+    const T* b = p.b_transposed ? p.b + j * p.ldb + block.k : p.b + block.k * p.ldb + j;
     const bool copied = s.copy_b || (panel.ragged() && !has_masks);
     if (copied) {
-      copy_panel(b_copy, p, block.k, block.depth, j, panel);
+      copy_panel(b_copy, p, b, ready, block.depth, panel);
       call.b = b_copy;
       call.b_stride = panel.width;
-      if (!p.b_transposed && j + panel.width < p.n) {
-        call.ahead = p.b + block.k * p.ldb + j + panel.width;
-        call.ahead_stride = p.ldb;
-      }
     } else {
-      call.b = p.b + block.k * p.ldb + j;
+      call.b = b;
       call.b_stride = p.ldb;
     }
+    const bool copy_next = copied && !p.b_transposed && p.n - j >= 2 * panel.width;
     const auto* table = tile_table<T>(layout, panel.ragged() && !copied);
     const TileKernel<T> low = table[rows.height - 1][panel.log_packets];
     const TileKernel<T> high = rows.longer != 0 ? table[rows.height][panel.log_packets] : low;
-    const Index chunks = (block.depth + chunk - 1) / chunk;
     call.a = a;
-    call.out = p.c + block.first_row * p.ldc + j;
-    for (Index t = block.first_tile, fetched = chunks; t < block.last_tile; ++t, fetched += chunks) {
+    T* c = p.c + (p.c_transposed ? j * p.ldc + block.first_row : block.first_row * p.ldc + j);
+    ready = 0;
+    for (Index t = block.first_tile; t < block.last_tile; ++t) {
       const bool longer = t < rows.longer;
+      const int height = static_cast<int>(rows.height) + longer;
+      if (p.c_transposed) {
+        call.out = buffer;
+        call.out_stride = call.start_stride = panel.width;
+        if (block.resume || block.add) tile_from_c(buffer, panel.width, c, p.ldc, height, static_cast<int>(panel.valid));
+      } else {
+        call.out = c;
+      }
       if (block.resume) call.start = call.out;
+      call.next_from = nullptr;
+      if (copy_next && ready + chunks <= block.depth) {
+        call.next_from = b + panel.width + ready * p.ldb;
+        call.next_to = next_copy + ready * panel.width;
+        ready += chunks;
+      }
       (longer ? high : low)(call);
-      const Index height = rows.height + longer;
+      if (p.c_transposed) tile_to_c(c, p.ldc, buffer, panel.width, height, static_cast<int>(panel.valid));
       call.a += tile_step + height * row_step;
-      call.out += height * p.ldc;
-      call.ahead += chunks * call.ahead_stride;
-      if (fetched + chunks > block.depth) call.ahead = p.a, call.ahead_stride = 0;
+      c += p.c_transposed ? height : height * p.ldc;
     }
+    if (copy_next) std::swap(b_copy, next_copy);
     j += panel.width;
   }
 }
@@ -243,9 +268,10 @@ template <class T> Status matmul_rows(const Args& args, Range range, void* scrat
     p.b = b + item * plan.stride_b;
     p.c = c + row * p.n;
     p.ldc = p.n;
+    p.c_transposed = false;
     p.accumulate = plan.accumulate != 0;
     p.k_offset = plan.k_offset;
-    multiply(p, static_cast<T*>(scratch));
+    multiply(better_turned(p) ? turned(p) : p, static_cast<T*>(scratch));
     row += p.m;
   }
   return Status::ok;

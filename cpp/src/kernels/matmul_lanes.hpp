@@ -2,9 +2,17 @@
 // transpose made of 128-bit loads. The only place of the product that names instructions.
 #pragma once
 
-#include <cstddef>
-
+// GCC 12 takes the deliberately undefined operands of its own AVX-512 intrinsics for mistakes.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 #include <Eigen/Core>
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
+#include <cstddef>
 
 namespace chainrule {
 inline namespace CHAINRULE_ISA {
@@ -24,9 +32,8 @@ inline constexpr bool has_masks = true;
 inline constexpr bool has_masks = false;
 #endif
 
-// Hints: into the second-level cache for reading, into the first for writing.
+// A hint: into the second-level cache, for reading.
 CHAINRULE_INLINE void prefetch_far(const void* p) { __builtin_prefetch(p, 0, 2); }
-CHAINRULE_INLINE void prefetch_write(const void* p) { __builtin_prefetch(p, 1, 3); }
 
 // The first `count` lanes, count <= lanes; the other lanes are zero when loaded, left alone when stored.
 #if defined(EIGEN_VECTORIZE_AVX512)
@@ -132,8 +139,9 @@ CHAINRULE_INLINE void transpose_strip(double* to, std::ptrdiff_t to_stride, cons
 #else
 template <class T>
 CHAINRULE_INLINE void transpose_strip(T* to, std::ptrdiff_t to_stride, const T* from, std::ptrdiff_t from_stride) {
-  ei::PacketBlock<Packet<T>, lanes<T>> block;
-  for (int r = 0; r < lanes<T>; ++r) block.packet[r] = ei::ploadu<Packet<T>>(from + r * from_stride);
+  using P = typename ei::packet_traits<T>::type;
+  ei::PacketBlock<P, lanes<T>> block;
+  for (int r = 0; r < lanes<T>; ++r) block.packet[r] = ei::ploadu<P>(from + r * from_stride);
   ei::ptranspose(block);
   for (int c = 0; c < lanes<T>; ++c) ei::pstoreu(to + c * to_stride, block.packet[c]);
 }

@@ -21,7 +21,8 @@ inline constexpr int max_rows = 6, max_accumulators = 12;
 inline constexpr int max_rows = 4, max_accumulators = 8;
 #endif
 inline constexpr int max_log_packets = 3;
-inline constexpr std::ptrdiff_t chunk = 8;  // steps of k from one prefetch to the next
+inline constexpr std::ptrdiff_t next_ahead = 16;  // rows of the next panel that are on their way
+inline constexpr std::ptrdiff_t chunk = 8;  // steps of k per copied row of the next panel
 
 // How A lies in memory: element (i, k) at a[i * stride + k] or at a[k * stride + i].
 enum class Layout : int { rows = 0, columns = 1 };
@@ -38,10 +39,11 @@ template <class T> struct TileCall {
   std::ptrdiff_t start_stride;
   T* out;
   std::ptrdiff_t out_stride;
-  // Two cache lines at `ahead` are prefetched per chunk of k, then `ahead` moves on by the stride: what the caller copies
-  // next. Without a use for it: any address and stride 0.
-  const T* ahead;
-  std::ptrdiff_t ahead_stride;
+  // Unless null: one row of NV packets per chunk of k is copied from here to `next_to`: the panel of B that comes next. So
+  // its way from memory is hidden behind the arithmetic.
+  const T* next_from;
+  std::ptrdiff_t next_stride;
+  T* next_to;
   int last;
   bool add;
 };
@@ -76,19 +78,18 @@ template <class T, int MR, int NV, Layout layout, bool masked_b> void tile(const
 
   T* const out = call.out;
   const std::ptrdiff_t out_stride = call.out_stride, a_stride = call.a_stride, b_stride = call.b_stride;
-  const T *b = call.b, *ahead = call.ahead;
+  const T *b = call.b, *next_from = call.next_from;
+  T* next_to = call.next_to;
   // One pointer per three rows: the other two are reached by base + index and base + 2 index addressing.
   constexpr int groups = layout == Layout::rows ? (MR + 2) / 3 : 1;
   const T* a[groups];
   unroll<groups>(CHAINRULE_EACH(g) { a[g] = call.a + 3 * g * a_stride; });
 
   for (std::ptrdiff_t left = call.depth; left > 0; left -= chunk) {
-    if constexpr (MR * NV >= 8) {
-      prefetch_far(ahead), prefetch_far(ahead + 64 / sizeof(T));
-      ahead += call.ahead_stride;
-      // The stores at the end shall find their lines: one row per chunk, in the last MR chunks.
-      const T* out_row = out + (left < MR * chunk ? left / chunk : MR - 1) * out_stride;
-      prefetch_write(out_row), prefetch_write(out_row + 64 / sizeof(T));
+    if (next_from != nullptr) {
+      unroll<NV>(CHAINRULE_EACH(j) { ei::pstoreu(next_to + j * L, ei::ploadu<P>(next_from + j * L)); });
+      next_from += call.next_stride, next_to += NV * L;
+      unroll<NV>(CHAINRULE_EACH(j) { prefetch_far(next_from + next_ahead * call.next_stride + j * L); });
     }
     for (const T* end = b + (left < chunk ? left : chunk) * b_stride; b != end; b += b_stride) {
       P row[NV];

@@ -1,5 +1,5 @@
-// Kernels that move or convert elements and compute nothing: strided copy, concat, take_along and its transpose put_along,
-// one_hot, casts. Outputs never alias inputs.
+// Kernels that move or convert elements and compute nothing: strided copy, concat, take_along and its transpose
+// put_along, one_hot, casts. Outputs never alias inputs.
 #include "kernels/abi.hpp"
 #include "kernels/convert.hpp"
 #include "kernels/keys.hpp"

@@ -1,6 +1,6 @@
-// Philox4x32-10 (core/philox.hpp) for several neighbouring blocks at once, and the masks that dropout makes of them. The
-// same words as the scalar function at every ISA level. Names instructions only for the 32 x 32 -> 64 bit product and for
-// gathering comparison results into bits.
+// Philox4x32-10 (core/philox.hpp) for several neighbouring blocks at once, and the masks that dropout makes of them.
+// The same words as the scalar function at every ISA level. Names instructions only for the 32 x 32 -> 64 bit product
+// and for gathering comparison results into bits.
 #pragma once
 
 #include <cstdint>
@@ -37,8 +37,8 @@ CHAINRULE_INLINE Words multiply(Words a, Words b) {
 #endif
 }
 
-// The upper halves, moved down; above them anything. A shuffle where there is one: on Intel's 512-bit units a shift would
-// wait for the port that multiplies.
+// The upper halves, moved down; above them anything. A shuffle where there is one: on Intel's 512-bit units a shift
+// would wait for the port that multiplies.
 CHAINRULE_INLINE Words upper(Words a) {
 #if defined(__AVX512BW__) && defined(__BMI2__)
   return reinterpret_cast<Words>(_mm512_shuffle_epi32(reinterpret_cast<__m512i>(a), _MM_PERM_DDBB));

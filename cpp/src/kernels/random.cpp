@@ -22,7 +22,7 @@ using std::uint64_t;
 
 const RowPlan& row_plan(const Args& args) { return *reinterpret_cast<const RowPlan*>(args.plan->body); }
 
-// --- dropout: y = x / (1 - p) where the element's bit is set, 0 elsewhere; bit e % 8 of byte e / 8 belongs to element e ---
+// --- dropout: y = x / (1 - p) where the element's bit is set, 0 elsewhere; element e has bit e % 8 of byte e / 8 ---
 
 constexpr int64_t byte_group = philox_lanes::group;  // bytes of mask, and Philox blocks, handled at a time
 constexpr int64_t element_group = 8 * byte_group;
@@ -65,8 +65,9 @@ Lane<T> kept_scale(const RowPlan& plan) {
   return splat(static_cast<T>(1.0 / (1.0 - plan.r[0])));
 }
 
-// in: x (n), counter int64 (2) = {seed, step}; out: y (n), mask uint8 (ceil(n / 8)), clear beyond n. r[0] = p, i[0] = stream.
-// Byte b holds the draws of Philox block b: 16 bits per element, kept when draw >= round(65536 p). units = bytes of mask.
+// in: x (n), counter int64 (2) = {seed, step}; out: y (n), mask uint8 (ceil(n / 8)), clear beyond n.
+// r[0] = p, i[0] = stream. Byte b holds the draws of Philox block b: 16 bits per element, kept when >= round(65536 p).
+// units = bytes of mask. y may be the same memory as x.
 template <class T>
 Status dropout(const Args& args, Range range, void*) {
   const RowPlan& plan = row_plan(args);
@@ -144,8 +145,8 @@ CHAINRULE_INLINE double double_of(uint64_t bits) {
   return x;
 }
 
-// log u for u in (0, 1]: u = m 2^e with m in (sqrt 1/2, sqrt 2], log m = 2 artanh s with s = (m - 1) / (m + 1), |s| < 0.172.
-// The series ends where s^21 / 21 is the last to count.
+// log u for u in (0, 1]: u = m 2^e with m in (sqrt 1/2, sqrt 2], log m = 2 artanh s with s = (m - 1) / (m + 1).
+// |s| < 0.172, so that s^21 / 21 is the last term to count.
 CHAINRULE_INLINE double log_unit(double u) {
   const uint64_t bits = bits_of(u);
   const double exponent = double_of(bits >> 52 | 0x4330000000000000u) - (0x1p52 + 1023);
@@ -176,9 +177,9 @@ CHAINRULE_INLINE void circle(double u, double& cosine, double& sine) {
   sine = double_of(bits_of(y) ^ (quadrant & 2) << 62);
 }
 
-// r = {mean, standard deviation}. Box and Muller: mean + std sqrt(-2 log u1) (cos 2 pi u2, sin 2 pi u2), in double, u1 in
-// (0, 1], u2 in [0, 1). A pair takes two words for float32 (32 bits per u) and a block for float64 (53 bits per u).
-// Only +, -, *, /, sqrt, each rounded once: the same bits at every ISA level, so one seed gives one initial model anywhere.
+// r = {mean, standard deviation}. Box and Muller: mean + std sqrt(-2 log u1) (cos 2 pi u2, sin 2 pi u2), in double, u1
+// in (0, 1], u2 in [0, 1). A pair takes two words for float32 (32 bits per u) and a block for float64 (53 bits per u).
+// Only +, -, *, /, sqrt, each rounded once: the same bits at every ISA level, so one seed gives one initial model.
 struct Normal {
   template <int pairs, class T>
   CHAINRULE_INLINE static void transform(const double* u1, const double* u2, const double* r, T* out) {

@@ -78,8 +78,8 @@ Status fold(const Args& args, Range range, void*) {
   if (plan.inner == 1) {
     each_row<T>(plan.n, range.begin, range.end, [&](const auto& rows, int64_t row) {
       const auto source = rows.source(x + row * plan.n);
-      const Lane<T> value = rows.template fold<Op>(
-          [&](int64_t j, int64_t count) __attribute__((always_inline)) { return source.at(j, count); });
+      const auto element = [&](int64_t j, int64_t count) __attribute__((always_inline)) { return source.at(j, count); };
+      const Lane<T> value = rows.template fold<Op>(element);
       rows.set_scalars(out + row, scale == T(1) ? value : value * splat(scale));
     });
     return Status::ok;

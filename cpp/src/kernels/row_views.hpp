@@ -1,9 +1,9 @@
-// Two ways to lay rows of length n over lanes, with one vocabulary, so that a row-wise kernel is written once: a long row
-// takes its own packets; short rows go side by side, one per lane, where nothing needs a horizontal reduction and a
+// Two ways to lay rows of length n over lanes, with one vocabulary, so that a row-wise kernel is written once: a long
+// row takes its own packets; short rows go side by side, one per lane, where nothing needs a horizontal reduction and a
 // packet of 16 is full even with 2 classes. Which one is used depends on n alone.
 //
-// rows.source(p) reads, rows.target(p) keeps and finally writes the (.., n) operand whose first row is at p. Elements are
-// addressed as (j, count), handed out by rows.each. rows.fold<Op> gives, in every lane, its own row's result.
+// rows.source(p) reads, rows.target(p) keeps and finally writes the (.., n) operand whose first row is at p. Elements
+// are addressed as (j, count), handed out by rows.each. rows.fold<Op> gives, in every lane, its own row's result.
 #pragma once
 
 #include "kernels/rows.hpp"
@@ -61,7 +61,9 @@ struct LongRow {
   CHAINRULE_INLINE Label labels(const std::int64_t* p, const IsIgnored& is_ignored) const {
     return is_ignored(*p) ? -1 : *p;
   }
-  CHAINRULE_INLINE auto ignored(Label label) const { return less(splat(static_cast<T>(label < 0 ? -1 : 0)), splat(T(0))); }
+  CHAINRULE_INLINE auto ignored(Label label) const {
+    return less(splat(static_cast<T>(label < 0 ? -1 : 0)), splat(T(0)));
+  }
   CHAINRULE_INLINE auto is_label(Label label, std::int64_t j) const {
     return equal(lane_numbers<T>(), splat(static_cast<T>(label - j)));
   }

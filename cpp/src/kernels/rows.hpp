@@ -154,8 +154,8 @@ CHAINRULE_INLINE Lane<T> fold_block(std::int64_t begin, std::int64_t end, const 
   return Op::combine(Op::combine(a0, a1), Op::combine(a2, a3));
 }
 
-// Folds a row to one value. Blocks of 128 packets are joined as a binary tree (block 0 with 1, 2 with 3, then the pairs,
-// ...), so an element of a float32 sum of any length goes through about 40 + log2(blocks) roundings.
+// Folds a row to one value. Blocks of 128 packets are joined as a binary tree (block 0 with 1, 2 with 3, then the
+// pairs), so an element of a float32 sum of any length goes through about 40 + log2(blocks) roundings.
 template <class Op, class T, class Term>
 CHAINRULE_INLINE T fold_row(std::int64_t n, const Term& term) {
   constexpr std::int64_t W = width<T>(), block = 128 * W;

@@ -1,8 +1,8 @@
 // Row-wise softmax, log-softmax, log-sum-exp and the softmax cross-entropy loss, each with its derivative.
 // x, y, gy, gx are (rows, n); a unit is a row. An output may be the same memory as an input of its shape.
 //
-// m is the row's maximum, or 0 where that is infinite or NaN, and s = sum exp(x - m). A row with +inf has log-sum-exp +inf
-// and a row of -inf has -inf; softmax of either is NaN throughout, as in NumPy and SciPy.
+// m is the row's maximum, or 0 where that is infinite or NaN, and s = sum exp(x - m). A row with +inf has log-sum-exp
+// +inf and a row of -inf has -inf; softmax of either is NaN throughout, as in NumPy and SciPy.
 #include "kernels/abi.hpp"
 #include "kernels/keys.hpp"
 #include "kernels/lane_math.hpp"
@@ -131,9 +131,9 @@ Status check_labels(const RowPlan& plan, const int64_t* labels, Range& range) {
   return Status::ok;
 }
 
-// in: logits (rows, n), labels int64 (rows); out: loss (rows), lse = m + log s (rows). With label smoothing e = r[0]:
-// loss = (1 - e) (lse - x[label]) + e (lse - mean x), both differences taken before log s is added, so that large logits
-// cancel exactly. Rows labelled i[0] have loss 0 where i[1] != 0.
+// in: logits (rows, n), labels int64 (rows); out: loss, m, log s (rows each), logsumexp being m + log s. With label
+// smoothing e = r[0]: loss = (1 - e) (lse - x[label]) + e (lse - mean x), both differences taken before log s is added,
+// so that large logits cancel exactly. Rows labelled i[0] have loss 0 where i[1] != 0.
 template <class T>
 Status softmax_cross_entropy(const Args& args, Range range, void*) {
   const RowPlan& plan = row_plan(args);
@@ -152,12 +152,14 @@ Status softmax_cross_entropy(const Args& args, Range range, void*) {
       loss = splat(T(1) - smoothing) * loss + splat(smoothing) * (distance * per_class + of_row.log_sum);
     }
     rows.set_scalars(output<T>(args, 0, row), where(rows.ignored(label), zero, loss));
-    rows.set_scalars(output<T>(args, 1, row), of_row.shift + of_row.log_sum);
+    rows.set_scalars(output<T>(args, 1, row), of_row.shift);
+    rows.set_scalars(output<T>(args, 2, row), of_row.log_sum);
   });
   return status;
 }
 
-// in: logits, labels, lse, gy (rows); gx = gy (exp(x - lse) - (1 - e) onehot(label) - e / n), 0 in ignored rows.
+// in: logits, labels, m, log s, gy (rows); gx = gy (exp((x - m) - log s) - (1 - e) onehot(label) - e / n), 0 in ignored
+// rows. m and log s stay apart: their rounded sum would cost large logits their last digits.
 template <class T>
 Status d_softmax_cross_entropy(const Args& args, Range range, void*) {
   const RowPlan& plan = row_plan(args);
@@ -170,11 +172,12 @@ Status d_softmax_cross_entropy(const Args& args, Range range, void*) {
     const auto x = rows.source(input<T>(args, 0, row * n));
     auto gx = rows.target(output<T>(args, 0, row * n));
     const auto label = rows.labels(labels + row, IsIgnored{plan});
-    const Lane<T> lse = rows.scalars(input<T>(args, 2, row)), gy = rows.scalars(input<T>(args, 3, row));
+    const Lane<T> shift = rows.scalars(input<T>(args, 2, row)), log_sum = rows.scalars(input<T>(args, 3, row));
+    const Lane<T> gy = rows.scalars(input<T>(args, 4, row));
     const auto ignored = rows.ignored(label);
     rows.each([&] ELEMENT {
       const Lane<T> target = where(rows.is_label(label, j), hit, zero);
-      const Lane<T> gradient = (exp(x.at(j, count) - lse) - spread - target) * gy;
+      const Lane<T> gradient = (exp((x.at(j, count) - shift) - log_sum) - spread - target) * gy;
       gx.set(j, count, where(ignored, zero, gradient));
     });
     gx.flush();
@@ -184,7 +187,8 @@ Status d_softmax_cross_entropy(const Args& args, Range range, void*) {
 
 }  // namespace
 
-#define FLOAT_AND_DOUBLE(name) {#name, key<float>, name<float>}, {#name, key<double>, name<double>}
+#define FLOAT_AND_DOUBLE(name) \
+  {#name, key<float>, name<float>}, { #name, key<double>, name<double> }
 
 CHAINRULE_KERNEL_TABLE(softmax) = {
     FLOAT_AND_DOUBLE(softmax),

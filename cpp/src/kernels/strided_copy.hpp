@@ -13,8 +13,8 @@ inline namespace CHAINRULE_ISA {
 namespace movement {
 namespace {
 
-using std::int64_t;
 using kernels::CopyPlan;
+using std::int64_t;
 
 // One run along the innermost axis.
 template <class U>
@@ -41,7 +41,7 @@ CHAINRULE_INLINE void transpose_square(const T* from, int64_t from_stride, T* to
   }
 }
 
-// The same for a plane of any size. Sixteen rows at a time, so that a cache line of the source is used up while it is near.
+// The same for a plane of any size. Sixteen rows at a time: a cache line of the source is used up while it is near.
 template <class U>
 void transpose_plane(const U* from, int64_t from_stride, U* to, int64_t to_stride, int64_t rows, int64_t columns) {
   constexpr int64_t band = 16;
@@ -113,6 +113,29 @@ void copy_runs(const CopyPlan& plan, const U* in, U* out, int64_t begin, int64_t
   }
 }
 
+// The same copy with axes of size 1 dropped and neighbours joined where one stride serves both; rank >= 1.
+inline CopyPlan merged(const CopyPlan& plan) {
+  CopyPlan result;
+  result.rank = 0;
+  result.in_offset = plan.in_offset;
+  result.out_offset = plan.out_offset;
+  for (int64_t d = 0; d < plan.rank; ++d) {
+    if (plan.size[d] == 1) continue;
+    const int64_t before = result.rank - 1;
+    const bool joins = before >= 0 && result.in_stride[before] == plan.in_stride[d] * plan.size[d] &&
+                       result.out_stride[before] == plan.out_stride[d] * plan.size[d];
+    const int64_t place = joins ? before : result.rank++;
+    result.size[place] = joins ? result.size[before] * plan.size[d] : plan.size[d];
+    result.in_stride[place] = plan.in_stride[d];
+    result.out_stride[place] = plan.out_stride[d];
+  }
+  if (result.rank == 0) {
+    result.rank = 1;
+    result.size[0] = result.in_stride[0] = result.out_stride[0] = 1;
+  }
+  return result;
+}
+
 // The axis that is contiguous in the source, where that is not the innermost one and squares are worth it; else -1.
 inline int transposed_axis(const CopyPlan& plan) {
   const int last = static_cast<int>(plan.rank) - 1;
@@ -124,7 +147,9 @@ inline int transposed_axis(const CopyPlan& plan) {
 }
 
 template <class U>
-void strided_copy(const CopyPlan& plan, const U* in, U* out, int64_t begin, int64_t end) {
+void strided_copy(const CopyPlan& as_given, const U* in, U* out, int64_t begin, int64_t end) {
+  if (begin >= end) return;
+  const CopyPlan plan = merged(as_given);
   const int axis = transposed_axis(plan), last = static_cast<int>(plan.rank) - 1;
   if (axis < 0) return copy_runs(plan, in, out, begin, end);
   int64_t between = 1;  // the axes between the two that change places

@@ -24,8 +24,8 @@ class BinaryOfProbability final : public LossImpl {
   std::string link() const override { return "probability"; }
 };
 
-// -log sigmoid(x) = softplus(-x) and -log(1 - sigmoid(x)) = softplus(x): neither overflows, both are exact where they are
-// small, and the derivative is sigmoid(x) - t.
+// -log sigmoid(x) = softplus(-x) and -log(1 - sigmoid(x)) = softplus(x): neither overflows, both are exact where they
+// are small, and the derivative is sigmoid(x) - t.
 class BinaryOfLogit final : public LossImpl {
  public:
   explicit BinaryOfLogit(const Tensor& pos_weight) : pos_weight_("BCEWithLogitsLoss", "pos_weight", pos_weight, true) {}

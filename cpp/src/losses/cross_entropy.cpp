@@ -66,7 +66,8 @@ class CrossEntropy final : public LossImpl {
     const Tensor hit = weight * take_along(logp, index, -1);
     Tensor rest = matmul(logp, w);
     if (keep.defined()) rest = rest * keep;
-    return {negative(hit * Tensor(1.0 - smoothing_) + rest * Tensor(smoothing_ / static_cast<double>(classes))), weight};
+    return {negative(hit * Tensor(1.0 - smoothing_) + rest * Tensor(smoothing_ / static_cast<double>(classes))),
+            weight};
   }
 
   LossWeights weight_;

@@ -11,7 +11,8 @@ namespace {
 
 class FunctionLoss final : public LossImpl {
  public:
-  FunctionLoss(Loss::FunctionOfOutputs function, std::string name) : function_(std::move(function)), name_(std::move(name)) {}
+  FunctionLoss(Loss::FunctionOfOutputs function, std::string name)
+      : function_(std::move(function)), name_(std::move(name)) {}
 
   LossTerms terms(const std::vector<Tensor>& output, const Tensor& target) const override {
     Tensor loss = function_(output, target);
@@ -40,7 +41,8 @@ void check_reduction(const std::string& loss, const std::string& reduction) {
 // sample_weight as (N, 1, ...), to multiply a loss of (N, ...).
 Tensor spread(const std::string& name, const Tensor& weight, const Tensor& loss) {
   if (loss.rank() == 0)
-    fail<ValueError>(name, "a loss that returns one scalar cannot be weighted", "sample_weight is " + weight.shape().str(),
+    fail<ValueError>(name, "a loss that returns one scalar cannot be weighted",
+                     "sample_weight is " + weight.shape().str(),
                      "return one value per sample, shape (N,): the mean is taken for you");
   const std::int64_t n = loss.shape(0);
   const Shape& shape = weight.shape();
@@ -121,8 +123,7 @@ std::pair<Tensor, Tensor> Loss::sums(const std::vector<Tensor>& output, const Te
     const Tensor factor = spread(impl_->name(), weight, samples);
     return {sum(factor * samples), sum(factor)};
   }
-  if (samples.rank() > 0)
-    return {sum(samples), make_constant(static_cast<double>(samples.shape(0)), dtype)};
+  if (samples.rank() > 0) return {sum(samples), make_constant(static_cast<double>(samples.shape(0)), dtype)};
   const double n = !output.empty() && output[0].rank() > 0 ? static_cast<double>(output[0].shape(0)) : 1.0;
   return {samples * Tensor(n), make_constant(n, dtype)};
 }

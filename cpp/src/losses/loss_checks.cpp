@@ -60,7 +60,8 @@ Tensor match_target(const std::string& loss, const Tensor& output, const Tensor&
   Tensor matched = target;
   if (want != have) {
     if (!is_with_one(want, have) && !is_with_one(have, want))
-      fail<ShapeError>(loss, "output and target differ in shape", "output is " + want.str() + ", target is " + have.str(),
+      fail<ShapeError>(loss, "output and target differ in shape",
+                       "output is " + want.str() + ", target is " + have.str(),
                        "they must be equal up to one trailing axis of size 1; a loss never broadcasts");
     matched = reshape(matched, want);
   }
@@ -82,12 +83,14 @@ Tensor class_labels(const std::string& loss, const Tensor& output, const Tensor&
                          (probabilities_allowed ? ", or give probabilities of shape " + scores.str() : std::string()));
   if (!fits && have == scores)
     fail<DTypeError>(loss, "a target of the output's shape is not class labels", given,
-                     probabilities_allowed ? "convert one-hot rows with astype(\"float32\") to use them as probabilities"
-                                           : "give one integer label per sample");
+                     probabilities_allowed
+                         ? "convert one-hot rows with astype(\"float32\") to use them as probabilities"
+                         : "give one integer label per sample");
   if (!fits)
     fail<ShapeError>(loss, "output and target do not fit", given,
                      "labels must be " + labels.str() +
-                         (probabilities_allowed ? ", probabilities " + scores.str() : std::string()) + ", classes last");
+                         (probabilities_allowed ? ", probabilities " + scores.str() : std::string()) +
+                         ", classes last");
   Tensor result = have == labels ? target : reshape(target, labels);
   if (result.dtype() != DType::int64) result = cast(result, DType::int64);
   check_label_values(loss, result, scores.back(), ignore_index);
@@ -106,7 +109,8 @@ Tensor pickable(const Tensor& labels, std::optional<std::int64_t> ignore_index, 
 LossWeights::LossWeights(const std::string& loss, const char* name, const Tensor& values, bool scalar) {
   if (!values.defined()) return;
   if (values.rank() > 1 || (values.rank() == 0 && !scalar))
-    fail<ShapeError>(loss, std::string(name) + " must have one axis", std::string(name) + " is " + values.shape().str());
+    fail<ShapeError>(loss, std::string(name) + " must have one axis",
+                     std::string(name) + " is " + values.shape().str());
   const NoGrad no_grad;
   Tensor wide = Tensor::empty(values.shape(), DType::float64);
   wide.copy_(values.detach());
@@ -126,8 +130,9 @@ std::vector<double> LossWeights::values() const {
 
 void check_class_weights(const std::string& loss, const LossWeights& weights, const Tensor& output) {
   if (weights.defined() && weights.size() != output.shape().back())
-    fail<ShapeError>(loss, "weight must hold one number per class",
-                     std::to_string(weights.size()) + " numbers for " + std::to_string(output.shape().back()) + " classes");
+    fail<ShapeError>(
+        loss, "weight must hold one number per class",
+        std::to_string(weights.size()) + " numbers for " + std::to_string(output.shape().back()) + " classes");
 }
 
 }  // namespace chainrule

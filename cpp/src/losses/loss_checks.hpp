@@ -11,8 +11,8 @@ namespace chainrule {
 const Tensor& only_output(const std::string& loss, const std::vector<Tensor>& outputs);
 // The target in the output's shape and dtype; shapes may differ by one trailing axis of size 1.
 Tensor match_target(const std::string& loss, const Tensor& output, const Tensor& target);
-// Class labels (...) as int64 for an output (..., C). Values are checked here where there are any; a traced run leaves that
-// to the kernels.
+// Class labels (...) as int64 for an output (..., C). Values are checked here where there are any; a traced run leaves
+// that to the kernels.
 Tensor class_labels(const std::string& loss, const Tensor& output, const Tensor& target,
                     std::optional<std::int64_t> ignore_index, bool probabilities_allowed);
 // 1 where a label counts, 0 where it is ignored.

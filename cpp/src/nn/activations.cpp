@@ -66,7 +66,8 @@ std::shared_ptr<ModuleImpl> real_layer(const char* kind, const char* argument, d
   return std::make_shared<ArgumentLayer<double>>(kind, argument, value, usual, apply);
 }
 
-std::shared_ptr<ModuleImpl> axis_layer(const char* kind, std::int64_t axis, ArgumentLayer<std::int64_t>::ApplyWith apply) {
+std::shared_ptr<ModuleImpl> axis_layer(const char* kind, std::int64_t axis,
+                                       ArgumentLayer<std::int64_t>::ApplyWith apply) {
   if (axis < -Shape::max_rank || axis >= Shape::max_rank)
     fail<IndexError>(kind, "axis out of range", "axis is " + std::to_string(axis));
   return std::make_shared<ArgumentLayer<std::int64_t>>(kind, "axis", axis, std::int64_t{-1}, apply);

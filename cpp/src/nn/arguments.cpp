@@ -27,8 +27,10 @@ std::string join(const std::vector<T>& values) {
 std::string text_of(double value) {
   if (std::isnan(value)) return "nan";
   if (std::isinf(value)) return value < 0 ? "-inf" : "inf";
-  char buffer[32];
-  const auto end = std::to_chars(buffer, buffer + sizeof buffer, value).ptr;
+  char buffer[40];
+  const bool plain = value == 0.0 || (std::abs(value) >= 1e-4 && std::abs(value) < 1e16);  // as Python's repr
+  const auto format = plain ? std::chars_format::fixed : std::chars_format::scientific;
+  const auto end = std::to_chars(buffer, buffer + sizeof buffer, value, format).ptr;
   std::string text(buffer, end);
   if (text.find_first_of(".e") == std::string::npos) text += ".0";
   return text;
@@ -73,7 +75,8 @@ const ArgumentValue* ArgumentReader::find(std::string_view name) {
 }
 
 void ArgumentReader::wrong(std::string_view name, const ArgumentValue& value, std::string_view wanted) const {
-  fail<ValueError>(kind_, std::string(name) + " has the wrong type", text_of(value), "it must be " + std::string(wanted));
+  fail<ValueError>(kind_, std::string(name) + " has the wrong type", text_of(value),
+                   "it must be " + std::string(wanted));
 }
 
 bool ArgumentReader::has(std::string_view name) const {
@@ -128,7 +131,8 @@ DType ArgumentReader::dtype() { return dtype_from_name(text("dtype", "float32"))
 
 void ArgumentReader::finish() const {
   for (std::size_t i = 0; i < read_.size(); ++i)
-    if (!read_[i]) fail<ValueError>(kind_, "unknown argument", arguments_[i].first + "=" + text_of(arguments_[i].second));
+    if (!read_[i])
+      fail<ValueError>(kind_, "unknown argument", arguments_[i].first + "=" + text_of(arguments_[i].second));
 }
 
 }  // namespace chainrule::nn

@@ -6,7 +6,6 @@
 #include "nn/module_tree.hpp"
 
 namespace chainrule::nn {
-namespace {
 
 class Cloner {
  public:
@@ -23,7 +22,7 @@ class Cloner {
     if (!filled_.insert(&copy).second) return;
     tensors(source, source.own_parameters(), copy.own_parameters());
     tensors(source, source.own_buffers(), copy.own_buffers());
-    copy.set_training(source.training());
+    copy.training_ = source.training_;  // its own flag, also while fit or predict is running
     if (source.children().size() != copy.children().size()) differ(source);
     for (std::size_t i = 0; i < source.children().size(); ++i) {
       if (source.children()[i].first != copy.children()[i].first) differ(source);
@@ -58,8 +57,6 @@ class Cloner {
   std::unordered_map<const TensorData*, Tensor> tensors_;
   std::unordered_set<const ModuleImpl*> filled_;
 };
-
-}  // namespace
 
 Module Module::clone() const {
   if (!impl_) return {};

@@ -13,7 +13,8 @@ void check(const char* op, const Tensor& w, int least_rank = 0) {
   if (!is_floating(w.dtype()))
     fail<DTypeError>(op, "the parameter must be floating", "dtype is " + std::string(name_of(w.dtype())));
   if (w.rank() < least_rank)
-    fail<ShapeError>(op, "the parameter needs at least one axis", "shape is " + w.shape().str(), "use constant_ or normal_");
+    fail<ShapeError>(op, "the parameter needs at least one axis", "shape is " + w.shape().str(),
+                     "use constant_ or normal_");
 }
 
 void check_spread(const char* op, const char* name, double value) {
@@ -35,7 +36,8 @@ double xavier_std(const Shape& shape, double gain) {
   return gain * std::sqrt(2.0 / (fans.in + fans.out));
 }
 
-double kaiming_std(const char* op, const Shape& shape, const std::string& nonlinearity, double a, const std::string& mode) {
+double kaiming_std(const char* op, const Shape& shape, const std::string& nonlinearity, double a,
+                   const std::string& mode) {
   if (mode != "fan_in" && mode != "fan_out")
     fail<ValueError>(op, "unknown mode", "'" + mode + "'", "use \"fan_in\" or \"fan_out\"");
   const Fans fans = fans_of(shape);
@@ -75,7 +77,8 @@ void constant_(const Tensor& w, double value) {
 void uniform_(const Tensor& w, double low, double high, Key key) {
   check("uniform_", w);
   if (!(low <= high) || !std::isfinite(low) || !std::isfinite(high))
-    fail<ValueError>("uniform_", "bounds must be finite and in order", "low is " + text_of(low) + ", high is " + text_of(high));
+    fail<ValueError>("uniform_", "bounds must be finite and in order",
+                     "low is " + text_of(low) + ", high is " + text_of(high));
   Tensor(w).copy_(random::uniform(w.shape(), key.key, key.stream, low, high, w.dtype()));
 }
 void normal_(const Tensor& w, double mean, double std, Key key) {

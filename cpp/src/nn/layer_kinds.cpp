@@ -11,12 +11,24 @@ struct LayerKind {
   std::shared_ptr<ModuleImpl> (*make)(ArgumentReader&);
 };
 constexpr LayerKind layer_kinds[] = {
-    {"Linear", read::linear},          {"ReLU", read::relu},           {"LeakyReLU", read::leaky_relu},
-    {"Sigmoid", read::sigmoid},        {"Tanh", read::tanh},           {"Softmax", read::softmax},
-    {"LogSoftmax", read::log_softmax}, {"GELU", read::gelu},           {"SiLU", read::silu},
-    {"ELU", read::elu},                {"Softplus", read::softplus},   {"Identity", read::identity},
-    {"Flatten", read::flatten},        {"Dropout", read::dropout},     {"LayerNorm", read::layer_norm},
-    {"BatchNorm1d", read::batch_norm}, {"Sequential", read::sequential}, {"Residual", read::residual},
+    {"Linear", read::linear},
+    {"ReLU", read::relu},
+    {"LeakyReLU", read::leaky_relu},
+    {"Sigmoid", read::sigmoid},
+    {"Tanh", read::tanh},
+    {"Softmax", read::softmax},
+    {"LogSoftmax", read::log_softmax},
+    {"GELU", read::gelu},
+    {"SiLU", read::silu},
+    {"ELU", read::elu},
+    {"Softplus", read::softplus},
+    {"Identity", read::identity},
+    {"Flatten", read::flatten},
+    {"Dropout", read::dropout},
+    {"LayerNorm", read::layer_norm},
+    {"BatchNorm1d", read::batch_norm},
+    {"Sequential", read::sequential},
+    {"Residual", read::residual},
 };
 
 }  // namespace

@@ -1,5 +1,6 @@
 // The built-in layers by name, for clone() and the model file. A layer made here has the parameters its arguments call
-// for, not drawn (zeros; norm layers their ones), and no children: whoever rebuilds a tree adds those and copies values.
+// for, not drawn (zeros; norm layers their ones), and no children: whoever rebuilds a tree adds those and copies
+// values.
 #pragma once
 
 #include <memory>
@@ -10,7 +11,8 @@
 
 namespace chainrule::nn {
 
-std::shared_ptr<ModuleImpl> make_layer(const std::string& kind, const Arguments& arguments);  // IndexError: no such kind
+std::shared_ptr<ModuleImpl> make_layer(const std::string& kind,
+                                       const Arguments& arguments);  // IndexError: no such kind
 bool is_layer_kind(const std::string& kind) noexcept;
 
 // How a Linear draws itself: PyTorch's default, or weights scaled for what follows it and biases 0.

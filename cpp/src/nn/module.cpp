@@ -61,9 +61,7 @@ Module& Module::train(bool on) {
 }
 bool Module::training() const { return defined(impl_).training(); }
 
-std::vector<NamedTensor> Module::named_parameters() const {
-  return named(defined(impl_), &ModuleImpl::own_parameters);
-}
+std::vector<NamedTensor> Module::named_parameters() const { return named(defined(impl_), &ModuleImpl::own_parameters); }
 std::vector<NamedTensor> Module::named_buffers() const { return named(defined(impl_), &ModuleImpl::own_buffers); }
 std::vector<Tensor> Module::parameters() const {
   std::vector<Tensor> all;
@@ -93,8 +91,7 @@ void Module::set_link(const std::string& link) {
       defined(impl_).link_ = link;
       return;
     }
-  fail<ValueError>("set_link", "unknown link", "'" + link + "'",
-                   "use identity, softmax, sigmoid, exp or probability");
+  fail<ValueError>("set_link", "unknown link", "'" + link + "'", "use identity, softmax, sigmoid, exp or probability");
 }
 
 }  // namespace chainrule::nn

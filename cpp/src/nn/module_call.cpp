@@ -91,14 +91,11 @@ std::vector<Tensor> ModuleImpl::call(const std::vector<Tensor>& inputs) {
     if (RandomScope::current()) return forward(converted(*this, inputs));
     RandomScope random(global_seed(), &calls_);
     return forward(converted(*this, inputs));
-  } catch (const Error& error) {
-    rethrow_placed(*this, error);
-  }
+  } catch (const Error& error) { rethrow_placed(*this, error); }
 }
 
 std::vector<Tensor> Layer::forward(const std::vector<Tensor>& inputs) {
-  if (inputs.size() != 1)
-    fail<ValueError>(repr(), "takes one input", std::to_string(inputs.size()) + " were given");
+  if (inputs.size() != 1) fail<ValueError>(repr(), "takes one input", std::to_string(inputs.size()) + " were given");
   return {forward(inputs[0])};
 }
 

@@ -16,7 +16,8 @@ class NormLayer : public Layer {
   NormLayer(const char* kind, std::int64_t features, const NormOptions& options)
       : kind_(kind), features_(features), eps_(options.eps), affine_(options.affine) {
     if (features < 1) fail<ValueError>(kind, "features must be at least 1", "features is " + std::to_string(features));
-    if (!(eps_ >= 0.0) || std::isinf(eps_)) fail<ValueError>(kind, "eps must be finite and >= 0", "eps is " + text_of(eps_));
+    if (!(eps_ >= 0.0) || std::isinf(eps_))
+      fail<ValueError>(kind, "eps must be finite and >= 0", "eps is " + text_of(eps_));
     check_parameter_dtype(kind, options.dtype);
     if (affine_) {
       add_parameter("weight", Tensor::ones({features}, options.dtype), false);
@@ -68,8 +69,7 @@ class LayerNormImpl final : public NormLayer {
             {"dtype", std::string(name_of(dtype))}};
   }
   std::string repr_arguments() const override {
-    return text_of(arguments(), 1,
-                   {{"eps", 1e-5}, {"elementwise_affine", true}, {"dtype", std::string("float32")}});
+    return text_of(arguments(), 1, {{"eps", 1e-5}, {"elementwise_affine", true}, {"dtype", std::string("float32")}});
   }
 
  private:
@@ -99,7 +99,8 @@ class BatchNormImpl final : public NormLayer {
   Tensor forward(const Tensor& x) override {
     check_last_axis(*this, x, features());
     if (x.rank() != 2)
-      fail<ShapeError>(repr(), "input must have two axes (batch, features)", "x is " + x.shape().str(), "reshape it first");
+      fail<ShapeError>(repr(), "input must have two axes (batch, features)", "x is " + x.shape().str(),
+                       "reshape it first");
     if (!training()) {
       const Tensor& variance = own_buffers()[1].tensor;
       return affine((x - own_buffers()[0].tensor) / sqrt(read_with(variance, x) + Tensor(eps())));

@@ -1,5 +1,5 @@
-// orthogonal_: the Q of a QR decomposition of normal draws. Eigen's decomposition runs on one thread and under a name of
-// its own, so that the bits do not depend on threads or on another copy of Eigen in the program.
+// orthogonal_: the Q of a QR decomposition of normal draws. Eigen's decomposition runs on one thread and under a name
+// of its own, so that the bits do not depend on threads or on another copy of Eigen in the program.
 #define EIGEN_DONT_PARALLELIZE
 #define Eigen Eigen_nn
 #include <Eigen/QR>

@@ -54,8 +54,9 @@ std::string Module::summary() const {
     else if (!module.keeps_features())
       features = {};
     if (leaf || !fresh || !module.own_parameters().empty())
-      rows.push_back({path.empty() ? "-" : path, fresh ? (leaf ? module.repr() : module.kind()) : "the same as " + known->second,
-                      features ? std::to_string(*features) : "", fresh ? with_commas(count(module.own_parameters())) : "0"});
+      rows.push_back(
+          {path.empty() ? "-" : path, fresh ? (leaf ? module.repr() : module.kind()) : "the same as " + known->second,
+           features ? std::to_string(*features) : "", fresh ? with_commas(count(module.own_parameters())) : "0"});
     if (!fresh) return;
     for (const auto& [name, child] : module.children()) self(self, *child, joined(path, name));
   };

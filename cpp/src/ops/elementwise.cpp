@@ -161,7 +161,7 @@ template <class F> void add_derivative(std::vector<Op>& ops, const Op& of, int w
 }
 
 template <class F> void add_formula(std::vector<Op>& ops, std::string_view name, std::string_view doc,
-                                    std::vector<AttributeField> attributes = {}, bool internal = false) {
+                                    std::vector<AttributeField> attributes = {}) {
   Op op;
   op.name = name;
   op.doc = doc;
@@ -173,7 +173,6 @@ template <class F> void add_formula(std::vector<Op>& ops, std::string_view name,
   op.key = formula::mask_input<F>() ? 1 : 0;
   op.batch = Batch::elementwise;
   op.elementwise = op.broadcasts = op.epilogue = true;
-  op.internal = internal;
   op.flops_per_output = formula::plain<F>() || formula::integers<F>() ? 1 : 12;
   if constexpr (formula::mask_output<F>() || formula::zero_derivative<F>()) {
     op.derivative = formula::mask_output<F>() ? Derivative::none : Derivative::zero;
@@ -199,10 +198,10 @@ template <class F> void add_formula(std::vector<Op>& ops, std::string_view name,
   }
 }
 
-template <class F> void add_update(std::vector<Op>& ops, std::string_view name, std::vector<AttributeField> attributes) {
+template <class F> void add_update(std::vector<Op>& ops, std::string_view name, std::string_view doc, std::vector<AttributeField> attributes) {
   Op op;
   op.name = name;
-  op.doc = "Optimizer update; see the optimizer of that name.";
+  op.doc = doc;
   op.min_inputs = op.max_inputs = F::inputs;
   op.outputs = formula::outputs<F>();
   op.attributes = std::move(attributes);
@@ -217,7 +216,25 @@ template <class F> void add_update(std::vector<Op>& ops, std::string_view name, 
   ops.push_back(op);
 }
 
-constexpr AttributeField real(int slot, const char* name) { return {AttributeField::Kind::real, slot, name}; }
+// The names of a formula's real attributes, in the order of its r[].
+std::vector<AttributeField> real_attributes(std::string_view op) {
+  static constexpr struct {
+    std::string_view op;
+    std::array<const char*, 4> names;
+  } table[] = {{"leaky_relu", {"negative_slope"}},
+               {"elu", {"alpha"}},
+               {"clip", {"low", "high"}},
+               {"adagrad_update", {"eps"}},
+               {"rmsprop_update", {"alpha", "eps"}},
+               {"rmsprop_full_update", {"alpha", "eps", "momentum", "centered"}},
+               {"adam_update", {"beta1", "beta2", "eps"}},
+               {"amsgrad_update", {"beta1", "beta2", "eps"}}};
+  std::vector<AttributeField> fields;
+  for (const auto& row : table)
+    for (int i = 0; row.op == op && i < 4 && row.names[static_cast<std::size_t>(i)] != nullptr; ++i)
+      fields.push_back({AttributeField::Kind::real, i, row.names[static_cast<std::size_t>(i)]});
+  return fields;
+}
 
 template <class F> Tensor unary(const char* name, const Tensor& x, const Attrs& attrs = {}) {
   static const Op& op = find_op(name);
@@ -239,19 +256,13 @@ void add_elementwise_ops(std::vector<Op>& ops) {
   CHAINRULE_BINARY_OPS(CHAINRULE_ADD)
   CHAINRULE_COMPARISON_OPS(CHAINRULE_ADD)
 #undef CHAINRULE_ADD
-  add_formula<LeakyRelu>(ops, "leaky_relu", "x where x > 0, negative_slope x elsewhere.", {real(0, "negative_slope")});
-  add_formula<Elu>(ops, "elu", "x where x > 0, alpha (e^x - 1) elsewhere (Clevert et al., 2016).", {real(0, "alpha")});
-  add_formula<Clip>(ops, "clip", "x limited to [low, high]; the gradient passes within the limits.", {real(0, "low"), real(1, "high")});
-  add_formula<Where>(ops, "where", "a where condition (bool), b elsewhere.");
-  add_formula<Fma>(ops, "fma", "a * b + c, rounded once where the processor can.");
-  add_update<SgdUpdate>(ops, "sgd_update", {});
-  add_update<SgdMomentumUpdate>(ops, "sgd_momentum_update", {});
-  add_update<SgdNesterovUpdate>(ops, "sgd_nesterov_update", {});
-  add_update<AdagradUpdate>(ops, "adagrad_update", {real(0, "eps")});
-  add_update<RmspropUpdate>(ops, "rmsprop_update", {real(0, "alpha"), real(1, "eps")});
-  add_update<RmspropFullUpdate>(ops, "rmsprop_full_update", {real(0, "alpha"), real(1, "eps"), real(2, "momentum"), real(3, "centered")});
-  add_update<AdamUpdate>(ops, "adam_update", {real(0, "beta1"), real(1, "beta2"), real(2, "eps")});
-  add_update<AmsgradUpdate>(ops, "amsgrad_update", {real(0, "beta1"), real(1, "beta2"), real(2, "eps")});
+#define CHAINRULE_ADD(name, Struct, doc) add_formula<Struct>(ops, #name, doc, real_attributes(#name));
+  CHAINRULE_PARAMETRIC_OPS(CHAINRULE_ADD)
+  CHAINRULE_TERNARY_OPS(CHAINRULE_ADD)
+#undef CHAINRULE_ADD
+#define CHAINRULE_ADD(name, Struct, doc) add_update<Struct>(ops, #name, doc, real_attributes(#name));
+  CHAINRULE_UPDATE_OPS(CHAINRULE_ADD)
+#undef CHAINRULE_ADD
 }
 
 #define CHAINRULE_DEFINE_UNARY(name, Struct, doc) \

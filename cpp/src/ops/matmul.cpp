@@ -117,6 +117,9 @@ Tensor matmul(const Tensor& a, const Tensor& b, bool transpose_a, bool transpose
   // Vectors, as in NumPy: a row on the left, a column on the right, and the axis goes again.
   const bool row = x.rank() == 1, column = y.rank() == 1;
   if (row || column) {
+    const std::int64_t k = row ? x.shape(0) : x.shape(transpose_a ? -2 : -1);
+    if (k != (column ? y.shape(0) : y.shape(transpose_b ? -1 : -2)))
+      fail<ShapeError>("matmul", "inner sizes differ", "a is " + a.shape().str() + ", b is " + b.shape().str());
     if (row) x = reshape(x, {1, x.shape()[0]});
     if (column) y = reshape(y, {y.shape()[0], 1});
     Tensor c = matmul(x, y, transpose_a && !row, transpose_b && !column);

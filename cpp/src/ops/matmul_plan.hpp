@@ -2,6 +2,8 @@
 #pragma once
 
 #include <algorithm>
+#include <cassert>
+#include <cstdint>
 #include <cstring>
 
 #include "chainrule/dtype.hpp"
@@ -10,11 +12,26 @@
 
 namespace chainrule {
 
+// With `accumulate` the call goes on where earlier calls over k_offset elements of k stopped. Inside a block of 1024 that
+// is possible only while C holds nothing but this block's chain: k_offset < 1024 or a multiple of 1024.
 inline void plan_matmul(kernels::Plan& plan, const kernels::MatmulPlan& matmul, DType dtype) {
+  assert(!matmul.accumulate || matmul.k_offset < kernels::matmul_block ||
+         matmul.k_offset % kernels::matmul_block == 0);
+  static_assert(sizeof matmul <= sizeof plan.body);
   std::memcpy(plan.body, &matmul, sizeof matmul);
-  plan.units = matmul.batch * matmul.m;
-  plan.scratch_bytes = 8 * 1024 * 1024;
-  plan.cost = 100;
+
+  const std::int64_t size = dtype == DType::float64 ? 8 : 4, rows = matmul.batch * matmul.m;
+  plan.units = rows;
+
+  // Two panels of B (one in use, one to come) and a block of A, whichever level runs: copied tiles of A have room for up to a third more rows.
+  const std::int64_t depth = std::min(matmul.k, kernels::matmul_block);
+  const std::int64_t block = std::min((rows * 4 / 3 + 16) * depth * size, kernels::matmul_block_bytes);
+  plan.scratch_bytes = 2 * depth * kernels::matmul_panel_bytes + block + kernels::matmul_slack_bytes;
+
+  // One core at an ordinary rate of FMAs, and the operands once from the cache.
+  const double m = static_cast<double>(rows), n = static_cast<double>(matmul.n), k = static_cast<double>(matmul.k);
+  const double bytes = static_cast<double>(size) * (m * k + static_cast<double>(matmul.batch) * n * k + m * n);
+  plan.cost = 50 + m * n * k * static_cast<double>(size) / 160 + bytes / 40;
 }
 
 }  // namespace chainrule

@@ -13,6 +13,9 @@ std::atomic<std::uint64_t> seed_now{0}, layers_made{0};
 std::atomic<std::uint32_t> loose_calls{0};  // dropout called outside any module
 thread_local RandomScope* innermost = nullptr;
 
+// The counter's step for initial values: no dropout mask gets there, even where seeds are equal.
+constexpr std::uint64_t draw_step = 0xFFFFFFFFu;
+
 constexpr AttributeField p_field{AttributeField::Kind::real, 0, "p"};
 constexpr AttributeField stream_field{AttributeField::Kind::integer, 0, "stream"};
 
@@ -81,7 +84,7 @@ Tensor draw(const char* name, const Shape& shape, std::uint64_t key, std::uint32
   attrs.ints[0] = stream;
   attrs.reals[0] = first;
   attrs.reals[1] = second;
-  const Tensor counter = make_counter(key, 0);
+  const Tensor counter = make_counter(key, draw_step);
   return apply1(find_op(std::string(name) + (dtype == DType::float64 ? "_float64" : "")), std::span(&counter, 1), attrs);
 }
 

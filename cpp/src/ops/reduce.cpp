@@ -50,7 +50,7 @@ void plan_reduce(const Op& op, std::span<const TensorType> in, std::span<const T
   body.inner = product(shape, end, shape.rank());
   body.scale = 1.0;
   if (op.name == std::string_view("mean")) body.scale = 1.0 / static_cast<double>(body.n - attrs.ints[1]);
-  plan.units = body.inner > 1 ? body.outer * body.inner : body.outer;
+  plan.units = body.outer * body.inner;
   plan.cost = static_cast<double>(body.outer * body.n * body.inner) * 0.15;
 }
 

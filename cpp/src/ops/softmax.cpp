@@ -37,7 +37,7 @@ void check_labels(const Op& op, const TensorType& logits, const TensorType& labe
 }
 Types infer_cross_entropy(const Op& op, std::span<const TensorType> in, const Attrs&) {
   check_labels(op, in[0], in[1]);
-  return {{in[0].dtype, in[1].shape}, {in[0].dtype, in[1].shape}};
+  return Types(3, TensorType{in[0].dtype, in[1].shape});  // the loss, and the row's largest logit and log-sum
 }
 Types infer_cross_entropy_gradient(const Op& op, std::span<const TensorType> in, const Attrs&) {
   check_labels(op, in[0], in[1]);
@@ -86,7 +86,7 @@ Tensors decompose_gradient(std::span<const Tensor> x, const Attrs& attrs) {
   const Tensor& logits = x[0];
   const std::int64_t n = logits.shape(-1);
   Tensor labels = x[1];
-  Tensor g = x[3];
+  Tensor g = x[4];
   if (attrs.ints[1]) {
     const Tensor drop = equal(labels, Tensor(attrs.ints[0]));
     labels = where(drop, Tensor(0), labels);
@@ -96,7 +96,7 @@ Tensors decompose_gradient(std::span<const Tensor> x, const Attrs& attrs) {
   return {(softmax(logits, -1) - target) * expand_dims(g, -1)};
 }
 Tensor gradient_of_cross_entropy(const RuleContext& c, const Tensor& g) {
-  return call("d_softmax_cross_entropy", {c.x[0], c.x[1], c.y[1], g}, c.attrs);
+  return call("d_softmax_cross_entropy", {c.x[0], c.x[1], c.y[1], c.y[2], g}, c.attrs);
 }
 
 // Runs a row-wise function along any axis.
@@ -148,17 +148,17 @@ void add_softmax_ops(std::vector<Op>& ops) {
 
   op = rowwise("softmax_cross_entropy", "logsumexp(x) - x[label] per row, with label smoothing and an ignored label.", infer_cross_entropy);
   op.min_inputs = op.max_inputs = 2;
-  op.outputs = 2;
+  op.outputs = 3;
   op.attributes = {smoothing, ignored, has_ignored};
   op.derivative = Derivative::custom;
-  op.saves = save_input(0) | save_input(1) | (save_output << 1);
+  op.saves = save_input(0) | save_input(1) | (save_output << 1) | (save_output << 2);
   op.vjp = [](const RuleContext& c) {
     return Tensors{c.g[0].defined() ? gradient_of_cross_entropy(c, c.g[0]) : Tensor(), Tensor()};
   };
   op.jvp = [](const RuleContext& c) {
     Tensor one = Tensor::ones(c.y_types[0].shape, c.y_types[0].dtype);
     one.data_handle()->constant = true;
-    return Tensors{c.g[0].defined() ? sum(gradient_of_cross_entropy(c, one) * c.g[0], {-1}) : Tensor(), Tensor()};
+    return Tensors{c.g[0].defined() ? sum(gradient_of_cross_entropy(c, one) * c.g[0], {-1}) : Tensor(), Tensor(), Tensor()};
   };
   op.flops_per_output = 12;
   op.flops = [](std::span<const TensorType> in, std::span<const TensorType>, const Attrs&) { return 12 * in[0].shape.size(); };
@@ -166,7 +166,7 @@ void add_softmax_ops(std::vector<Op>& ops) {
   ops.push_back(op);
 
   op = rowwise("d_softmax_cross_entropy", "g (softmax(x) - target): the cross-entropy gradient p - q.", infer_cross_entropy_gradient);
-  op.min_inputs = op.max_inputs = 4;
+  op.min_inputs = op.max_inputs = 5;
   op.attributes = {smoothing, ignored, has_ignored};
   op.saves = save_inputs;
   op.derivative = Derivative::composite;

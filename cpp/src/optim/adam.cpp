@@ -19,8 +19,8 @@ class AdamRule final : public OpRule {
     check_fraction(optimizer, "betas[1]", options.betas.second);
     check_at_least_zero(optimizer, "weight_decay", options.weight_decay);
     lr = options.lr;
-    set_op(options.amsgrad ? "amsgrad_update" : "adam_update",
-           {options.betas.first, options.betas.second, options.eps}, options.maximize);
+    set_op(options.amsgrad ? "amsgrad_update" : "adam_update", {options.betas.first, options.betas.second, options.eps},
+           options.maximize);
   }
   std::shared_ptr<UpdateRule> clone() const override { return std::make_shared<AdamRule>(*this); }
   std::string name() const override { return decoupled_ ? "AdamW" : "Adam"; }
@@ -52,7 +52,8 @@ std::shared_ptr<UpdateRule> read_adam(nn::ArgumentReader& arguments, AdamOptions
   options.lr = arguments.real("lr", options.lr);
   const std::vector<double> betas = arguments.reals("betas", {options.betas.first, options.betas.second});
   if (betas.size() != 2)
-    fail<ValueError>(decoupled ? "AdamW" : "Adam", "betas must be two numbers", std::to_string(betas.size()) + " were given");
+    fail<ValueError>(decoupled ? "AdamW" : "Adam", "betas must be two numbers",
+                     std::to_string(betas.size()) + " were given");
   options.betas = {betas[0], betas[1]};
   options.eps = arguments.real("eps", options.eps);
   options.weight_decay = arguments.real("weight_decay", options.weight_decay);
@@ -61,9 +62,7 @@ std::shared_ptr<UpdateRule> read_adam(nn::ArgumentReader& arguments, AdamOptions
   return std::make_shared<AdamRule>(options, decoupled);
 }
 
-AdamOptions same_fields(const AdamWOptions& o) {
-  return {o.lr, o.betas, o.eps, o.weight_decay, o.amsgrad, o.maximize};
-}
+AdamOptions same_fields(const AdamWOptions& o) { return {o.lr, o.betas, o.eps, o.weight_decay, o.amsgrad, o.maximize}; }
 
 }  // namespace
 

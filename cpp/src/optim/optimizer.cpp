@@ -32,11 +32,14 @@ void check_parameter(const std::string& optimizer, const std::vector<Tensor>& al
   if (!p.defined()) fail<StateError>(optimizer, "a parameter is undefined", which);
   const TensorData& data = *p.data_handle();
   if (p.symbolic() || data.node)
-    fail<ValueError>(optimizer, "a parameter must be a leaf", which + " is the result of an op", "pass model.parameters()");
+    fail<ValueError>(optimizer, "a parameter must be a leaf", which + " is the result of an op",
+                     "pass model.parameters()");
   if (p.dtype() != DType::float32 && p.dtype() != DType::float64)
-    fail<DTypeError>(optimizer, "a parameter must be float32 or float64", which + " is " + std::string(name_of(p.dtype())));
+    fail<DTypeError>(optimizer, "a parameter must be float32 or float64",
+                     which + " is " + std::string(name_of(p.dtype())));
   if (data.storage->borrowed)
-    fail<ValueError>(optimizer, "a parameter must not be a view of the caller's memory", which, "copy it with Tensor::from");
+    fail<ValueError>(optimizer, "a parameter must not be a view of the caller's memory", which,
+                     "copy it with Tensor::from");
 }
 
 // Writes the rule's numbers into rank-0 tensors that are made once.
@@ -82,7 +85,8 @@ void Optimizer::zero_grad() {
 const std::vector<Tensor>& Optimizer::states(std::size_t i) {
   State& s = state();
   if (i >= s.parameters.size())
-    fail<IndexError>(s.rule->name(), "no such parameter", std::to_string(i) + " of " + std::to_string(s.parameters.size()));
+    fail<IndexError>(s.rule->name(), "no such parameter",
+                     std::to_string(i) + " of " + std::to_string(s.parameters.size()));
   const Tensor& p = s.parameters[i];
   std::vector<Tensor>& own = s.states[i];
   if (own.empty())

@@ -66,12 +66,14 @@ void OpRule::update_in_place(const Tensor& p, const Tensor& g, const std::vector
 
 void check_at_least_zero(const char* optimizer, const char* name, double value) {
   if (!(value >= 0.0) || std::isinf(value))
-    fail<ValueError>(optimizer, std::string(name) + " must be finite and >= 0", std::string(name) + " is " + nn::text_of(value));
+    fail<ValueError>(optimizer, std::string(name) + " must be finite and >= 0",
+                     std::string(name) + " is " + nn::text_of(value));
 }
 
 void check_fraction(const char* optimizer, const char* name, double value) {
   if (!(value >= 0.0 && value < 1.0))
-    fail<ValueError>(optimizer, std::string(name) + " must lie in [0, 1)", std::string(name) + " is " + nn::text_of(value));
+    fail<ValueError>(optimizer, std::string(name) + " must lie in [0, 1)",
+                     std::string(name) + " is " + nn::text_of(value));
 }
 
 bool is_rule_name(const std::string& name) noexcept {
@@ -95,7 +97,8 @@ std::shared_ptr<UpdateRule> make_rule(const std::string& name, const nn::Argumen
 
 const std::vector<Tensor>& some_parameters(const char* optimizer, const std::vector<Tensor>& parameters) {
   if (parameters.empty())
-    fail<ValueError>(optimizer, "the list of parameters is empty", "", "pass model.parameters(), or nothing for a recipe");
+    fail<ValueError>(optimizer, "the list of parameters is empty", "",
+                     "pass model.parameters(), or nothing for a recipe");
   return parameters;
 }
 

@@ -14,11 +14,14 @@ class SGDRule final : public OpRule {
     check_at_least_zero("SGD", "weight_decay", options.weight_decay);
     check_at_least_zero("SGD", "dampening", options.dampening);
     if (options.nesterov && (options.momentum == 0.0 || options.dampening != 0.0))
-      fail<ValueError>("SGD", "nesterov needs a momentum and no dampening",
-                       "momentum is " + nn::text_of(options.momentum) + ", dampening is " + nn::text_of(options.dampening));
+      fail<ValueError>(
+          "SGD", "nesterov needs a momentum and no dampening",
+          "momentum is " + nn::text_of(options.momentum) + ", dampening is " + nn::text_of(options.dampening));
     lr = options.lr;
-    set_op(!has_momentum() ? "sgd_update" : options.nesterov ? "sgd_nesterov_update" : "sgd_momentum_update", {},
-           options.maximize);
+    set_op(!has_momentum()    ? "sgd_update"
+           : options.nesterov ? "sgd_nesterov_update"
+                              : "sgd_momentum_update",
+           {}, options.maximize);
   }
   std::shared_ptr<UpdateRule> clone() const override { return std::make_shared<SGDRule>(*this); }
   std::string name() const override { return "SGD"; }

@@ -303,6 +303,7 @@ class Compiler {
       program_->instructions.push_back(instruction);
     }
     for (ValueId id : g().outputs) program_->outputs.push_back(location(id));
+    for (const Tensor& t : program_->bound) program_->bound_types.push_back(type_of(t));
     for (const auto& [value, at] : late_updates_)
       program_->write_backs.push_back({location(value), {Segment::bound, at}, static_cast<std::size_t>(bytes(value))});
   }

@@ -42,6 +42,7 @@ struct WriteBack {
 struct Program {
   GraphData graph;  // after the passes; keeps captured tensors and constants alive
   std::vector<Tensor> bound;  // captures and update targets, read and written through their storages
+  Types bound_types;          // what they were when compiled: astype may change a tensor under its handle
   std::vector<Instruction> instructions;
   std::vector<kernels::Plan> plans;
   std::vector<Location> operands;

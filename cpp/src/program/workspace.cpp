@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/fail.hpp"
 #include "core/float_environment.hpp"
 #include "graph/tensor_data.hpp"
 
@@ -39,6 +40,12 @@ void* Workspace::resolve(const Location& location) const {
     case Segment::constant: return bytes_of(program_->graph.constants[at].tensor);
   }
   return nullptr;
+}
+
+bool Workspace::stale() const {
+  for (std::size_t i = 0; i < program_->bound.size(); ++i)
+    if (!(type_of(program_->bound[i]) == program_->bound_types[i])) return true;
+  return false;
 }
 
 void Workspace::refresh() {
@@ -129,6 +136,7 @@ void Workspace::count_versions(std::uint64_t runs) {
 }
 
 void Workspace::run() {
+  if (stale()) fail<StateError>("run", "a tensor the program reads has changed its dtype since it was compiled", "", "compile again");
   refresh();
   run_team(threads_, [&](int thread, Team& team) { run_as(thread, team); });
   count_versions(1);

@@ -20,6 +20,7 @@ class Workspace {
   int threads() const { return threads_; }
   void bind_input(std::size_t input, const void* data);  // stays bound until bound again
   const void* output(std::size_t i) const;
+  bool stale() const;   // a bound tensor is no longer of the type it was compiled for: compile again
   void refresh();       // reads the bound tensors' addresses anew, should they have moved
   void run();           // one run, on its own team if it uses one; throws what a kernel's status says
 

@@ -20,16 +20,17 @@ void gather(const Tensor& from, const Tensor& to, std::span<const std::int64_t> 
 
 }  // namespace
 
-std::vector<char> CompiledStep::trained_parameters(const optim::Optimizer& optimizer) {
-  std::vector<char> trained;
-  for (const Tensor& p : optimizer.parameters()) trained.push_back(p.requires_grad());
-  return trained;
+bool CompiledStep::fits(const StepInputs& inputs, const optim::Optimizer& optimizer) const {
+  if (!(inputs_ == inputs) || workspace_.stale()) return false;
+  for (std::size_t i = 0; i < trained_.size(); ++i)
+    if ((trained_[i] != 0) != optimizer.parameters()[i].requires_grad()) return false;
+  return true;
 }
 
 CompiledStep::CompiledStep(const nn::Module& model, const Loss& loss, optim::Optimizer& optimizer, const StepInputs& inputs, bool clip)
     : inputs_(inputs),
-      trained_(trained_parameters(optimizer)),
       workspace_(compile_program(trace_step(model, loss, optimizer, inputs, clip)), available_threads()) {
+  for (const Tensor& p : optimizer.parameters()) trained_.push_back(p.requires_grad());
   std::size_t at = 0;
   for (const TensorType& type : inputs.x) {
     x_.push_back(make_tensor(type));
@@ -51,11 +52,11 @@ CompiledStep::CompiledStep(const nn::Module& model, const Loss& loss, optim::Opt
     workspace_.bind_input(at + k, double_scalars_ ? static_cast<const void*>(&scalars_[k]) : static_cast<const void*>(&scalars_single_[k]));
 }
 
-void CompiledStep::load(const StepData& data, std::span<const std::int64_t> rows, const optim::Optimizer& optimizer, std::uint64_t seed,
+void CompiledStep::load(const std::vector<Tensor>& x, const Tensor& y, const Tensor& weight, std::span<const std::int64_t> rows, const optim::Optimizer& optimizer, std::uint64_t seed,
                         std::uint64_t step, std::int64_t optimizer_step, double clip_limit) {
-  for (std::size_t i = 0; i < x_.size(); ++i) gather(data.x[i], x_[i], rows);
-  gather(data.y, y_, rows);
-  if (weight_.defined()) gather(data.weight, weight_, rows);
+  for (std::size_t i = 0; i < x_.size(); ++i) gather(x[i], x_[i], rows);
+  gather(y, y_, rows);
+  if (weight_.defined()) gather(weight, weight_, rows);
   counter_[0] = static_cast<std::int64_t>(seed);
   counter_[1] = static_cast<std::int64_t>(step);
   clip_limit_ = clip_limit;

@@ -72,7 +72,11 @@ History Trainer::fit(const std::vector<Tensor>& x, const Tensor& y, const FitOpt
   std::int64_t rows = common_rows("fit", x, y);
   check_weight(options.sample_weight, rows);
 
-  StepData data{x, y, combined_weight(y, options)};
+  // Whole-set arrays a batch is drawn from; weight may be undefined.
+  struct {
+    std::vector<Tensor> x;
+    Tensor y, weight;
+  } data{x, y, combined_weight(y, options)};
   Tensor validation_y = options.validation_data.second;
   std::vector<Tensor> validation_x;
   if (options.validation_data.first.defined()) {
@@ -138,7 +142,7 @@ History Trainer::fit(const std::vector<Tensor>& x, const Tensor& y, const FitOpt
       run_team(workspace.threads(), [&](int thread, Team& team) {
         for (std::int64_t b = first; b < first + count; ++b) {
           if (thread == 0)
-            step.load(data, std::span(order).subspan(static_cast<std::size_t>(b * batch), static_cast<std::size_t>(size)), s.optimizer, s.seed,
+            step.load(data.x, data.y, data.weight, std::span(order).subspan(static_cast<std::size_t>(b * batch), static_cast<std::size_t>(size)), s.optimizer, s.seed,
                       s.global_step + static_cast<std::uint64_t>(b - first), optimizer_steps + b - first + 1, s.options.clip_norm.value_or(0));
           workspace.run_as(thread, team);
           if (workspace.failed()) break;

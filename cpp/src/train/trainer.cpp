@@ -28,11 +28,12 @@ Trainer::Trainer(nn::Module model, Loss loss, const optim::Optimizer& optimizer,
 }
 
 CompiledStep& Trainer::State::step_for(const StepInputs& inputs) {
-  const std::vector<char> trained = CompiledStep::trained_parameters(optimizer);
   for (const auto& step : steps)
-    if (step->fits(inputs, trained)) return *step;
+    if (step->fits(inputs, optimizer)) return *step;
+  const bool clip = options.clip_norm.has_value();
+  if (steps.empty()) check_same_trace(trace_step(model, loss, optimizer, inputs, clip), trace_step(model, loss, optimizer, inputs, clip), "Trainer");
   if (steps.size() >= 16) steps.erase(steps.begin());
-  steps.push_back(std::make_unique<CompiledStep>(model, loss, optimizer, inputs, options.clip_norm.has_value()));
+  steps.push_back(std::make_unique<CompiledStep>(model, loss, optimizer, inputs, clip));
   return *steps.back();
 }
 
@@ -52,24 +53,28 @@ void Trainer::State::explain_failure(CompiledStep& step, const std::string& wher
 }
 
 double Trainer::step(const Tensor& xb, const Tensor& yb, const Tensor& sample_weight) {
-  return step(std::vector<Tensor>{xb}, yb, sample_weight);
+  state_->single.assign(1, xb);
+  const double loss = step(state_->single, yb, sample_weight);
+  state_->single.assign(1, Tensor());
+  return loss;
 }
 
 double Trainer::step(const std::vector<Tensor>& xb, const Tensor& yb, const Tensor& sample_weight) {
   State& s = *state_;
   const NoGrad nothing;
   const std::int64_t rows = common_rows("step", xb, yb);
-  StepInputs inputs;
-  for (const Tensor& x : xb) inputs.x.push_back(type_of(x));
-  inputs.target = type_of(yb);
+  s.asked.x.clear();
+  for (const Tensor& x : xb) s.asked.x.push_back(type_of(x));
+  s.asked.target = type_of(yb);
+  s.asked.weight.reset();
   if (sample_weight.defined()) {
     common_rows("step", xb, sample_weight);
-    inputs.weight = type_of(sample_weight);
+    s.asked.weight = type_of(sample_weight);
   }
-  CompiledStep& step = s.step_for(inputs);
-  s.identity.resize(static_cast<std::size_t>(rows));
-  for (std::size_t i = 0; i < s.identity.size(); ++i) s.identity[i] = static_cast<std::int64_t>(i);
-  step.load({xb, yb, sample_weight}, s.identity, s.optimizer, s.seed, s.global_step, s.optimizer.step_count() + 1, s.options.clip_norm.value_or(0));
+  CompiledStep& step = s.step_for(s.asked);
+  for (auto i = static_cast<std::int64_t>(s.identity.size()); i < rows; ++i) s.identity.push_back(i);
+  step.load(xb, yb, sample_weight, std::span(s.identity).first(static_cast<std::size_t>(rows)), s.optimizer, s.seed, s.global_step,
+            s.optimizer.step_count() + 1, s.options.clip_norm.value_or(0));
   Workspace& workspace = step.workspace();
   workspace.refresh();
   run_team(workspace.threads(), [&](int thread, Team& team) { workspace.run_as(thread, team); });

@@ -19,7 +19,9 @@ struct Trainer::State {
   std::uint64_t global_step = 0;  // steps since the stream began
   std::uint64_t epochs = 0;       // passes since the stream began
   std::vector<std::unique_ptr<CompiledStep>> steps;
-  std::vector<std::int64_t> identity;
+  std::vector<std::int64_t> identity;  // 0, 1, 2, ...: step's rows
+  std::vector<Tensor> single;          // step's one input, kept as a list so that a step allocates nothing
+  StepInputs asked;
   std::string stopped;
 
   CompiledStep& step_for(const StepInputs& inputs);

@@ -34,18 +34,23 @@ std::vector<Tensor> Compiled::operator()(const std::vector<Tensor>& inputs) cons
   for (const Tensor& t : inputs) types.push_back(type_of(t));
   for (const Tensor& t : inputs)
     if (t.symbolic()) return state_->f(inputs);  // inside another trace: becomes part of it
+  std::erase_if(state_->entries, [](const Entry& e) { return e.workspace->stale(); });
   Entry* entry = nullptr;
   for (Entry& e : state_->entries)
     if (e.types == types) entry = &e;
   if (entry == nullptr) {
     Types with_counter = types;
     with_counter.push_back({DType::int64, Shape{2}});
-    const GraphData graph = trace_types(
-        [&](const Tensors& in) {
-          RandomScope random(in.back());
-          return state_->f(Tensors(in.begin(), in.end() - 1));
-        },
-        with_counter);
+    const auto traced = [&] {
+      return trace_types(
+          [&](const Tensors& in) {
+            RandomScope random(in.back());
+            return state_->f(Tensors(in.begin(), in.end() - 1));
+          },
+          with_counter);
+    };
+    const GraphData graph = traced();
+    if (state_->entries.empty()) check_same_trace(graph, traced(), "compile");
     auto program = compile_program(graph);
     auto workspace = std::make_unique<Workspace>(program, available_threads());
     state_->entries.push_back({types, std::move(program), std::move(workspace)});

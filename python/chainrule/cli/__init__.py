@@ -1,4 +1,4 @@
-"""The command `chainrule`: arguments and errors. What the commands do is in train.py, predict.py and info.py."""
+"""The command `chainrule`: arguments and errors. The commands are in train.py, predict.py and info.py."""
 
 from __future__ import annotations
 
@@ -27,9 +27,13 @@ class UserError(Exception):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="chainrule", description="Train, apply and inspect neural networks.")
+    parser = argparse.ArgumentParser(
+        prog="chainrule", description="Train, apply and inspect neural networks."
+    )
     parser.add_argument("--version", action="version", version=f"chainrule {_core.__version__}")
-    parser.add_argument("--cmake-dir", action="store_true", help="print where CMake's find_package(chainrule) finds it")
+    parser.add_argument(
+        "--cmake-dir", action="store_true", help="print where CMake's find_package(chainrule) finds it"
+    )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
 
     train = commands.add_parser(
@@ -42,28 +46,49 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("files", nargs="*", metavar="FILE", help="the data; without any, the bundled digits")
     train.add_argument("--target", metavar="COLUMN", help="column of a CSV file to predict")
     train.add_argument("--task", choices=("auto", "classification", "regression"), default="auto")
-    train.add_argument("--layers", metavar="N,N", default="128", help="sizes of the hidden layers (128); 0: none")
+    train.add_argument(
+        "--layers", metavar="N,N", default="128", help="sizes of the hidden layers (128); 0: none"
+    )
     train.add_argument("--activation", default="relu", help="between layers (relu)")
-    train.add_argument("--dropout", type=float, default=0.0, metavar="P", help="probability of dropping a value (0)")
+    train.add_argument(
+        "--dropout", type=float, default=0.0, metavar="P", help="probability of dropping a value (0)"
+    )
     train.add_argument("--epochs", type=int, default=30, metavar="N", help="passes over the data (30)")
     train.add_argument("--batch-size", type=int, default=32, metavar="N", help="samples per step (32)")
     train.add_argument("--optimizer", choices=("sgd", "adagrad", "rmsprop", "adam", "adamw"), default="adamw")
     train.add_argument("--lr", type=float, metavar="RATE", help="learning rate (the optimizer's default)")
-    train.add_argument("--weight-decay", type=float, metavar="D", help="weight decay (the optimizer's default)")
-    train.add_argument("--validation", type=float, metavar="SHARE", help="share held out for validation (0.2)")
+    train.add_argument(
+        "--weight-decay", type=float, metavar="D", help="weight decay (the optimizer's default)"
+    )
+    train.add_argument(
+        "--validation", type=float, metavar="SHARE", help="share held out for validation (0.2)"
+    )
     train.add_argument("--test", nargs="+", metavar="FILE", help="data to test on at the end, like FILE")
-    train.add_argument("--missing", choices=("error", "fill", "drop"), default="error", help="missing cells of a table")
+    train.add_argument(
+        "--missing", choices=("error", "fill", "drop"), default="error", help="missing cells of a table"
+    )
     train.add_argument("--ignore", metavar="A,B", default="", help="columns of a table that are no features")
     train.add_argument("--seed", type=int, default=0, help="of the split, the weights and the order (0)")
     train.add_argument("--out", metavar="MODEL", help="the model file (named after the data)")
     train.add_argument("--quiet", action="store_true", help="print nothing but errors")
 
-    predict = commands.add_parser("predict", help="apply a model to new data", description="Apply a model to new data.")
+    predict = commands.add_parser(
+        "predict", help="apply a model to new data", description="Apply a model to new data."
+    )
     predict.add_argument("model", metavar="MODEL", help="a model file")
-    predict.add_argument("file", metavar="FILE", help="CSV with the columns trained on, or IDX, NPY or NPZ (array X)")
-    predict.add_argument("--out", metavar="CSV", default="predictions.csv", help="where to (predictions.csv); -: standard output")
+    predict.add_argument(
+        "file", metavar="FILE", help="CSV with the columns trained on, or IDX, NPY or NPZ (array X)"
+    )
+    predict.add_argument(
+        "--out",
+        metavar="CSV",
+        default="predictions.csv",
+        help="where to (predictions.csv); -: standard output",
+    )
 
-    info = commands.add_parser("info", help="show what a model file holds", description="Show what a model file holds.")
+    info = commands.add_parser(
+        "info", help="show what a model file holds", description="Show what a model file holds."
+    )
     info.add_argument("model", metavar="MODEL", help="a model file")
     return parser
 

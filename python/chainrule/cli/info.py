@@ -22,8 +22,11 @@ def info(options: argparse.Namespace) -> int:
     schema = model.schema
     if schema is not None:
         kinds = [kind for _, kind in schema.columns]
-        print(f"\ncolumns  {len(kinds)} ({kinds.count('numeric')} numeric, {kinds.count('categorical')} categorical), "
-              f"{schema.width} features")
+        print(
+            f"\ncolumns  {len(kinds)} ({kinds.count('numeric')} numeric, "
+            f"{kinds.count('categorical')} categorical), "
+            f"{schema.width} features"
+        )
         print(f"target   {schema.target} ({_goal(schema.task, list(schema.classes))})")
     elif trained.get("classes"):
         print(f"\ntarget   {_goal('classification', trained['classes'])}")
@@ -43,8 +46,11 @@ def _how(trained: dict[str, Any]) -> None:
     lines = [
         ("data", ", ".join(trained.get("data", []))),
         ("input", _input(trained.get("input", {}))),
-        ("training", f"{trained.get('epochs', '?')} epochs of batches of {trained.get('batch_size', '?')}, "
-                     f"seed {trained.get('seed', '?')}, {trained.get('seconds', '?')} s"),
+        (
+            "training",
+            f"{trained.get('epochs', '?')} epochs of batches of {trained.get('batch_size', '?')}, "
+            f"seed {trained.get('seed', '?')}, {trained.get('seconds', '?')} s",
+        ),
         ("loss", trained.get("loss", "")),
         ("optimizer", trained.get("optimizer", "")),
         ("ended", trained.get("stopped", "")),
@@ -59,7 +65,16 @@ def _how(trained: dict[str, Any]) -> None:
     if results:
         names = list(next(iter(results.values())))
         rows = trained.get("rows", {})
-        print("\n" + table(["", "rows", *names], [[part, rows.get(part), *(float(values[n]) for n in names)] for part, values in results.items()]))
+        print(
+            "\n"
+            + table(
+                ["", "rows", *names],
+                [
+                    [part, rows.get(part), *(float(values[n]) for n in names)]
+                    for part, values in results.items()
+                ],
+            )
+        )
 
 
 def _input(given: dict[str, Any]) -> str:

@@ -84,7 +84,10 @@ def _load_npz(path: Path, names: Sequence[str]) -> list[np.ndarray[Any, Any]]:
             missing = [name for name in names if name not in arrays]
             if missing:
                 held = ", ".join(arrays.files) or "nothing"
-                raise UserError(f"{path}: there is no array {missing[0]!r} in it, only {held}; save it with np.savez(path, X=X, y=y)")
+                raise UserError(
+                    f"{path}: there is no array {missing[0]!r} in it, only {held}; "
+                    "save it with np.savez(path, X=X, y=y)"
+                )
             return [arrays[name] for name in names]
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{path}: not a readable NPZ file: {error}") from None
@@ -93,9 +96,11 @@ def _load_npz(path: Path, names: Sequence[str]) -> list[np.ndarray[Any, Any]]:
 def features(
     path: Path, array: np.ndarray[Any, Any], divisor: float | None = None
 ) -> tuple[np.ndarray[Any, Any], float]:
-    """Samples as float32 rows, and what uint8 values were divided by: 255, or what the model was trained with."""
+    """Samples as float32 rows, and what uint8 values are divided by: 255, or what was used in training."""
     if array.ndim < 2:
-        raise UserError(f"{path}: samples must be rows of a matrix or images, the array has shape {array.shape}")
+        raise UserError(
+            f"{path}: samples must be rows of a matrix or images, the array has shape {array.shape}"
+        )
     if array.dtype.kind not in "fiub":
         raise UserError(f"{path}: samples must be numbers, the array holds {array.dtype}")
     if divisor is None:
@@ -108,7 +113,8 @@ def features(
         rows /= np.float32(divisor)
     elif divisor != 1.0 and len(rows) and not 0 <= rows.min() <= rows.max() <= 1:
         raise UserError(
-            f"{path}: the samples are {array.dtype} from {rows.min():g} to {rows.max():g}; the other data was uint8, "
+            f"{path}: the samples are {array.dtype} from {rows.min():g} to {rows.max():g}; "
+            "the other data was uint8, "
             f"divided by {divisor:g}: store these as uint8, too, or divide them first"
         )
     return rows, divisor
@@ -124,7 +130,9 @@ def _raw_arrays(paths: Sequence[Path]) -> tuple[np.ndarray[Any, Any], np.ndarray
     elif len(paths) == 1:
         raise UserError(f"{paths[0]}: a second file with the labels is needed")
     else:
-        raise UserError(f"{len(paths)} files were given; expected one table (.csv), one .npz, or samples and labels")
+        raise UserError(
+            f"{len(paths)} files were given; expected one table (.csv), one .npz, or samples and labels"
+        )
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if len(X) != len(y):
@@ -155,7 +163,9 @@ def load_digits(share: float | None, seed: int) -> Source:
     """The bundled digits. Without --validation their own test part is what is held out."""
     train = Samples(*datasets.load_digits(split="train"))
     test = Samples(*datasets.load_digits(split="test"))
-    source = Source("digits", "classification", train, classes=[str(i) for i in range(10)], sample_shape=[8, 8])
+    source = Source(
+        "digits", "classification", train, classes=[str(i) for i in range(10)], sample_shape=[8, 8]
+    )
     source.notes.append("bundled digits: 1437 images to train on, 360 held out")
     source.divided_by = 16.0
     if share is None:
@@ -171,8 +181,12 @@ def load_arrays(paths: Sequence[Path], test: Sequence[Path], task: str, share: f
     raw, y = _raw_arrays(paths)
     X, divisor = features(paths[0], raw)
     if task == "auto":
-        task = "regression" if y.dtype.kind == "f" and not np.array_equal(y, np.round(y)) else "classification"
-    source = Source(_stem(paths[0]), task, Samples(X, y), sample_shape=list(raw.shape[1:]), divided_by=divisor)
+        task = (
+            "regression" if y.dtype.kind == "f" and not np.array_equal(y, np.round(y)) else "classification"
+        )
+    source = Source(
+        _stem(paths[0]), task, Samples(X, y), sample_shape=list(raw.shape[1:]), divided_by=divisor
+    )
     if task == "classification":
         labels = np.unique(y)
         if len(labels) < 2:
@@ -186,7 +200,9 @@ def load_arrays(paths: Sequence[Path], test: Sequence[Path], task: str, share: f
         test_raw, test_y = _raw_arrays(test)
         test_X, _ = features(test[0], test_raw, divisor)
         if test_X.shape[1] != X.shape[1]:
-            raise UserError(f"{test[0]}: {test_X.shape[1]} features per sample, but {X.shape[1]} in {paths[0]}")
+            raise UserError(
+                f"{test[0]}: {test_X.shape[1]} features per sample, but {X.shape[1]} in {paths[0]}"
+            )
         source.test = Samples(test_X, _target(test_y, labels, test[-1]))
     return source
 
@@ -212,7 +228,11 @@ def load_table(path: Path, test: Sequence[Path], options: Any, share: float) -> 
     ignore = [name for name in options.ignore.split(",") if name]
 
     def complete(part: _core.Table) -> _core.Table:
-        used = [name for name in part.columns if name not in ignore] if options.missing == "drop" else [options.target]
+        used = (
+            [name for name in part.columns if name not in ignore]
+            if options.missing == "drop"
+            else [options.target]
+        )
         return part.take(part.complete_rows(used)) if options.missing != "error" else part
 
     rows_before = len(table)
@@ -224,11 +244,15 @@ def load_table(path: Path, test: Sequence[Path], options: Any, share: float) -> 
     schema = _core.fit_schema(table, options.target, train_rows, **fit)
     samples = Samples(schema.encode(table), schema.encode_target(table))
 
-    source = Source(_stem(path), schema.task, samples.take(train_rows), classes=list(schema.classes), schema=schema)
+    source = Source(
+        _stem(path), schema.task, samples.take(train_rows), classes=list(schema.classes), schema=schema
+    )
     source.validation = samples.take(held_out) if len(held_out) else None
     source.target_scale = schema.target_scale
     if len(table) < rows_before:
-        source.notes.append(f"{rows_before - len(table)} of {rows_before} rows with missing values were dropped")
+        source.notes.append(
+            f"{rows_before - len(table)} of {rows_before} rows with missing values were dropped"
+        )
     if test:
         if len(test) != 1:
             raise UserError("--test: expected one table, like the training data")
@@ -255,7 +279,9 @@ def load_source(options: Any) -> Source:
     share = 0.2 if options.validation is None else options.validation
     if kind_of(paths[0]) == "csv":
         if len(paths) > 1:
-            raise UserError(f"one table was expected, {len(paths)} files were given; name a test table with --test")
+            raise UserError(
+                f"one table was expected, {len(paths)} files were given; name a test table with --test"
+            )
         return load_table(paths[0], test, options, share)
     if options.target:
         raise UserError("--target is for CSV files; here the labels are a file or array of their own")

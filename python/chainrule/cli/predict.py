@@ -45,8 +45,10 @@ def _features(model: nn.Module, path: Path) -> np.ndarray[Any, Any]:
     schema, kind = model.schema, kind_of(path)
     if schema is not None:
         if kind != "csv":
-            raise UserError(f"{path}: the model was trained on a table with the columns "
-                            f"{', '.join(name for name, _ in schema.columns)}; give it a CSV file")
+            raise UserError(
+                f"{path}: the model was trained on a table with the columns "
+                f"{', '.join(name for name, _ in schema.columns)}; give it a CSV file"
+            )
         return schema.encode(_core.read_csv(path))
     if kind == "csv":
         raise UserError(f"{path}: the model was trained on arrays, not on a table; give it IDX, NPY or NPZ")
@@ -63,7 +65,9 @@ def _predictions(model: nn.Module, X: np.ndarray[Any, Any]) -> tuple[list[str], 
         if schema is not None:
             values = values * schema.target_scale + schema.target_mean
         names = [schema.target] if schema is not None else [f"y{i}" for i in range(values.shape[1])]
-        return (names if len(names) > 1 else [names[0] if schema is not None else "y"]), ([f"{v:.7g}" for v in row] for row in values)
+        return (names if len(names) > 1 else [names[0] if schema is not None else "y"]), (
+            [f"{v:.7g}" for v in row] for row in values
+        )
     proba = model.predict(X, output="proba")
     picked = model.predict(X, output="class")
     head = [schema.target if schema is not None else "class", *(f"p_{name}" for name in classes)]

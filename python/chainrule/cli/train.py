@@ -33,14 +33,17 @@ class _Lines:
         if report.epoch_end:
             parts = (f"loss {report.loss:.4f}", summary(report.row), rate(report.samples_per_second))
             width = len(str(report.epochs))
-            print(f"epoch {report.epoch:{width}}/{report.epochs}  " + "  ".join(part for part in parts if part), flush=True)
+            print(
+                f"epoch {report.epoch:{width}}/{report.epochs}  " + "  ".join(part for part in parts if part),
+                flush=True,
+            )
 
     def close(self) -> None:
         pass
 
 
 class _Recorder:
-    """Keeps every finished epoch, so that an interrupted training still has its history; passes reports on."""
+    """Keeps every finished epoch, so that an interrupted training has its history; passes reports on."""
 
     def __init__(self, show: Any) -> None:
         self.history: dict[str, list[float]] = {}
@@ -57,6 +60,8 @@ class _Recorder:
 def train(options: argparse.Namespace) -> int:
     """Run the command."""
     hidden = _sizes(options.layers)
+    if options.epochs < 1:
+        raise UserError(f"--epochs must be at least 1, got {options.epochs}")
     out = Path(options.out) if options.out else None
     source = load_source(options)
     out = out or Path(f"{source.name}.safetensors")
@@ -95,8 +100,12 @@ def train(options: argparse.Namespace) -> int:
     training = _training(options, source, trainer, recorder.history, results, seconds, stopped)
     _core.save(model, out, schema=source.schema, training=json.dumps(training))
     files = [("model", out)]
-    files.append(("history", _write_json(out.with_suffix(".json"), {**training, "history": recorder.history})))
-    curve = _write_curve(out.with_suffix(".png"), recorder.history, metrics[0], f"{source.name}: {model_line(sizes)}")
+    files.append(
+        ("history", _write_json(out.with_suffix(".json"), {**training, "history": recorder.history}))
+    )
+    curve = _write_curve(
+        out.with_suffix(".png"), recorder.history, metrics[0], f"{source.name}: {model_line(sizes)}"
+    )
     if not options.quiet:
         _report(source, results, files, curve, model, seconds, stopped)
     return 130 if interrupted else 0
@@ -121,7 +130,9 @@ def _sizes(text: str) -> list[int]:
 
 def _optimizer(options: argparse.Namespace) -> optim.Optimizer:
     given = {"lr": options.lr, "weight_decay": options.weight_decay}
-    return _OPTIMIZERS[options.optimizer](**{name: value for name, value in given.items() if value is not None})
+    return _OPTIMIZERS[options.optimizer](
+        **{name: value for name, value in given.items() if value is not None}
+    )
 
 
 def _check_writable(out: Path) -> None:
@@ -197,24 +208,24 @@ def _write_json(path: Path, content: dict[str, Any]) -> Path:
     return path
 
 
-def _write_curve(path: Path, history: dict[str, list[float]], metric: str, title: str) -> Path | None:
-    """The picture's path, or None without matplotlib or without a finished epoch."""
+def _write_curve(path: Path, history: dict[str, list[float]], metric: str, title: str) -> str:
+    """The picture's path, or why there is none."""
     if not history.get("loss"):
-        return None
+        return "none: no epoch was finished"
     try:
         from ..plots import learning_curve
 
         learning_curve(history, path, metric=metric, title=title)
     except ImportError:
-        return None
-    return path
+        return "none: matplotlib is not installed (pip install matplotlib)"
+    return str(path)
 
 
 def _report(
     source: Source,
     results: dict[str, dict[str, float]],
     files: list[tuple[str, Path]],
-    curve: Path | None,
+    curve: str,
     model: nn.Module,
     seconds: float,
     stopped: str,
@@ -232,7 +243,4 @@ def _report(
     print(f"trained in {seconds:.1f} s; {parameters:,} parameters")
     for what, path in files:
         print(f"{what:<8}{path} ({path.stat().st_size / 1024:,.0f} kB)")
-    if curve is not None:
-        print(f"{'curve':<8}{curve}")
-    else:
-        print("curve   none: matplotlib is not installed (pip install matplotlib)")
+    print(f"{'curve':<8}{curve}")

@@ -134,7 +134,8 @@ TEST_CASE("csv: every cut of a file ends in an error or a table") {
   const std::string text = "a,\"b\"\"\",c\r\n1,\"x\ny\",NA\n2,z,\"3\"\n";
   for (std::size_t n = 0; n <= text.size(); ++n) {
     try {
-      CHECK(parse(text.substr(0, n)).rows > 0);
+      const std::int64_t rows = parse(text.substr(0, n)).rows;
+      CHECK(rows > 0);
     } catch (const FileError&) {
     }
   }

@@ -182,8 +182,8 @@ TEST_CASE("npz: what is refused") {
     Bytes wrong = good;
     wrong[i] ^= 0xFF;
     try {
-      const auto arrays = read(wrong);
-      CHECK(values<std::uint8_t>(arrays.at(0).second) == std::vector<std::uint8_t>{1, 2, 3});
+      const std::vector<std::uint8_t> got = values<std::uint8_t>(read(wrong).at(0).second);
+      CHECK(got == std::vector<std::uint8_t>{1, 2, 3});
     } catch (const FileError&) {
     }
   }

@@ -80,10 +80,11 @@ struct Release {
   void operator()(unsigned char* p) const { ::operator delete(p, std::align_val_t{64}); }
 };
 
-// One placement of the operands: each starts `shift` bytes behind a 64-byte boundary; an input's last byte is the last of
-// its allocation (a sanitizer sees what is read beyond), an output stands between guards.
-inline Result call_once(Kernel kernel, const Plan& plan, const std::vector<Bytes>& in, const std::vector<std::size_t>& out_bytes,
-                        const std::vector<Range>& ranges, std::size_t shift) {
+// One placement of the operands: each starts `shift` bytes behind a 64-byte boundary; an input's last byte is the last
+// of its allocation (a sanitizer sees what is read beyond), an output stands between guards.
+inline Result call_once(Kernel kernel, const Plan& plan, const std::vector<Bytes>& in,
+                        const std::vector<std::size_t>& out_bytes, const std::vector<Range>& ranges,
+                        std::size_t shift) {
   constexpr std::size_t guard = 128;
   constexpr unsigned char poison = 0xC3;
   const auto place = [shift](Bytes& room) {
@@ -140,7 +141,7 @@ inline Result call(const std::string& name, DType key, const Plan& plan, const s
   }
   std::mt19937 draw(7);
   for (const std::int64_t largest : {std::int64_t{3}, plan.units / 3 + 1}) {
-    if (plan.units / largest > 20000) continue;
+    if (largest == 0 || plan.units / largest > 20000) continue;
     std::vector<Range> pieces;
     for (std::int64_t begin = 0; begin < plan.units;) {
       const std::int64_t step = 1 + static_cast<std::int64_t>(draw() % static_cast<unsigned>(largest));

@@ -95,7 +95,8 @@ std::vector<Out> apply(const std::string& name, const std::vector<std::vector<T>
 
 template <class T>
 bool same(T a, T b) {
-  return std::memcmp(&a, &b, sizeof(T)) == 0 || (std::isnan(static_cast<double>(a)) && std::isnan(static_cast<double>(b)));
+  return std::memcmp(&a, &b, sizeof(T)) == 0 ||
+         (std::isnan(static_cast<double>(a)) && std::isnan(static_cast<double>(b)));
 }
 
 // Distance in units of the last place of `want`; results below the smallest normal may be 0.
@@ -105,7 +106,8 @@ double ulps(T got, real want) {
   constexpr double wrong = 1e30;
   const real size = std::fabs(want);
   if (std::isnan(want)) return std::isnan(got) ? 0 : wrong;
-  if (size > real{L::max()} * (1 + real{L::epsilon()} / 4)) return std::isinf(got) && (got > 0) == (want > 0) ? 0 : wrong;
+  if (size > real{L::max()} * (1 + real{L::epsilon()} / 4))
+    return std::isinf(got) && (got > 0) == (want > 0) ? 0 : wrong;
   if (size < L::min()) return std::fabs(got) <= L::min() ? 0 : wrong;
   if (std::isinf(got)) return size >= real{L::max()} * (1 - 4 * real{L::epsilon()}) ? 1 : wrong;
   if (std::isnan(got)) return wrong;
@@ -247,7 +249,7 @@ std::vector<T> uniform(std::size_t n, double lo, double hi, unsigned seed) {
 }  // namespace
 
 TEST_CASE("elementwise: every listed op has its kernels") {
-#define CHECK_FLOATS(name, Struct, doc)                                \
+#define CHECK_FLOATS(name, Struct, doc)                           \
   CHECK(dispatch::find_kernel(#name, DType::float32) != nullptr); \
   CHECK(dispatch::find_kernel(#name, DType::float64) != nullptr);
   CHAINRULE_UNARY_OPS(CHECK_FLOATS)
@@ -463,7 +465,8 @@ TEST_CASE_TEMPLATE("elementwise: integers wrap around", T, std::int32_t, std::in
 TEST_CASE_TEMPLATE("elementwise: bits do not depend on place, address or range", T, float, double) {
   constexpr std::int64_t n = 150;
   const auto x = uniform<T>(n, -6, 6, 8), g = uniform<T>(n, -2, 2, 9);
-  for (const std::string name : {"tanh", "exp", "gelu", "sigmoid", "log1p", "erf", "softplus", "d_tanh", "d_gelu", "power"}) {
+  for (const std::string name :
+       {"tanh", "exp", "gelu", "sigmoid", "log1p", "erf", "softplus", "d_tanh", "d_gelu", "power"}) {
     const kernels::Kernel kernel = find<T>(name);
     std::vector<T> whole(n);
     Call({n}, {{x.data(), {1}}, {g.data(), {1}}}, {whole.data()}).run(kernel);
@@ -498,15 +501,15 @@ TEST_CASE_TEMPLATE("elementwise: broadcasting and strides", T, float, double, st
     std::vector<std::int64_t> shape, a, b;
   };
   const Layout layouts[] = {
-      {{4, 33}, {33, 1}, {0, 1}},            // a row added to a matrix
-      {{33, 40}, {40, 1}, {1, 0}},           // a column
-      {{65}, {0}, {1}},                      // a scalar
-      {{7, 3}, {1, 7}, {3, 1}},              // a transposed
-      {{5, 2}, {2, 1}, {1, 0}},              // short rows
+      {{4, 33}, {33, 1}, {0, 1}},   // a row added to a matrix
+      {{33, 40}, {40, 1}, {1, 0}},  // a column
+      {{65}, {0}, {1}},             // a scalar
+      {{7, 3}, {1, 7}, {3, 1}},     // a transposed
+      {{5, 2}, {2, 1}, {1, 0}},     // short rows
       {{3, 4, 5, 20}, {400, 100, 20, 1}, {0, 20, 0, 1}},
       {{2, 3, 4, 5}, {0, 20, 5, 1}, {60, 20, 0, 3}},
-      {{70}, {3}, {2}},                      // strided
-      {{9, 17}, {0, 0}, {0, 0}},             // two scalars
+      {{70}, {3}, {2}},           // strided
+      {{9, 17}, {0, 0}, {0, 0}},  // two scalars
       {{2, 2, 2, 2, 2, 2, 2, 3}, {192, 96, 48, 24, 12, 6, 3, 1}, {1, 2, 4, 8, 16, 32, 64, 128}},
   };
   for (const Layout& l : layouts) {
@@ -519,7 +522,8 @@ TEST_CASE_TEMPLATE("elementwise: broadcasting and strides", T, float, double, st
         ia += rest % l.shape[d] * l.a[d];
         ib += rest % l.shape[d] * l.b[d];
       }
-      want[static_cast<std::size_t>(i)] = static_cast<T>(a[static_cast<std::size_t>(ia)] - b[static_cast<std::size_t>(ib)]);
+      want[static_cast<std::size_t>(i)] =
+          static_cast<T>(a[static_cast<std::size_t>(ia)] - b[static_cast<std::size_t>(ib)]);
     }
     for (const std::int64_t cut : {std::int64_t{0}, n, n / 2, n / 3, std::int64_t{1}}) {
       std::vector<T> got(static_cast<std::size_t>(n));
@@ -558,8 +562,8 @@ namespace {
 using Rule = std::function<void(std::vector<real>& x, const std::vector<double>& r)>;
 
 template <class T>
-void check_update(const std::string& name, std::size_t arrays, std::vector<std::size_t> written, std::vector<double> scalars,
-                  const std::vector<double>& r, const Rule& rule) {
+void check_update(const std::string& name, std::size_t arrays, std::vector<std::size_t> written,
+                  std::vector<double> scalars, const std::vector<double>& r, const Rule& rule) {
   constexpr std::size_t n = 83;
   std::vector<std::vector<T>> x;
   for (unsigned k = 0; k < arrays; ++k) x.push_back(uniform<T>(n, k < 2 ? -1 : 0.1, 1, 20 + k));

@@ -6,7 +6,8 @@ using namespace kernel_test;
 
 namespace {
 
-const DType all_dtypes[] = {DType::float32, DType::float64, DType::int32, DType::int64, DType::uint8, DType::boolean, DType::bfloat16};
+const DType all_dtypes[] = {DType::float32, DType::float64, DType::int32,   DType::int64,
+                            DType::uint8,   DType::boolean, DType::bfloat16};
 const std::size_t sizes[] = {4, 8, 4, 8, 1, 1, 2};  // by DType's value
 
 std::size_t size_of_key(DType dtype) { return sizes[static_cast<std::size_t>(dtype)]; }
@@ -25,8 +26,8 @@ std::int64_t product(const std::vector<std::int64_t>& size) {
 }
 
 // A contiguous output of every type against element-by-element copying.
-void check_copy(const std::vector<std::int64_t>& size, const std::vector<std::int64_t>& in_stride, std::int64_t in_elements,
-                std::int64_t in_offset = 0) {
+void check_copy(const std::vector<std::int64_t>& size, const std::vector<std::int64_t>& in_stride,
+                std::int64_t in_elements, std::int64_t in_offset = 0) {
   CopyPlan body{};
   body.rank = static_cast<std::int64_t>(size.size());
   std::int64_t stride = 1;
@@ -56,7 +57,8 @@ void check_copy(const std::vector<std::int64_t>& size, const std::vector<std::in
 template <class To, class From>
 std::vector<To> cast(const char* name, DType from, const std::vector<From>& x) {
   const auto n = static_cast<std::int64_t>(x.size());
-  return call(name, from, make_plan(RowPlan{n, 1, {}, {}}, n), {bytes_of(x)}, {x.size() * sizeof(To)}).template as<To>();
+  return call(name, from, make_plan(RowPlan{n, 1, {}, {}}, n), {bytes_of(x)}, {x.size() * sizeof(To)})
+      .template as<To>();
 }
 
 template <class To, class From>
@@ -86,7 +88,8 @@ std::uint16_t nearest_bfloat16(long double x) {
 
 template <class T>
 constexpr bool same_key = chainrule::key<T> == static_cast<std::uint8_t>(dtype_of<T>);
-static_assert(same_key<float> && same_key<double> && same_key<std::int32_t> && same_key<std::int64_t> && same_key<std::uint8_t>);
+static_assert(same_key<float> && same_key<double> && same_key<std::int32_t> && same_key<std::int64_t> &&
+              same_key<std::uint8_t>);
 static_assert(chainrule::key_bool == static_cast<std::uint8_t>(DType::boolean));
 static_assert(chainrule::key_bfloat16 == static_cast<std::uint8_t>(DType::bfloat16));
 
@@ -102,17 +105,25 @@ TEST_CASE("copy: runs, fills, strides, offsets") {
   check_copy({50, 33}, {1, 0}, 50);           // a column over columns
   check_copy({7, 5, 9}, {200, 20, 2}, 1400);  // a slice with steps
   check_copy({3, 4, 5, 6}, {0, 30, 0, 1}, 120);
+  check_copy({1, 1}, {0, 0}, 3, 2);
+  check_copy({40, 1, 5}, {30, 0, 1}, 1200, 7);
+  check_copy({4, 0, 5}, {0, 5, 1}, 0);
+  check_copy({5, 0}, {1, 5}, 0);
   check_copy({2, 1, 3, 1, 2, 2, 1, 5}, {60, 7, 20, 9, 10, 5, 3, 1}, 120);
 }
 
 TEST_CASE("copy: transpositions of two and more axes") {
-  for (const auto& [rows, columns] : {std::pair{2, 2}, {3, 50}, {16, 16}, {17, 31}, {64, 48}, {100, 3}, {33, 129}}) {
+  struct Plane {
+    std::int64_t rows, columns;
+  };
+  for (const Plane& plane : {Plane{2, 2}, {3, 50}, {16, 16}, {17, 31}, {64, 48}, {100, 3}, {33, 129}}) {
+    const std::int64_t rows = plane.rows, columns = plane.columns;
     CAPTURE(rows);
     CAPTURE(columns);
     check_copy({rows, columns}, {1, rows}, rows * columns);
-    check_copy({rows, columns}, {1, rows + 5}, (rows + 5) * columns, 2);              // a part of a wider matrix
-    check_copy({3, rows, columns}, {rows * columns, 1, rows}, 3 * rows * columns);   // batch
-    check_copy({rows, 3, columns}, {1, rows, 3 * rows}, 3 * rows * columns);         // reversed axes
+    check_copy({rows, columns}, {1, rows + 5}, (rows + 5) * columns, 2);            // a part of a wider matrix
+    check_copy({3, rows, columns}, {rows * columns, 1, rows}, 3 * rows * columns);  // batch
+    check_copy({rows, 3, columns}, {1, rows, 3 * rows}, 3 * rows * columns);        // reversed axes
     check_copy({2, rows, 3, columns}, {3 * rows * columns, 1, rows * columns, rows}, 6 * rows * columns);
   }
 }
@@ -178,7 +189,8 @@ TEST_CASE("take_along and put_along") {
       }
       CHECK(call("take_along", dtype, plan, {x, bytes_of(index)}, {taken.size()}).out[0] == taken);
       CHECK(call("put_along", dtype, plan, {bytes_of(index), values}, {spread.size()}).out[0] == spread);
-      for (const std::int64_t bad : {e.n, -e.n - 1, std::numeric_limits<std::int64_t>::max(), std::numeric_limits<std::int64_t>::min()}) {
+      for (const std::int64_t bad :
+           {e.n, -e.n - 1, std::numeric_limits<std::int64_t>::max(), std::numeric_limits<std::int64_t>::min()}) {
         std::vector<std::int64_t> wrong = index;
         wrong.back() = bad;
         CHECK(call("take_along", dtype, plan, {x, bytes_of(wrong)}, {taken.size()}).status == Status::bad_index);
@@ -222,8 +234,25 @@ TEST_CASE("casts between integers wrap, to bool test for zero") {
 }
 
 TEST_CASE_TEMPLATE("casts from floating point truncate and saturate", T, float, double) {
-  const std::vector<T> x{T(0), T(-0.0), T(0.9), T(-0.9), T(1.5), T(-1.5), T(254.9), T(255), T(256), T(1e6), T(-1e6), T(3e9), T(-3e9),
-                         T(1e20), T(-1e20), infinity<T>, -infinity<T>, not_a_number<T>, std::numeric_limits<T>::max()};
+  const std::vector<T> x{T(0),
+                         T(-0.0),
+                         T(0.9),
+                         T(-0.9),
+                         T(1.5),
+                         T(-1.5),
+                         T(254.9),
+                         T(255),
+                         T(256),
+                         T(1e6),
+                         T(-1e6),
+                         T(3e9),
+                         T(-3e9),
+                         T(1e20),
+                         T(-1e20),
+                         infinity<T>,
+                         -infinity<T>,
+                         not_a_number<T>,
+                         std::numeric_limits<T>::max()};
   const auto i32 = cast<std::int32_t>("cast_to_int32", x);
   const auto i64 = cast<std::int64_t>("cast_to_int64", x);
   const auto u8 = cast<std::uint8_t>("cast_to_uint8", x);
@@ -247,7 +276,8 @@ TEST_CASE("bfloat16 rounds to nearest even from every type and widens exactly") 
   for (int bits = 0x3F80; bits < 0x3F90; ++bits) {  // ties, and values one float64 step beside a tie
     const double tie = bfloat16_value(static_cast<std::uint16_t>(bits)) + 0x1p-8;
     for (const double sign : {1.0, -1.0}) {
-      for (const double value : {tie, std::nextafter(tie, 0.0), std::nextafter(tie, 4.0), tie + 0x1p-30}) x.push_back(sign * value);
+      for (const double value : {tie, std::nextafter(tie, 0.0), std::nextafter(tie, 4.0), tie + 0x1p-30})
+        x.push_back(sign * value);
     }
   }
   const auto from_double = cast<std::uint16_t>("cast_to_bfloat16", x);
@@ -257,17 +287,29 @@ TEST_CASE("bfloat16 rounds to nearest even from every type and widens exactly") 
     CHECK(from_double[k] == nearest_bfloat16(x[k]));
     CHECK(from_float[k] == nearest_bfloat16(narrow[k]));
   }
-  const std::vector<std::int64_t> integers{0, 1, -1, 257, 259, 0x101'0000'0000'0001, 0x101'0000'0000'0000, 0x103'0000'0000'0000,
-                                           -0x101'0000'0000'0001, std::numeric_limits<std::int64_t>::max(),
+  const std::vector<std::int64_t> integers{0,
+                                           1,
+                                           -1,
+                                           257,
+                                           259,
+                                           0x101'0000'0000'0001,
+                                           0x101'0000'0000'0000,
+                                           0x103'0000'0000'0000,
+                                           -0x101'0000'0000'0001,
+                                           std::numeric_limits<std::int64_t>::max(),
                                            std::numeric_limits<std::int64_t>::min()};
   const auto from_integer = cast<std::uint16_t>("cast_to_bfloat16", integers);
-  for (std::size_t k = 0; k < integers.size(); ++k) CHECK(from_integer[k] == nearest_bfloat16(static_cast<long double>(integers[k])));
+  for (std::size_t k = 0; k < integers.size(); ++k)
+    CHECK(from_integer[k] == nearest_bfloat16(static_cast<long double>(integers[k])));
 
   const std::vector<float> special{infinity<float>, -infinity<float>, 3.4028235e38f, -0.0f};
   CHECK(cast<std::uint16_t>("cast_to_bfloat16", special) == std::vector<std::uint16_t>{0x7F80, 0xFF80, 0x7F80, 0x8000});
-  const std::vector<std::uint32_t> nan_bits{0x7F800001u, 0x7FFFFFFFu, 0xFF800001u};  // payloads in the half that is cut off
-  for (const std::uint16_t bits : cast<std::uint16_t>("cast_to_bfloat16", DType::float32, nan_bits)) CHECK((bits & 0x7FFF) > 0x7F80);
-  for (const std::uint16_t bits : cast<std::uint16_t>("cast_to_bfloat16", std::vector<double>{not_a_number<double>, 1e300, -1e300})) {
+  // Payloads in the half that is cut off.
+  const std::vector<std::uint32_t> nan_bits{0x7F800001u, 0x7FFFFFFFu, 0xFF800001u};
+  for (const std::uint16_t bits : cast<std::uint16_t>("cast_to_bfloat16", DType::float32, nan_bits))
+    CHECK((bits & 0x7FFF) > 0x7F80);
+  for (const std::uint16_t bits :
+       cast<std::uint16_t>("cast_to_bfloat16", std::vector<double>{not_a_number<double>, 1e300, -1e300})) {
     CHECK((bits & 0x7FFF) >= 0x7F80);
   }
   std::vector<std::uint16_t> every;

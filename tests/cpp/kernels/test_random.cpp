@@ -20,7 +20,8 @@ Plan random_plan(std::int64_t n, std::int64_t units, double r0, double r1 = 0) {
 template <class T>
 std::vector<T> draw(const char* name, std::int64_t n, double r0, double r1) {
   const std::int64_t per_block = 16 / sizeof(T);
-  return call(name, dtype_of<T>, random_plan(n, (n + per_block - 1) / per_block, r0, r1), {bytes_of(counter)}, {at(n) * sizeof(T)})
+  return call(name, dtype_of<T>, random_plan(n, (n + per_block - 1) / per_block, r0, r1), {bytes_of(counter)},
+              {at(n) * sizeof(T)})
       .template as<T>();
 }
 
@@ -31,13 +32,14 @@ double upper_53(const std::uint32_t* word) {
 }  // namespace
 
 TEST_CASE("philox: known answers of Random123") {
-  const auto same = [](const chainrule::PhiloxBlock& b, std::uint32_t w0, std::uint32_t w1, std::uint32_t w2, std::uint32_t w3) {
+  const auto same = [](const chainrule::PhiloxBlock& b, std::uint32_t w0, std::uint32_t w1, std::uint32_t w2,
+                       std::uint32_t w3) {
     return b.word[0] == w0 && b.word[1] == w1 && b.word[2] == w2 && b.word[3] == w3;
   };
   CHECK(same(chainrule::philox(0, 0, 0, 0), 0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8));
   CHECK(same(chainrule::philox(~0ull, ~0ull, ~0u, ~0u), 0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd));
-  CHECK(same(chainrule::philox(0x299f31d0a4093822ull, 0x85a308d3243f6a88ull, 0x13198a2eu, 0x03707344u), 0xd16cfe09, 0x94fdcceb,
-             0x5001e420, 0x24126ea1));
+  CHECK(same(chainrule::philox(0x299f31d0a4093822ull, 0x85a308d3243f6a88ull, 0x13198a2eu, 0x03707344u), 0xd16cfe09,
+             0x94fdcceb, 0x5001e420, 0x24126ea1));
 }
 
 TEST_CASE_TEMPLATE("dropout keeps by 16-bit draws; dropout_apply repeats the mask", T, float, double) {
@@ -48,7 +50,8 @@ TEST_CASE_TEMPLATE("dropout keeps by 16-bit draws; dropout_apply repeats the mas
       std::vector<T> x = random_values<T>(n, 3);
       const std::size_t mask_bytes = at((n + 7) / 8);
       const Plan plan = random_plan(n, (n + 7) / 8, p);
-      const Result result = call("dropout", dtype_of<T>, plan, {bytes_of(x), bytes_of(counter)}, {at(n) * sizeof(T), mask_bytes});
+      const Result result =
+          call("dropout", dtype_of<T>, plan, {bytes_of(x), bytes_of(counter)}, {at(n) * sizeof(T), mask_bytes});
       const auto y = result.template as<T>(0);
       const Bytes& mask = result.out[1];
       const T scale = static_cast<T>(1 / (1 - p));
@@ -62,7 +65,8 @@ TEST_CASE_TEMPLATE("dropout keeps by 16-bit draws; dropout_apply repeats the mas
       if (n % 8 != 0) CHECK((mask.back() >> (n % 8)) == 0);
       CHECK(call("dropout_apply", dtype_of<T>, plan, {bytes_of(x), mask}, {at(n) * sizeof(T)}).out[0] == result.out[0]);
       const std::vector<T> hostile(at(n), not_a_number<T>);
-      const auto applied = call("dropout_apply", dtype_of<T>, plan, {bytes_of(hostile), mask}, {at(n) * sizeof(T)}).template as<T>();
+      const auto applied =
+          call("dropout_apply", dtype_of<T>, plan, {bytes_of(hostile), mask}, {at(n) * sizeof(T)}).template as<T>();
       for (std::int64_t e = 0; e < n; ++e) {
         const bool kept = (mask[at(e / 8)] >> (e % 8) & 1) != 0;
         CHECK((kept ? std::isnan(applied[at(e)]) : applied[at(e)] == 0 && !std::signbit(applied[at(e)])));
@@ -75,8 +79,8 @@ TEST_CASE("dropout drops the share it was asked to, and a new step draws a new m
   const std::int64_t n = 1 << 18;
   const std::vector<float> x(at(n), 1.0f);
   const auto mask_of = [&](std::int64_t at_step) {
-    return call("dropout", DType::float32, random_plan(n, n / 8, 0.3), {bytes_of(x), bytes_of<std::int64_t>({seed, at_step})},
-                {at(n) * 4, at(n / 8)});
+    return call("dropout", DType::float32, random_plan(n, n / 8, 0.3),
+                {bytes_of(x), bytes_of<std::int64_t>({seed, at_step})}, {at(n) * 4, at(n / 8)});
   };
   const Result first = mask_of(1), second = mask_of(2);
   double sum = 0;
@@ -116,7 +120,8 @@ TEST_CASE("normal draws are Box and Muller's, to the last bits of double") {
     const long double z = radius * (e % 2 == 0 ? std::cos(angle) : std::sin(angle));
     CHECK(std::abs(static_cast<double>(narrow[at(e)] - z)) <= 1e-7 * std::max(1.0, std::abs(static_cast<double>(z))));
     const auto b = block(e / 2);
-    const long double far = std::sqrt(-2 * std::log((upper_53(b.word) + 1.0L) * 0x1p-53L)), turned = turn * 0x1p-53L * upper_53(b.word + 2);
+    const long double far = std::sqrt(-2 * std::log((upper_53(b.word) + 1.0L) * 0x1p-53L)),
+                      turned = turn * 0x1p-53L * upper_53(b.word + 2);
     const long double w = far * (e % 2 == 0 ? std::cos(turned) : std::sin(turned));
     CHECK(std::abs(static_cast<double>(wide[at(e)] - w)) <= 4e-15);
   }

@@ -10,9 +10,10 @@ struct Extents {
 };
 
 // Rows shorter, equal and longer than packets and blocks; columns on both sides of the tile sizes; bias gradients.
-const Extents all_extents[] = {{1, 1, 1},   {3, 2, 1},    {7, 10, 1},   {5, 16, 1},   {4, 17, 1},    {2, 63, 1},    {3, 300, 1},
-                               {2, 2049, 1}, {1, 70001, 1}, {2, 3, 2},   {128, 1, 3},  {1, 128, 10},  {3, 5, 17},    {1, 128, 256},
-                               {2, 1500, 5}, {1, 2600, 37}, {2, 4, 130}, {1, 33, 301}, {5, 1, 1}};
+const Extents all_extents[] = {{1, 1, 1},     {3, 2, 1},    {7, 10, 1},   {5, 16, 1},    {4, 17, 1},
+                               {2, 63, 1},    {3, 300, 1},  {2, 2049, 1}, {1, 70001, 1}, {2, 3, 2},
+                               {128, 1, 3},   {1, 128, 10}, {3, 5, 17},   {1, 128, 256}, {2, 1500, 5},
+                               {1, 2600, 37}, {2, 4, 130},  {1, 33, 301}, {5, 1, 1}};
 
 Plan reduce_plan(const Extents& e, double scale = 1) {
   return make_plan(ReducePlan{e.outer, e.n, e.inner, scale}, e.inner > 1 ? e.outer * e.inner : e.outer);
@@ -34,8 +35,10 @@ std::vector<T> integers(std::int64_t count, unsigned seed) {
 template <class T>
 void check_argbest(const std::vector<T>& x, const Extents& e) {
   const auto outputs = at(e.outer * e.inner);
-  const auto argmax = call("argmax", dtype_of<T>, reduce_plan(e), {bytes_of(x)}, {outputs * 8}).template as<std::int64_t>();
-  const auto argmin = call("argmin", dtype_of<T>, reduce_plan(e), {bytes_of(x)}, {outputs * 8}).template as<std::int64_t>();
+  const auto argmax =
+      call("argmax", dtype_of<T>, reduce_plan(e), {bytes_of(x)}, {outputs * 8}).template as<std::int64_t>();
+  const auto argmin =
+      call("argmin", dtype_of<T>, reduce_plan(e), {bytes_of(x)}, {outputs * 8}).template as<std::int64_t>();
   for (std::int64_t i = 0; i < e.outer * e.inner; ++i) {
     std::int64_t best = 0, least = 0;
     for (std::int64_t k = 1; k < e.n; ++k) {
@@ -77,7 +80,8 @@ TEST_CASE_TEMPLATE("sum, max, min agree with plain loops", T, float, double) {
     const auto outputs = at(e.outer * e.inner);
     const double scale = 1.0 / static_cast<double>(e.n);
     const auto sum = call("sum", dtype_of<T>, reduce_plan(e), {bytes_of(x)}, {outputs * sizeof(T)}).template as<T>();
-    const auto mean = call("sum", dtype_of<T>, reduce_plan(e, scale), {bytes_of(x)}, {outputs * sizeof(T)}).template as<T>();
+    const auto mean =
+        call("sum", dtype_of<T>, reduce_plan(e, scale), {bytes_of(x)}, {outputs * sizeof(T)}).template as<T>();
     const auto max = call("max", dtype_of<T>, reduce_plan(e), {bytes_of(x)}, {outputs * sizeof(T)}).template as<T>();
     const auto min = call("min", dtype_of<T>, reduce_plan(e), {bytes_of(x)}, {outputs * sizeof(T)}).template as<T>();
     for (std::int64_t i = 0; i < e.outer * e.inner; ++i) {
@@ -136,7 +140,8 @@ TEST_CASE("integer reductions are exact") {
     check_integers<std::uint8_t>(e);
     std::vector<std::int64_t> x = integers<std::int64_t>(e.outer * e.n * e.inner, 8);
     x.back() = std::numeric_limits<std::int64_t>::max();  // wraps, no undefined behaviour
-    const auto sum = call("sum", DType::int64, reduce_plan(e), {bytes_of(x)}, {at(e.outer * e.inner) * 8}).as<std::int64_t>();
+    const auto sum =
+        call("sum", DType::int64, reduce_plan(e), {bytes_of(x)}, {at(e.outer * e.inner) * 8}).as<std::int64_t>();
     for (std::int64_t i = 0; i < e.outer * e.inner; ++i) {
       std::uint64_t exact = 0;
       for (std::int64_t k = 0; k < e.n; ++k) exact += static_cast<std::uint64_t>(element(x, e, i, k));
@@ -163,10 +168,12 @@ TEST_CASE_TEMPLATE("NaN and infinity propagate from any place", T, float, double
       check_argbest(x, e);
       x = std::vector<T>(at(e.n * e.inner), -infinity<T>);
       x[at(place * e.inner)] = infinity<T>;
-      CHECK(call("max", dtype_of<T>, reduce_plan(e), {bytes_of(x)}, {outputs * sizeof(T)}).template as<T>()[0] == infinity<T>);
+      CHECK(call("max", dtype_of<T>, reduce_plan(e), {bytes_of(x)}, {outputs * sizeof(T)}).template as<T>()[0] ==
+            infinity<T>);
       check_argbest(x, e);
       x.assign(at(e.n * e.inner), -infinity<T>);
-      CHECK(call("max", dtype_of<T>, reduce_plan(e), {bytes_of(x)}, {outputs * sizeof(T)}).template as<T>()[0] == -infinity<T>);
+      CHECK(call("max", dtype_of<T>, reduce_plan(e), {bytes_of(x)}, {outputs * sizeof(T)}).template as<T>()[0] ==
+            -infinity<T>);
     }
   }
 }

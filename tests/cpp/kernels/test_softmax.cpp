@@ -25,8 +25,8 @@ Real log_sum_exp(const T* x, std::int64_t n) {
 template <class T>
 void check_close(T got, Real expected, double ulps, double scale = 1) {
   const double bound = ulps * epsilon<T>() * std::max(scale, static_cast<double>(std::abs(expected)));
-  CHECK_MESSAGE(std::abs(static_cast<double>(static_cast<Real>(got) - expected)) <= bound, static_cast<double>(got), " and ",
-                static_cast<double>(expected), " differ by more than ", bound);
+  CHECK_MESSAGE(std::abs(static_cast<double>(static_cast<Real>(got) - expected)) <= bound, static_cast<double>(got),
+                " and ", static_cast<double>(expected), " differ by more than ", bound);
 }
 
 template <class T>
@@ -152,12 +152,12 @@ TEST_CASE_TEMPLATE("softmax_cross_entropy and its derivative", T, float, double)
         const std::int64_t ignored = ignores ? -100 : labels[1];
         if (ignores) labels[1] = -100;
         const Plan plan = row_plan(rows, n, ignored, ignores ? 1 : 0, smoothing);
-        const Result result =
-            call("softmax_cross_entropy", dtype_of<T>, plan, {bytes_of(x), bytes_of(labels)}, {at(rows) * sizeof(T), at(rows) * sizeof(T)});
+        const Result result = call("softmax_cross_entropy", dtype_of<T>, plan, {bytes_of(x), bytes_of(labels)},
+                                   {at(rows) * sizeof(T), at(rows) * sizeof(T), at(rows) * sizeof(T)});
         REQUIRE(result.status == Status::ok);
-        const auto loss = result.template as<T>(0), lse = result.template as<T>(1);
+        const auto loss = result.template as<T>(0), shift = result.template as<T>(1), log_sum = result.template as<T>(2);
         const auto gx = call("d_softmax_cross_entropy", dtype_of<T>, plan,
-                             {bytes_of(x), bytes_of(labels), bytes_of(lse), bytes_of(gy)}, {at(size) * sizeof(T)})
+                             {bytes_of(x), bytes_of(labels), bytes_of(shift), bytes_of(log_sum), bytes_of(gy)}, {at(size) * sizeof(T)})
                             .template as<T>();
         for (std::int64_t i = 0; i < rows; ++i) {
           const bool skip = ignores && i == 1;
@@ -165,8 +165,9 @@ TEST_CASE_TEMPLATE("softmax_cross_entropy and its derivative", T, float, double)
           Real mean = 0;
           for (std::int64_t j = 0; j < n; ++j) mean += static_cast<Real>(x[at(i * n + j)]) / static_cast<Real>(n);
           const Real picked = skip ? 0 : x[at(i * n + labels[at(i)])];
-          check_close(lse[at(i)], reference, 8);
-          check_close(loss[at(i)], skip ? 0 : (1 - smoothing) * (reference - picked) + smoothing * (reference - mean), 16);
+          check_close(shift[at(i)] + log_sum[at(i)], reference, 8);
+          check_close(loss[at(i)], skip ? 0 : (1 - smoothing) * (reference - picked) + smoothing * (reference - mean),
+                      16);
           for (std::int64_t j = 0; j < n; ++j) {
             const Real p = std::exp(static_cast<Real>(x[at(i * n + j)]) - reference);
             const Real target = (j == labels[at(i)] ? 1 - smoothing : 0) + smoothing / static_cast<Real>(n);
@@ -187,14 +188,15 @@ TEST_CASE_TEMPLATE("labels outside the classes are refused", T, float, double) {
       std::vector<std::int64_t> labels = some_labels(rows, n);
       labels[at(row)] = label;
       const Plan plan = row_plan(rows, n);
-      CHECK(call("softmax_cross_entropy", dtype_of<T>, plan, {bytes_of(x), bytes_of(labels)}, {rows * sizeof(T), rows * sizeof(T)}).status ==
-            Status::bad_label);
-      CHECK(call("d_softmax_cross_entropy", dtype_of<T>, plan, {bytes_of(x), bytes_of(labels), bytes_of(one), bytes_of(one)},
-                 {rows * n * sizeof(T)})
+      CHECK(call("softmax_cross_entropy", dtype_of<T>, plan, {bytes_of(x), bytes_of(labels)},
+                 {rows * sizeof(T), rows * sizeof(T), rows * sizeof(T)})
+                .status == Status::bad_label);
+      CHECK(call("d_softmax_cross_entropy", dtype_of<T>, plan,
+                 {bytes_of(x), bytes_of(labels), bytes_of(one), bytes_of(one), bytes_of(one)}, {rows * n * sizeof(T)})
                 .status == Status::bad_label);
       const Plan ignoring = row_plan(rows, n, label, 1);  // an ignored label may be any number
       CHECK(call("softmax_cross_entropy", dtype_of<T>, ignoring, {bytes_of(x), bytes_of(labels)},
-                 {rows * sizeof(T), rows * sizeof(T)})
+                 {rows * sizeof(T), rows * sizeof(T), rows * sizeof(T)})
                 .status == Status::ok);
     }
   }
@@ -203,7 +205,8 @@ TEST_CASE_TEMPLATE("labels outside the classes are refused", T, float, double) {
 TEST_CASE_TEMPLATE("cross-entropy of large logits is exact where it can be", T, float, double) {
   const std::vector<T> x{T(1e4), T(-1e4), T(1e4) - 8, T(3e4), T(-3e4), T(0)};
   const std::vector<std::int64_t> labels{0, 1};
-  const auto loss = call("softmax_cross_entropy", dtype_of<T>, row_plan(2, 3), {bytes_of(x), bytes_of(labels)}, {2 * sizeof(T), 2 * sizeof(T)})
+  const auto loss = call("softmax_cross_entropy", dtype_of<T>, row_plan(2, 3), {bytes_of(x), bytes_of(labels)},
+                         {2 * sizeof(T), 2 * sizeof(T)})
                         .template as<T>();
   check_close(loss[0], std::log1p(std::exp(Real(-8))), 2);
   CHECK(loss[1] == T(6e4));

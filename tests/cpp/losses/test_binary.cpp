@@ -57,10 +57,11 @@ TEST_CASE("weights of positives") {
   check_close(nn::BCEWithLogitsLoss({.pos_weight = Tensor(5.0), .reduction = "none"})(x, t),
               {term(1, 1, 5), term(-1, 0, 5), term(0.5, 0, 5), term(2, 1, 5)});
   CHECK(nn::BCEWithLogitsLoss({.pos_weight = f64({2, 3})})(x.astype(DType::float32), t).dtype() == DType::float32);
-  CHECK_THROWS_WITH_AS(nn::BCEWithLogitsLoss({.pos_weight = f64({1, 2, 3})})(x, t),
-                       "BCEWithLogitsLoss: pos_weight must be one number, or one per column of the output: 3 numbers for an "
-                       "output of (2, 2)",
-                       ShapeError);
+  CHECK_THROWS_WITH_AS(
+      nn::BCEWithLogitsLoss({.pos_weight = f64({1, 2, 3})})(x, t),
+      "BCEWithLogitsLoss: pos_weight must be one number, or one per column of the output: 3 numbers for an "
+      "output of (2, 2)",
+      ShapeError);
   CHECK_THROWS_AS(nn::BCEWithLogitsLoss({.pos_weight = f64({2, 3})})(f64({1, 2}), f64({0, 1})), ShapeError);
   CHECK_THROWS_AS(nn::BCEWithLogitsLoss({.pos_weight = f64({-1})}), ValueError);
 }

@@ -37,7 +37,8 @@ std::vector<double> expected(double smoothing, bool weighted, std::int64_t ignor
     const auto label = static_cast<std::size_t>(labels[n]);
     const double keep = labels[n] == ignored ? 0 : 1, w = weighted ? weights[label] : 1;
     double loss = -(1 - smoothing) * w * logp[n * classes + label];
-    for (std::size_t c = 0; c < classes; ++c) loss -= smoothing / 3 * (weighted ? weights[c] : 1) * logp[n * classes + c];
+    for (std::size_t c = 0; c < classes; ++c)
+      loss -= smoothing / 3 * (weighted ? weights[c] : 1) * logp[n * classes + c];
     losses.push_back(keep * loss);
     counts.push_back(keep * w);
   }
@@ -74,7 +75,8 @@ TEST_CASE("cross-entropy with every combination of weights, ignored labels and s
         check_close(sum_weight, {total(counts)});
         const Tensor s = f64({1, 2, 0.5, 3});
         double top = 0, bottom = 0;
-        for (std::size_t n = 0; n < rows; ++n) top += values_of(s)[n] * losses[n], bottom += values_of(s)[n] * counts[n];
+        for (std::size_t n = 0; n < rows; ++n)
+          top += values_of(s)[n] * losses[n], bottom += values_of(s)[n] * counts[n];
         options.reduction = "mean";
         check_close(nn::CrossEntropyLoss(options)(x(), ints(labels), s), {top / bottom});
       }
@@ -102,10 +104,11 @@ TEST_CASE("probabilities as targets") {
       if (weighted) options.weight = f64(weights);
       check_close(nn::CrossEntropyLoss(options)(x(), f64(q, {4, 3})), {total(losses) / 4});
     }
-  CHECK_THROWS_WITH_AS(nn::CrossEntropyLoss({.ignore_index = 0})(x(), f64(q, {4, 3})),
-                       "CrossEntropyLoss: ignore_index goes with labels only: target is (4, 3) of float64; give integer labels, "
-                       "or weight the samples with sample_weight",
-                       ValueError);
+  CHECK_THROWS_WITH_AS(
+      nn::CrossEntropyLoss({.ignore_index = 0})(x(), f64(q, {4, 3})),
+      "CrossEntropyLoss: ignore_index goes with labels only: target is (4, 3) of float64; give integer labels, "
+      "or weight the samples with sample_weight",
+      ValueError);
 }
 
 TEST_CASE("logits of +-1e4") {
@@ -115,7 +118,7 @@ TEST_CASE("logits of +-1e4") {
     const Tensor l = nn::CrossEntropyLoss({.reduction = "none"})(at, ints({0, 0, 1}));
     check_close(l, {0, 2e4, std::log(2.0)}, 1e-6);
     sum(l).backward();
-    check_close(at.grad(), {0, 0, -1, 1, 0.5, -0.5}, 1e-6);
+    check_close(at.grad(), {0, 0, -1, 1, 0.5, -0.5}, dtype == DType::float32 ? 1e-6 : 1e-12);
   }
 }
 
@@ -149,28 +152,33 @@ TEST_CASE("nll of log-probabilities") {
 
 TEST_CASE("wrong targets say what to do") {
   const Loss loss = nn::CrossEntropyLoss();
-  CHECK_THROWS_WITH_AS(loss(x(), ints({0, 1, 3, 2})),
-                       "CrossEntropyLoss: a label is outside the classes: label 3 at position 2, 3 classes; labels must be 0 ... "
-                       "2, or equal to ignore_index",
-                       IndexError);
+  CHECK_THROWS_WITH_AS(
+      loss(x(), ints({0, 1, 3, 2})),
+      "CrossEntropyLoss: a label is outside the classes: label 3 at position 2, 3 classes; labels must be 0 ... "
+      "2, or equal to ignore_index",
+      IndexError);
   CHECK_THROWS_AS(loss(x(), ints({0, -1, 1, 2})), IndexError);
   CHECK_THROWS_AS(nn::NLLLoss()(x(), ints({0, -1, 1, 2})), IndexError);
-  CHECK_THROWS_WITH_AS(loss(x(), f32({0, 1, 2, 1}, {4})),
-                       "CrossEntropyLoss: class labels must be integers: output is (4, 3), target is (4,) of float32; convert "
-                       "them with astype(\"int64\"), or give probabilities of shape (4, 3)",
-                       DTypeError);
-  CHECK_THROWS_WITH_AS(nn::NLLLoss()(x(), f32({0, 1, 2, 1}, {4, 1})),
-                       "NLLLoss: class labels must be integers: output is (4, 3), target is (4, 1) of float32; convert them "
-                       "with astype(\"int64\")",
-                       DTypeError);
-  CHECK_THROWS_WITH_AS(loss(x(), ints({1, 0, 0, 1, 0, 0, 1, 0, 0, 1, 0, 0}, {4, 3})),
-                       "CrossEntropyLoss: a target of the output's shape is not class labels: output is (4, 3), target is (4, "
-                       "3) of int64; convert one-hot rows with astype(\"float32\") to use them as probabilities",
-                       DTypeError);
-  CHECK_THROWS_WITH_AS(loss(x(), ints({0, 1})),
-                       "CrossEntropyLoss: output and target do not fit: output is (4, 3), target is (2,) of int64; labels must "
-                       "be (4,), probabilities (4, 3), classes last",
-                       ShapeError);
+  CHECK_THROWS_WITH_AS(
+      loss(x(), f32({0, 1, 2, 1}, {4})),
+      "CrossEntropyLoss: class labels must be integers: output is (4, 3), target is (4,) of float32; convert "
+      "them with astype(\"int64\"), or give probabilities of shape (4, 3)",
+      DTypeError);
+  CHECK_THROWS_WITH_AS(
+      nn::NLLLoss()(x(), f32({0, 1, 2, 1}, {4, 1})),
+      "NLLLoss: class labels must be integers: output is (4, 3), target is (4, 1) of float32; convert them "
+      "with astype(\"int64\")",
+      DTypeError);
+  CHECK_THROWS_WITH_AS(
+      loss(x(), ints({1, 0, 0, 1, 0, 0, 1, 0, 0, 1, 0, 0}, {4, 3})),
+      "CrossEntropyLoss: a target of the output's shape is not class labels: output is (4, 3), target is (4, "
+      "3) of int64; convert one-hot rows with astype(\"float32\") to use them as probabilities",
+      DTypeError);
+  CHECK_THROWS_WITH_AS(
+      loss(x(), ints({0, 1})),
+      "CrossEntropyLoss: output and target do not fit: output is (4, 3), target is (2,) of int64; labels must "
+      "be (4,), probabilities (4, 3), classes last",
+      ShapeError);
   CHECK_THROWS_WITH_AS(nn::CrossEntropyLoss({.weight = f64({1, 2})})(x(), ints(labels)),
                        "CrossEntropyLoss: weight must hold one number per class: 2 numbers for 3 classes", ShapeError);
   CHECK_THROWS_AS(nn::CrossEntropyLoss({.weight = f64({1, -2, 1})}), ValueError);
@@ -188,7 +196,8 @@ TEST_CASE("traced losses leave labels to the kernels, which refuse wrong ones") 
                            nn::NLLLoss({.weight = f64(weights), .ignore_index = 2}),
                            nn::CrossEntropyLoss({.weight = f64(weights), .label_smoothing = 0.1})}) {
     CAPTURE(loss.str());
-    const Graph graph = trace([&](const std::vector<Tensor>& in) { return std::vector<Tensor>{loss(in[0], in[1])}; }, good);
+    const Graph graph =
+        trace([&](const std::vector<Tensor>& in) { return std::vector<Tensor>{loss(in[0], in[1])}; }, good);
     CHECK(same_bits(replay(graph.data(), good)[0], loss(good[0], good[1])));
     CHECK(graph.data().captures.empty());  // class weights are constants
     for (const std::int64_t bad : {-1, 3}) {

@@ -46,7 +46,8 @@ TEST_CASE("huber") {
   check_close(gradient(nn::HuberLoss({.delta = 2.0, .reduction = "sum"}), {6}), {1, -2, 0, 2, -0.25, -0.5});
   const Tensor large = f64({1e200, -1e200}), zero = f64({0, 0});
   check_close(nn::HuberLoss({.reduction = "none"})(large, zero), {1e200, 1e200});
-  CHECK_THROWS_WITH_AS(nn::HuberLoss({.delta = 0}), "HuberLoss: delta must be finite and > 0: delta is 0.0", ValueError);
+  CHECK_THROWS_WITH_AS(nn::HuberLoss({.delta = 0}), "HuberLoss: delta must be finite and > 0: delta is 0.0",
+                       ValueError);
 }
 
 TEST_CASE("shapes match up to one trailing axis of size 1, and nothing broadcasts") {
@@ -55,10 +56,11 @@ TEST_CASE("shapes match up to one trailing axis of size 1, and nothing broadcast
   check_close(loss(flat, column), {0});
   check_close(loss(column, flat), {0});
   CHECK(nn::MSELoss({.reduction = "none"})(column, flat).shape() == Shape{3, 1});
-  CHECK_THROWS_WITH_AS(loss(f64({1, 2, 3, 4, 5, 6}, {3, 2}), flat),
-                       "MSELoss: output and target differ in shape: output is (3, 2), target is (3,); they must be equal up to "
-                       "one trailing axis of size 1; a loss never broadcasts",
-                       ShapeError);
+  CHECK_THROWS_WITH_AS(
+      loss(f64({1, 2, 3, 4, 5, 6}, {3, 2}), flat),
+      "MSELoss: output and target differ in shape: output is (3, 2), target is (3,); they must be equal up to "
+      "one trailing axis of size 1; a loss never broadcasts",
+      ShapeError);
   CHECK_THROWS_AS(loss(flat, f64({1, 2, 3}, {1, 3})), ShapeError);
   CHECK_THROWS_AS(loss(flat, f64({1})), ShapeError);
   CHECK_THROWS_AS(loss(flat, Tensor(1.0)), ShapeError);

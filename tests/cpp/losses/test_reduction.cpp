@@ -29,17 +29,19 @@ TEST_CASE("a weighted mean is sum(w l) / sum(w)") {
   const Tensor none = nn::MSELoss({.reduction = "none"})(output(), target(), w);
   CHECK(none.shape() == Shape{3, 2});
   check_close(none, {1, 4, 0, 0, 27, 48});
-  CHECK_THROWS_WITH_AS(nn::MSELoss()(output(), target(), f64({1, 2})),
-                       "MSELoss: sample_weight must hold one number per sample: sample_weight is (2,) for 3 samples; its shape "
-                       "must be (3,)",
-                       ShapeError);
+  CHECK_THROWS_WITH_AS(
+      nn::MSELoss()(output(), target(), f64({1, 2})),
+      "MSELoss: sample_weight must hold one number per sample: sample_weight is (2,) for 3 samples; its shape "
+      "must be (3,)",
+      ShapeError);
   CHECK_THROWS_AS(nn::MSELoss()(output(), target(), target()), ShapeError);
 }
 
 TEST_CASE("a weight of 2 is the sample twice") {
   Tensor x = f64({1, 2, 3, 4}, {2, 2}), twice = f64({1, 2, 1, 2, 3, 4}, {3, 2});
   const Loss loss = nn::CrossEntropyLoss();
-  CHECK(loss(x, ints({0, 1}), f64({2, 1})).item() == doctest::Approx(loss(twice, ints({0, 0, 1})).item()).epsilon(1e-14));
+  CHECK(loss(x, ints({0, 1}), f64({2, 1})).item() ==
+        doctest::Approx(loss(twice, ints({0, 0, 1})).item()).epsilon(1e-14));
 }
 
 TEST_CASE("sums add up over batches to the mean over samples") {
@@ -66,15 +68,17 @@ TEST_CASE("losses of one's own") {
   const auto [l, n] = scalar.sums({output()}, target(), {});
   check_close(l, {7.5});
   check_close(n, {3});
-  CHECK_THROWS_WITH_AS(scalar(output(), target(), f64({1, 2, 3})),
-                       "my_loss: a loss that returns one scalar cannot be weighted: sample_weight is (3,); return one value "
-                       "per sample, shape (N,): the mean is taken for you",
-                       ValueError);
+  CHECK_THROWS_WITH_AS(
+      scalar(output(), target(), f64({1, 2, 3})),
+      "my_loss: a loss that returns one scalar cannot be weighted: sample_weight is (3,); return one value "
+      "per sample, shape (N,): the mean is taken for you",
+      ValueError);
   const Loss wrong([](const Tensor& y, const Tensor&) { return sum(y, {0}); });
-  CHECK_THROWS_WITH_AS(wrong(output(), target()),
-                       "custom loss: must return a scalar or one value per sample: it returned (2,) for 3 samples; reduce the "
-                       "other axes with mean(axis=...)",
-                       ShapeError);
+  CHECK_THROWS_WITH_AS(
+      wrong(output(), target()),
+      "custom loss: must return a scalar or one value per sample: it returned (2,) for 3 samples; reduce the "
+      "other axes with mean(axis=...)",
+      ShapeError);
   const Loss counts([](const Tensor& y, const Tensor&) { return argmax(y, 1); });
   CHECK_THROWS_AS(counts(output(), target()), DTypeError);
   const Loss several = Loss::of_outputs(

@@ -46,7 +46,8 @@ inline void check_close(const Tensor& got, const std::vector<double>& want, doub
 
 inline bool same_bits(const Tensor& a, const Tensor& b) {
   return a.shape() == b.shape() && a.dtype() == b.dtype() &&
-         std::memcmp(a.raw_data(), b.raw_data(), static_cast<std::size_t>(a.size()) * chainrule::size_of(a.dtype())) == 0;
+         std::memcmp(a.raw_data(), b.raw_data(), static_cast<std::size_t>(a.size()) * chainrule::size_of(a.dtype())) ==
+             0;
 }
 
 }  // namespace close_test

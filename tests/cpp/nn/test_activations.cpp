@@ -53,7 +53,8 @@ TEST_CASE("softmax layers") {
     const double e = std::exp(v[static_cast<std::size_t>(i)]);
     rows.push_back(e / sum);
     logs.push_back(std::log(e / sum));
-    columns.push_back(e / (std::exp(v[static_cast<std::size_t>(i % 3)]) + std::exp(v[static_cast<std::size_t>(i % 3 + 3)])));
+    columns.push_back(
+        e / (std::exp(v[static_cast<std::size_t>(i % 3)]) + std::exp(v[static_cast<std::size_t>(i % 3 + 3)])));
   }
   check_close(nn::Softmax()(x), rows, 1e-14);
   check_close(nn::LogSoftmax()(x), logs, 1e-14);
@@ -81,8 +82,8 @@ TEST_CASE("arguments out of range") {
 
 TEST_CASE("layers by kind and arguments") {
   CHECK(nn::Module(nn::make_layer("LeakyReLU", {{"negative_slope", 0.3}})).str() == "LeakyReLU(negative_slope=0.3)");
-  CHECK(nn::Module(nn::make_layer("Linear", {{"in_features", std::int64_t{2}}, {"out_features", std::int64_t{3}}})).str() ==
-        "Linear(2, 3)");
+  CHECK(nn::Module(nn::make_layer("Linear", {{"in_features", std::int64_t{2}}, {"out_features", std::int64_t{3}}}))
+            .str() == "Linear(2, 3)");
   CHECK_THROWS_AS(nn::make_layer("Conv9d", {}), IndexError);
   CHECK_THROWS_WITH_AS(nn::make_layer("Linear", {{"in_features", std::int64_t{2}}}),
                        "Linear: an argument is missing: out_features", ValueError);

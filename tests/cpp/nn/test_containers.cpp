@@ -21,10 +21,11 @@ TEST_CASE("sequential applies its layers in order") {
 }
 
 TEST_CASE("sizes of neighbours are checked when built") {
-  CHECK_THROWS_WITH_AS((nn::Sequential{nn::Linear(64, 128), nn::ReLU(), nn::Linear(64, 10)}),
-                       "Sequential: sizes of neighbours differ: 0 Linear(64, 128) gives 128 features, 2 Linear(64, 10) takes "
-                       "64; make the two equal",
-                       ShapeError);
+  CHECK_THROWS_WITH_AS(
+      (nn::Sequential{nn::Linear(64, 128), nn::ReLU(), nn::Linear(64, 10)}),
+      "Sequential: sizes of neighbours differ: 0 Linear(64, 128) gives 128 features, 2 Linear(64, 10) takes "
+      "64; make the two equal",
+      ShapeError);
   CHECK_THROWS_AS((nn::Sequential{nn::Linear(4, 5), nn::LayerNorm(4)}), ShapeError);
   CHECK_THROWS_AS((nn::Sequential{nn::Linear(4, 5), nn::Sequential{nn::ReLU(), nn::Linear(4, 2)}}), ShapeError);
   CHECK_THROWS_AS((nn::Sequential{nn::Sequential{nn::Linear(4, 5), nn::ReLU()}, nn::Linear(4, 2)}), ShapeError);
@@ -40,17 +41,16 @@ TEST_CASE("sizes of neighbours are checked when built") {
 TEST_CASE("an error inside a model names the layer's path once") {
   const nn::Sequential inner{nn::Flatten(), nn::Linear(6, 10)};
   const nn::Sequential model{nn::ReLU(), inner};
-  CHECK_THROWS_WITH_AS(model(Tensor::zeros({2, 5})),
-                       "model.1.1 Linear(6, 10): last axis must have 6 features: x is (2, 5); pass (batch, 6), or build the "
-                       "layer for 5 features",
-                       ShapeError);
+  CHECK_THROWS_WITH_AS(
+      model(Tensor::zeros({2, 5})),
+      "model.1.1 Linear(6, 10): last axis must have 6 features: x is (2, 5); pass (batch, 6), or build the "
+      "layer for 5 features",
+      ShapeError);
   const nn::Sequential softmax{nn::Identity(), nn::Softmax(1)};
   try {
     softmax(f32({1, 2}, {2}));
     FAIL("accepted");
-  } catch (const Error& error) {
-    CHECK(std::string(error.what()).starts_with("model.1 Softmax(axis=1): softmax: "));
-  }
+  } catch (const Error& error) { CHECK(std::string(error.what()).starts_with("model.1 Softmax(axis=1): softmax: ")); }
 }
 
 TEST_CASE("a layer used twice is shared") {
@@ -66,7 +66,9 @@ TEST_CASE("a layer used twice is shared") {
 }
 
 TEST_CASE("sequential with a seed equals init") {
-  const auto layers = [] { return std::vector<nn::Module>{nn::Linear(3, 4), nn::ReLU(), nn::LayerNorm(4), nn::Linear(4, 2)}; };
+  const auto layers = [] {
+    return std::vector<nn::Module>{nn::Linear(3, 4), nn::ReLU(), nn::LayerNorm(4), nn::Linear(4, 2)};
+  };
   const nn::Sequential seeded(layers(), {.seed = 11});
   nn::Sequential drawn(layers());
   drawn.init(11);
@@ -106,12 +108,14 @@ TEST_CASE("residual adds its input") {
   CHECK(block.str() == "Residual(inner=Sequential(Linear(3, 3, dtype='float64'), Tanh()))");
   CHECK(block.named_parameters()[0].name == "inner.0.weight");
   CHECK_THROWS_WITH_AS(nn::Residual(nn::Linear(3, 4)),
-                       "Residual: inner must give as many features as it takes: Linear(3, 4) takes 3 and gives 4", ShapeError);
-  const nn::Sequential model{nn::Residual(nn::Flatten())};
-  CHECK_THROWS_WITH_AS(model(Tensor::zeros({2, 3, 4})),
-                       "model.0 Residual: inner(x) and x must have the same shape: inner(x) is (2, 12), x is (2, 3, 4); end "
-                       "inner with a layer that gives as many features as come in",
+                       "Residual: inner must give as many features as it takes: Linear(3, 4) takes 3 and gives 4",
                        ShapeError);
+  const nn::Sequential model{nn::Residual(nn::Flatten())};
+  CHECK_THROWS_WITH_AS(
+      model(Tensor::zeros({2, 3, 4})),
+      "model.0 Residual: inner(x) and x must have the same shape: inner(x) is (2, 12), x is (2, 3, 4); end "
+      "inner with a layer that gives as many features as come in",
+      ShapeError);
 }
 
 TEST_CASE("mlp") {
@@ -128,13 +132,15 @@ TEST_CASE("mlp") {
   CHECK_FALSE(same_bits(copy.parameters()[0], model.parameters()[0]));
   copy.init(0);
   CHECK(same_bits(copy.parameters()[0], model.parameters()[0]));
-  CHECK_THROWS_WITH_AS(nn::MLP({4}),
-                       "MLP: needs at least two sizes: 1 were given; give those of the input, the hidden layers and the output",
-                       ValueError);
-  CHECK_THROWS_WITH_AS(nn::MLP({4, 3, 2}, {.activation = "step"}),
-                       "MLP: unknown activation: 'step'; use one of relu, leaky_relu, gelu, silu, elu, softplus, sigmoid, tanh, "
-                       "identity",
-                       ValueError);
+  CHECK_THROWS_WITH_AS(
+      nn::MLP({4}),
+      "MLP: needs at least two sizes: 1 were given; give those of the input, the hidden layers and the output",
+      ValueError);
+  CHECK_THROWS_WITH_AS(
+      nn::MLP({4, 3, 2}, {.activation = "step"}),
+      "MLP: unknown activation: 'step'; use one of relu, leaky_relu, gelu, silu, elu, softplus, sigmoid, tanh, "
+      "identity",
+      ValueError);
 }
 
 TEST_CASE("mlp draws as suits the activation") {
@@ -144,7 +150,7 @@ TEST_CASE("mlp draws as suits the activation") {
     return most;
   };
   const nn::MLP relu({100, 300, 50}, {.seed = 1}), tanh({100, 300, 50}, {.activation = "tanh", .seed = 1});
-  CHECK(bound(relu, 0) == doctest::Approx(std::sqrt(6.0 / 100)).epsilon(0.01));   // sqrt(3) sqrt(2 / in)
-  CHECK(bound(tanh, 0) == doctest::Approx(std::sqrt(6.0 / 400)).epsilon(0.01));   // sqrt(6 / (in + out))
+  CHECK(bound(relu, 0) == doctest::Approx(std::sqrt(6.0 / 100)).epsilon(0.01));  // sqrt(3) sqrt(2 / in)
+  CHECK(bound(tanh, 0) == doctest::Approx(std::sqrt(6.0 / 400)).epsilon(0.01));  // sqrt(6 / (in + out))
   CHECK(bound(relu, 2) == doctest::Approx(std::sqrt(6.0 / 350)).epsilon(0.01));
 }

@@ -49,9 +49,12 @@ TEST_CASE("spreads of the initializers") {
   check_spread("xavier_uniform", [](const Tensor& w) { xavier_uniform_(w, key); }, std::sqrt(2.0 / 500), true);
   check_spread("xavier_normal", [](const Tensor& w) { xavier_normal_(w, key, 2.0); }, 2 * std::sqrt(2.0 / 500), false);
   check_spread("kaiming_uniform", [](const Tensor& w) { kaiming_uniform_(w, key); }, std::sqrt(2.0 / 300), true);
-  check_spread("kaiming_normal", [](const Tensor& w) { kaiming_normal_(w, key, "relu", 0, "fan_out"); }, std::sqrt(2.0 / 200), false);
-  check_spread("kaiming leaky", [](const Tensor& w) { kaiming_normal_(w, key, "leaky_relu", 0.5); },
-               std::sqrt(2.0 / 1.25 / 300), false);
+  check_spread(
+      "kaiming_normal", [](const Tensor& w) { kaiming_normal_(w, key, "relu", 0, "fan_out"); }, std::sqrt(2.0 / 200),
+      false);
+  check_spread(
+      "kaiming leaky", [](const Tensor& w) { kaiming_normal_(w, key, "leaky_relu", 0.5); }, std::sqrt(2.0 / 1.25 / 300),
+      false);
   check_spread("lecun_uniform", [](const Tensor& w) { lecun_uniform_(w, key); }, std::sqrt(1.0 / 300), true);
   check_spread("lecun_normal", [](const Tensor& w) { lecun_normal_(w, key); }, std::sqrt(1.0 / 300), false);
   check_spread("normal", [](const Tensor& w) { normal_(w, 0.0, 0.7, key); }, 0.7, false);

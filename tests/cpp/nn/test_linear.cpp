@@ -78,19 +78,22 @@ TEST_CASE("linear's keys") {
 
 TEST_CASE("linear's errors") {
   const nn::Linear layer(784, 10, {.seed = 0});
-  CHECK_THROWS_WITH_AS(layer(Tensor::zeros({32, 100})),
-                       "Linear(784, 10): last axis must have 784 features: x is (32, 100); pass (batch, 784), or build the "
-                       "layer for 100 features",
-                       ShapeError);
-  CHECK_THROWS_WITH_AS(layer(Tensor::zeros({784, 32})),
-                       "Linear(784, 10): last axis must have 784 features: x is (784, 32); samples are rows: did you mean x.T?",
-                       ShapeError);
-  CHECK_THROWS_WITH_AS(layer(Tensor::zeros({32, 28, 28})),
-                       "Linear(784, 10): last axis must have 784 features: x is (32, 28, 28); put nn.Flatten() before it",
-                       ShapeError);
+  CHECK_THROWS_WITH_AS(
+      layer(Tensor::zeros({32, 100})),
+      "Linear(784, 10): last axis must have 784 features: x is (32, 100); pass (batch, 784), or build the "
+      "layer for 100 features",
+      ShapeError);
+  CHECK_THROWS_WITH_AS(
+      layer(Tensor::zeros({784, 32})),
+      "Linear(784, 10): last axis must have 784 features: x is (784, 32); samples are rows: did you mean x.T?",
+      ShapeError);
+  CHECK_THROWS_WITH_AS(
+      layer(Tensor::zeros({32, 28, 28})),
+      "Linear(784, 10): last axis must have 784 features: x is (32, 28, 28); put nn.Flatten() before it", ShapeError);
   CHECK_THROWS_WITH_AS(layer(Tensor::zeros({})),
                        "Linear(784, 10): last axis must have 784 features: x is (); pass (batch, 784)", ShapeError);
-  CHECK_THROWS_WITH_AS(layer(Tensor()), "Linear(784, 10): an input is undefined: number 0; give it a value", StateError);
+  CHECK_THROWS_WITH_AS(layer(Tensor()), "Linear(784, 10): an input is undefined: number 0; give it a value",
+                       StateError);
   const Tensor x = Tensor::zeros({1, 784});
   CHECK_THROWS_WITH_AS(layer(std::vector<Tensor>{x, x}), "Linear(784, 10): takes one input: 2 were given", ValueError);
   CHECK_THROWS_WITH_AS(nn::Linear(0, 3), "Linear: sizes must be at least 1: in_features is 0, out_features is 3",

@@ -30,9 +30,7 @@ class Scaled : public nn::Layer {
     add_child("again", inner_.impl());
   }
   using Layer::forward;
-  Tensor forward(const Tensor& x) override {
-    return inner_(x) * own_parameters()[0].tensor + own_buffers()[0].tensor;
-  }
+  Tensor forward(const Tensor& x) override { return inner_(x) * own_parameters()[0].tensor + own_buffers()[0].tensor; }
   std::string kind() const override { return "Scaled"; }
   std::shared_ptr<ModuleImpl> clone_structure(const CloneChild&) const override { return std::make_shared<Scaled>(); }
 
@@ -54,9 +52,9 @@ TEST_CASE("names are paths") {
         std::vector<std::string>{"0.weight", "0.bias", "1.weight", "1.bias", "3.weight", "3.bias"});
   CHECK(names_of(model.named_buffers()) ==
         std::vector<std::string>{"1.running_mean", "1.running_var", "1.num_batches_tracked"});
-  CHECK(names_of(model.state_dict()) ==
-        std::vector<std::string>{"0.weight", "0.bias", "1.weight", "1.bias", "1.running_mean", "1.running_var",
-                                 "1.num_batches_tracked", "3.weight", "3.bias"});
+  CHECK(names_of(model.state_dict()) == std::vector<std::string>{"0.weight", "0.bias", "1.weight", "1.bias",
+                                                                 "1.running_mean", "1.running_var",
+                                                                 "1.num_batches_tracked", "3.weight", "3.bias"});
   CHECK(names_of(nn::Linear(2, 2).named_parameters()) == std::vector<std::string>{"weight", "bias"});
 }
 
@@ -77,15 +75,16 @@ TEST_CASE("a state dict holds copies and loads back") {
 TEST_CASE("loading lists every difference and changes nothing") {
   nn::Sequential model{nn::Linear(3, 2, {.seed = 0}), nn::ReLU()};
   const auto before = model.state_dict();
-  CHECK_THROWS_WITH_AS(
-      model.load_state_dict({{"0.weight", Tensor::ones({3, 4})}, {"1.weight", Tensor::ones({2})}}),
-      "load_state_dict: 3 entries differ from the model: missing: 0.bias (2,); not in the model: 1.weight; other shape: "
-      "0.weight is (3, 2) in the model, (3, 4) was given; nothing was changed",
-      ValueError);
-  CHECK_THROWS_WITH_AS(model.load_state_dict({{"0.weight", Tensor::ones({2, 3})}, {"0.bias", Tensor::ones({2})}}),
-                       "load_state_dict: one entry differs from the model: other shape: 0.weight is (3, 2) in the model, "
-                       "(2, 3) was given; weights of PyTorch are (out, in): pass layout=\"torch\"",
+  CHECK_THROWS_WITH_AS(model.load_state_dict({{"0.weight", Tensor::ones({3, 4})}, {"1.weight", Tensor::ones({2})}}),
+                       "load_state_dict: 3 entries differ from the model: missing: 0.bias (2,); not in the model: "
+                       "1.weight; other shape: "
+                       "0.weight is (3, 2) in the model, (3, 4) was given; nothing was changed",
                        ValueError);
+  CHECK_THROWS_WITH_AS(
+      model.load_state_dict({{"0.weight", Tensor::ones({2, 3})}, {"0.bias", Tensor::ones({2})}}),
+      "load_state_dict: one entry differs from the model: other shape: 0.weight is (3, 2) in the model, "
+      "(2, 3) was given; weights of PyTorch are (out, in): pass layout=\"torch\"",
+      ValueError);
   CHECK_THROWS_AS(model.load_state_dict({{"0.bias", Tensor::ones({2})}, {"0.bias", Tensor::ones({2})}}), ValueError);
   CHECK_THROWS_WITH_AS(model.load_state_dict({}, "keras"),
                        "load_state_dict: unknown layout: 'keras'; use \"chainrule\" or \"torch\"", ValueError);
@@ -185,7 +184,8 @@ TEST_CASE("what can be registered") {
   CHECK_THROWS_AS(module.add_buffer("a..b", Tensor::ones({2})), ValueError);
   CHECK_NOTHROW(module.add_child("blocks.0", nn::ReLU().impl()));
   CHECK_THROWS_WITH_AS(module.add_parameter("n", Tensor::zeros({2}, DType::int64)),
-                       "add_parameter: a parameter must be floating: n is int64; use astype, or add_buffer", DTypeError);
+                       "add_parameter: a parameter must be floating: n is int64; use astype, or add_buffer",
+                       DTypeError);
   CHECK_THROWS_AS(module.add_child("none", nullptr), StateError);
   auto outer = std::make_shared<Scaled>();
   CHECK_THROWS_WITH_AS(outer->add_child("self", outer), "add_child: a module cannot contain itself: self", ValueError);
@@ -206,8 +206,9 @@ TEST_CASE("one model has one dtype") {
   CHECK(model.named_buffers()[0].tensor.dtype() == DType::float64);
   CHECK(model.named_buffers()[2].tensor.dtype() == DType::int64);
   CHECK(model(Tensor::zeros({2, 3})).dtype() == DType::float64);
-  CHECK(model.str() == "Sequential(Linear(3, 3, dtype='float64'), BatchNorm1d(3, dtype='float64'), ReLU(), Linear(3, 2, "
-                       "dtype='float64'))");
+  CHECK(model.str() ==
+        "Sequential(Linear(3, 3, dtype='float64'), BatchNorm1d(3, dtype='float64'), ReLU(), Linear(3, 2, "
+        "dtype='float64'))");
   CHECK_THROWS_WITH_AS(model.astype(DType::int32), "astype: a model computes in float32 or float64: dtype is int32",
                        DTypeError);
   CHECK(nn::ReLU().dtype() == DType::float32);
@@ -238,7 +239,8 @@ TEST_CASE("a traced model gives the eager bits, and its nodes carry their layer'
 
 TEST_CASE("summary is a table") {
   const nn::Linear shared(128, 128, {.seed = 0});
-  const nn::Sequential model{nn::Linear(64, 128), nn::ReLU(), shared, nn::BatchNorm1d(128), shared, nn::Linear(128, 10)};
+  const nn::Sequential model{nn::Linear(64, 128),  nn::ReLU(), shared,
+                             nn::BatchNorm1d(128), shared,     nn::Linear(128, 10)};
   CHECK(model.summary() ==
         "path  layer             output  parameters\n"
         "------------------------------------------\n"

@@ -68,7 +68,8 @@ TEST_CASE("layer norm") {
   CHECK(nn::LayerNorm(3, {.affine = false}).str() == "LayerNorm(3, elementwise_affine=False)");
   CHECK_THROWS_AS(layer(Tensor::zeros({4, 2})), ShapeError);
   CHECK_THROWS_WITH_AS(nn::LayerNorm(0), "LayerNorm: features must be at least 1: features is 0", ValueError);
-  CHECK_THROWS_WITH_AS(nn::LayerNorm(3, {.eps = -1}), "LayerNorm: eps must be finite and >= 0: eps is -1.0", ValueError);
+  CHECK_THROWS_WITH_AS(nn::LayerNorm(3, {.eps = -1}), "LayerNorm: eps must be finite and >= 0: eps is -1.0",
+                       ValueError);
 }
 
 TEST_CASE("batch norm trains on the batch's statistics and keeps running ones") {
@@ -112,7 +113,8 @@ TEST_CASE("batch norm trains on the batch's statistics and keeps running ones") 
 
 TEST_CASE("batch norm when traced records the new running statistics") {
   nn::BatchNorm1d layer(3, {.dtype = DType::float64});
-  const Graph graph = trace([&](const std::vector<Tensor>& in) { return std::vector<Tensor>{layer(in[0])}; }, {batch()});
+  const Graph graph =
+      trace([&](const std::vector<Tensor>& in) { return std::vector<Tensor>{layer(in[0])}; }, {batch()});
   const auto buffers = layer.named_buffers();
   CHECK(buffers[2].tensor.item() == 0);  // nothing moves while tracing
   CHECK(graph.data().updates.size() == 3);
@@ -135,10 +137,11 @@ TEST_CASE("batch norm when traced records the new running statistics") {
 
 TEST_CASE("batch norm's errors") {
   const nn::BatchNorm1d layer(3);
-  CHECK_THROWS_WITH_AS(layer(Tensor::zeros({1, 3})),
-                       "BatchNorm1d(3): train mode needs more than one sample per batch: x is (1, 3); use a larger batch, or "
-                       "call model.eval()",
-                       ValueError);
+  CHECK_THROWS_WITH_AS(
+      layer(Tensor::zeros({1, 3})),
+      "BatchNorm1d(3): train mode needs more than one sample per batch: x is (1, 3); use a larger batch, or "
+      "call model.eval()",
+      ValueError);
   CHECK_THROWS_WITH_AS(layer(Tensor::zeros({2, 2, 3})),
                        "BatchNorm1d(3): input must have two axes (batch, features): x is (2, 2, 3); reshape it first",
                        ShapeError);

@@ -1,0 +1,27 @@
+"""What all tests share: a known seed, thread count and gradient mode at the start of each."""
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+
+
+@pytest.fixture(autouse=True)
+def fresh_state():
+    """Tests neither inherit nor leave behind a seed, a thread count or an off switch."""
+    threads = cr.num_threads()
+    cr.manual_seed(0)
+    assert cr.grad_enabled(), "an earlier test left gradient recording off"
+    yield
+    cr.set_num_threads(threads)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """The bundled digits: training and test arrays."""
+    return *cr.datasets.load_digits(split="train"), *cr.datasets.load_digits(split="test")

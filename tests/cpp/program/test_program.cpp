@@ -1,0 +1,147 @@
+// Passes, groups, the memory plan, and runs: the same bits as eager, whatever the threads, without an allocation.
+#include <doctest/doctest.h>
+
+#include <cstring>
+#include <random>
+
+#include "chainrule/nn.hpp"
+#include "chainrule/ops.hpp"
+#include "chainrule/random.hpp"
+#include "chainrule/transforms.hpp"
+#include "graph/state_update.hpp"
+#include "graph/tensor_data.hpp"
+#include "program/memory_plan.hpp"
+#include "program/passes.hpp"
+#include "program/workspace.hpp"
+
+using namespace chainrule;
+
+namespace {
+bool same_bits(const Tensor& a, const Tensor& b) {
+  return a.shape() == b.shape() && a.dtype() == b.dtype() &&
+         std::memcmp(a.raw_data(), b.raw_data(), static_cast<std::size_t>(a.size()) * size_of(a.dtype())) == 0;
+}
+}  // namespace
+
+TEST_CASE("memory plan: buffers alive together never overlap, and dead ones are reused") {
+  std::mt19937 random(3);
+  for (int round = 0; round < 50; ++round) {
+    std::vector<BufferLife> buffers;
+    for (int i = 0; i < 40; ++i) {
+      const auto born = static_cast<std::int32_t>(random() % 30);
+      buffers.push_back({static_cast<std::int64_t>(random() % 5000), born, born + static_cast<std::int32_t>(random() % 6)});
+    }
+    const std::int64_t total = plan_memory(buffers);
+    for (std::size_t a = 0; a < buffers.size(); ++a) {
+      CHECK(buffers[a].offset % 64 == 0);
+      CHECK(buffers[a].offset + buffers[a].bytes <= total);
+      for (std::size_t b = 0; b < a; ++b) {
+        const bool alive = !(buffers[a].dies < buffers[b].born || buffers[b].dies < buffers[a].born);
+        const bool apart = buffers[a].offset + buffers[a].bytes <= buffers[b].offset || buffers[b].offset + buffers[b].bytes <= buffers[a].offset;
+        if (alive) CHECK(apart);
+      }
+    }
+  }
+  std::vector<BufferLife> chain = {{1000, 0, 1}, {1000, 1, 2}, {1000, 2, 3}, {1000, 3, 4}};
+  CHECK(plan_memory(chain) == 2048);
+}
+
+TEST_CASE("passes: dead nodes go, twins merge, transpositions fold") {
+  const Tensor w = Tensor::ones({4, 3});
+  const auto f = [&](const Tensors& in) {
+    const Tensor dead = exp(in[0]);
+    const Tensor a = tanh(matmul(in[0], transpose(w))), b = tanh(matmul(in[0], transpose(w)));
+    (void)dead;
+    return Tensors{a + b};
+  };
+  const GraphData graph = optimize(trace_types(f, {{DType::float32, Shape{2, 3}}}));
+  REQUIRE(graph.nodes.size() == 3);
+  CHECK(graph.nodes[0].op->name == "matmul");
+  CHECK(graph.nodes[0].attrs.ints[1] == 1);
+  CHECK(graph.nodes[1].op->name == "tanh");
+  CHECK(graph.nodes[2].op->name == "add");
+}
+
+TEST_CASE("bias and activation run behind their product, in place") {
+  const nn::Linear layer(16, 32, {.seed = 1});
+  const auto program = compile_program(trace_types([&](const Tensors& in) { return Tensors{relu(layer(in[0]))}; }, {{DType::float32, Shape{8, 16}}}));
+  REQUIRE(program->groups.size() == 1);
+  CHECK(program->groups[0].count == 3);
+  CHECK(program->arena_bytes == 8 * 32 * 4);
+}
+
+TEST_CASE("compiled and eager give the same bits, for any number of threads") {
+  nn::Sequential model{nn::Linear(40, 300, {.seed = 1}), nn::ReLU(), nn::LayerNorm(300), nn::Linear(300, 90, {.seed = 2}), nn::GELU(), nn::Linear(90, 7, {.seed = 3})};
+  model.eval();
+  const auto f = [&](const Tensors& in) {
+    const Tensor y = model(in[0]);
+    return Tensors{log_softmax(y, -1), mean(square(y), {0}), max(y, {1})};
+  };
+  const Tensor x = random::normal({203, 40}, 7, 0);
+  const Tensors eager = f({x});
+  const int before = num_threads();
+  for (const int threads : {1, 2, 3}) {
+    set_num_threads(threads);
+    const Tensors compiled = compile(f)({x});
+    for (std::size_t i = 0; i < eager.size(); ++i) CHECK(same_bits(eager[i], compiled[i]));
+    const Tensors again = f({x});
+    for (std::size_t i = 0; i < eager.size(); ++i) CHECK(same_bits(eager[i], again[i]));
+  }
+  set_num_threads(before);
+}
+
+TEST_CASE("gradients of a compiled graph have the eager ones' bits") {
+  const Tensor w = random::normal({6, 5}, 1, 0), x = random::normal({9, 6}, 2, 0);
+  const auto f = [&](const Tensors& in) { return Tensors{sum(square(sigmoid(matmul(x, in[0]))) * tanh(in[0]).sum())}; };
+  const Tensor eager = value_and_gradients(f, {w}).second[0];
+  const auto g = compile([&](const Tensors& in) { return replay(vjp(trace(f, in).data()), Tensors{in[0], Tensor(1.0).astype(DType::float32)}); });
+  CHECK(same_bits(g({w})[1], eager));
+}
+
+TEST_CASE("captured tensors are read when the program runs; views and identities work as outputs") {
+  Tensor alpha = Tensor::from(std::vector<float>{2}, {1});
+  const Compiled scaled = compile([&](const Tensors& in) { return Tensors{in[0] * alpha, reshape(in[0], {3, 1}), alpha, in[0]}; });
+  const Tensor x = Tensor::from(std::vector<float>{1, 2, 3}, {3});
+  CHECK(scaled({x})[0].data<float>()[2] == 6);
+  alpha.copy_(Tensor::from(std::vector<float>{5}, {1}));
+  const Tensors y = scaled({x});
+  CHECK(y[0].data<float>()[2] == 15);
+  CHECK(y[1].shape() == Shape{3, 1});
+  CHECK(y[2].item() == 5);
+  CHECK(same_bits(y[3], x));
+}
+
+TEST_CASE("state updates read the old value and write the new one, also crosswise") {
+  const Tensor a = Tensor::from(std::vector<float>{1}, {1}), b = Tensor::from(std::vector<float>{2}, {1});
+  const auto program = compile_program(trace_types(
+      [&](const Tensors& in) {
+        const Tensor next_a = b + 0.0 * in[0], next_b = a + 0.0 * in[0];
+        update_buffer(a, next_a);
+        update_buffer(b, next_b);
+        return Tensors{a + b};
+      },
+      {{DType::float32, Shape{1}}}));
+  Workspace workspace(program, 1);
+  const float zero = 0;
+  workspace.bind_input(0, &zero);
+  workspace.run();
+  CHECK(a.item() == 2);
+  CHECK(b.item() == 1);
+  CHECK(*static_cast<const float*>(workspace.output(0)) == 3);
+}
+
+TEST_CASE("a bad label ends the run as an error that names the layer") {
+  const Compiled loss = compile([](const Tensors& in) { return Tensors{softmax_cross_entropy(in[0], in[1])}; });
+  const Tensor logits = Tensor::zeros({2, 3});
+  CHECK_THROWS_AS(loss({logits, Tensor::from(std::vector<std::int64_t>{0, 5}, {2})}), IndexError);
+  CHECK_NOTHROW(loss({logits, Tensor::from(std::vector<std::int64_t>{0, 2}, {2})}));
+}
+
+TEST_CASE("a number that differs between two calls would be frozen: an error") {
+  double clock = 0;
+  const Compiled f = compile([&](const Tensors& in) { return Tensors{in[0] * (clock += 1.0)}; });
+  CHECK_THROWS_WITH_AS(f({Tensor::ones({2})}),
+                       "compile: a constant differs between two calls of the function: of shape (), used by multiply; np.random, a clock or a counter in "
+                       "the function would be frozen: capture a tensor and copy_ into it instead",
+                       ValueError);
+}

@@ -1,0 +1,50 @@
+// Counts allocations: a step of a compiled program makes none after the first. Replaces the global operator new.
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+#include "chainrule/random.hpp"
+#include "chainrule/trainer.hpp"
+#include "core/storage.hpp"
+
+namespace {
+std::atomic<std::uint64_t> news{0};
+}
+
+void* operator new(std::size_t size) {
+  news.fetch_add(1, std::memory_order_relaxed);
+  if (void* p = std::malloc(size == 0 ? 1 : size)) return p;
+  throw std::bad_alloc();
+}
+void operator delete(void* p) noexcept { std::free(p); }
+void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+
+using namespace chainrule;
+
+namespace {
+std::uint64_t allocations() { return news.load() + aligned_allocations(); }
+Tensor labels(std::int64_t n, std::int64_t classes) {
+  std::vector<std::int64_t> y(static_cast<std::size_t>(n));
+  for (std::int64_t i = 0; i < n; ++i) y[static_cast<std::size_t>(i)] = i % classes;
+  return Tensor::from(y, {n});
+}
+}  // namespace
+
+TEST_CASE("a training step allocates nothing after the first, by step and by fit") {
+  nn::Sequential model{nn::Linear(20, 64, {.seed = 1}), nn::ReLU(), nn::Dropout(0.2), nn::Linear(64, 5, {.seed = 2})};
+  Trainer trainer(model, nn::CrossEntropyLoss(), optim::AdamW({.lr = 1e-3}), {.clip_norm = 1.0});
+  const Tensor x = random::normal({32, 20}, 1, 0), y = labels(32, 5);
+  trainer.step(x, y);
+  const std::uint64_t before = allocations();
+  for (int i = 0; i < 50; ++i) trainer.step(x, y);
+  CHECK(allocations() - before == 0);
+
+  // fit: a fixed number per epoch and slice, none per step.
+  const Tensor many = random::normal({32 * 400, 20}, 2, 0), many_y = labels(32 * 400, 5);
+  trainer.fit(many, many_y, {.epochs = 1, .batch_size = 32});
+  const std::uint64_t start = allocations();
+  trainer.fit(many, many_y, {.epochs = 1, .batch_size = 32});
+  CHECK(allocations() - start < 400);  // for 400 steps; slices and the epoch's own lists only
+}
