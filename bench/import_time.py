@@ -1,5 +1,5 @@
-"""How long `import chainrule` takes beside `import numpy`, in processes of their own in turn; and how large the package
-is. Usage: import_time.py [--repeats N] [--wheel FILE]"""
+"""How long `import chainrule` takes beside `import numpy`, in processes of their own, in turn; and the size
+of the wheel. Usage: import_time.py [--repeats N] [--wheel FILE]"""
 
 from __future__ import annotations
 

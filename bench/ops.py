@@ -1,5 +1,5 @@
-"""Times every row of the op case table (tests/cases.py) on its benchmark shapes, in float32: eager, eager with gradient
-recording and backward, compiled. --json keeps the numbers, --against compares with numbers kept before."""
+"""Times every row of the op case table (tests/cases.py) on its benchmark shapes, in float32: eager, with
+backward, compiled. --json keeps the numbers, --against compares with numbers kept before."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import chainrule as cr
 import numpy as np
 
-import chainrule as cr
-
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
-from cases import Case, Sample, all_cases  # noqa: E402
+from cases import Case, Sample, all_cases
 
 COLUMNS = ("eager", "backward", "compiled")
 
@@ -47,7 +46,8 @@ def measure(case: Case, sample: Sample, seconds: float) -> dict[str, float]:
     times = {"eager": microseconds(lambda: call(*inputs), seconds)}
     if case.differentiable:
         leaves = [
-            cr.tensor(x.numpy(), requires_grad=True) if i in case.differentiable else x for i, x in enumerate(inputs)
+            cr.tensor(x.numpy(), requires_grad=True) if i in case.differentiable else x
+            for i, x in enumerate(inputs)
         ]
         out = call(*leaves)
         if isinstance(out, cr.Tensor) and out.dtype == "float32":
@@ -62,7 +62,7 @@ def measure(case: Case, sample: Sample, seconds: float) -> dict[str, float]:
             times["backward"] = microseconds(there_and_back, seconds)
     compiled = cr.compile(call)
     times["compiled"] = microseconds(lambda: compiled(*inputs), seconds)
-    moved = sum(x.size * 4 for x in inputs) + cr.tensor(call(*inputs)).size * 4
+    moved = sum(x.numpy().nbytes for x in [*inputs, call(*inputs)])
     times["GB/s"] = moved / times["compiled"] / 1e3
     return times
 
@@ -84,7 +84,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.2, help="per number (0.2)")
     parser.add_argument("--threads", type=int, metavar="N", default=1)
     parser.add_argument("--json", type=Path, help="write the numbers there")
-    parser.add_argument("--against", type=Path, help="numbers of an earlier run, shown as a ratio (below 1: faster now)")
+    parser.add_argument(
+        "--against", type=Path, help="numbers of an earlier run, shown as a ratio (below 1: faster now)"
+    )
     options = parser.parse_args()
     cr.set_num_threads(options.threads)
     cases = all_cases()
@@ -92,7 +94,8 @@ def main() -> None:
         parser.error(f"no such op: {', '.join(sorted(unknown))}")
     earlier = json.loads(options.against.read_text()) if options.against else {}
     numbers: dict[str, dict[str, float]] = {}
-    print("| op, shapes | eager, us | with backward, us | compiled, us | compiled, GB/s |\n| --- | --- | --- | --- | --- |")
+    head = ("op, shapes", "eager, us", "with backward, us", "compiled, us", "compiled, GB/s")
+    print("| " + " | ".join(head) + " |\n" + "| --- " * len(head) + "|")
     for case in cases:
         if options.ops and case.name not in options.ops:
             continue

@@ -48,16 +48,16 @@ class Arg:
 
 @dataclass(frozen=True)
 class Sample:
-    """Operand shapes and attributes of one call. high: the bound of index operands, where it depends on the shapes."""
+    """Operand shapes and attributes of one call. below: the bound of index operands, where it depends on the shapes."""
 
     shapes: tuple[tuple[int, ...], ...]
     kwargs: dict[str, Any]
-    high: int | None = None
+    below: int | None = None
 
 
-def shapes(*each: Sequence[tuple[int, ...]], high: int | None = None, **kwargs: Any) -> tuple[Sample, ...]:
+def shapes(*each: Sequence[tuple[int, ...]], below: int | None = None, **kwargs: Any) -> tuple[Sample, ...]:
     """Samples with the same attributes; each entry lists the shapes of the operands."""
-    return tuple(Sample(tuple(s), kwargs, high) for s in each)
+    return tuple(Sample(tuple(s), kwargs, below) for s in each)
 
 
 @dataclass(frozen=True)
@@ -125,8 +125,8 @@ class Case:
     def draw(self, sample: Sample, seed: int = 0, dtype: str = "float64") -> list[np.ndarray]:
         rng = np.random.default_rng([seed, *self.name.encode()])
         args = [self.args[min(i, len(self.args) - 1)] for i in range(len(sample.shapes))]
-        if sample.high is not None:
-            args = [Arg(0, sample.high, "index") if a.kind == "index" else a for a in args]
+        if sample.below is not None:
+            args = [Arg(0, sample.below, "index") if a.kind == "index" else a for a in args]
         return [a.draw(rng, s, dtype) for a, s in zip(args, sample.shapes, strict=True)]
 
 

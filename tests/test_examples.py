@@ -1,4 +1,4 @@
-"""Everything shown to users runs: the programs in examples/, and every python and cpp block of README.md and docs/.
+"""Everything shown to users runs: the programs in examples/, and the code blocks of README.md and docs/.
 
 A page's Python blocks run in order in one namespace. A C++ block is a whole program.
 """
@@ -10,12 +10,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import chainrule as cr
 import numpy as np
 import pytest
-from cpp_build import ROOT, build, library, run
-
-import chainrule as cr
 from chainrule import nn, optim
+from cpp_build import ROOT, build, library, run
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SCRIPTS = sorted((ROOT / "examples" / "python").glob("*.py"))
@@ -57,7 +56,9 @@ def test_python_blocks(page, tmp_path, monkeypatch):
 
 def test_readme_trains_to_its_accuracy():
     """The text beside the program names a number; it is checked on the program's own history."""
-    (text,) = re.findall(r'history\["val_accuracy"\]\[-1\] is above ([\d.]+)', (ROOT / "README.md").read_text())
+    (text,) = re.findall(
+        r'history\["val_accuracy"\]\[-1\] is above ([\d.]+)', (ROOT / "README.md").read_text()
+    )
     X, y = cr.datasets.load_digits(split="train")
     model = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Dropout(0.2), nn.Linear(128, 10), seed=0)
     trainer = cr.Trainer(
@@ -68,9 +69,13 @@ def test_readme_trains_to_its_accuracy():
     assert history["val_accuracy"][-1] > float(text)
 
 
-@pytest.mark.parametrize("page", [*PAGES, *sorted(ROOT.glob("*/README.md")), ROOT / "CONTRIBUTING.md"], ids=lambda p: p.name)
+LINKED = [*PAGES, *sorted(ROOT.glob("*/README.md")), ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+
+
+@pytest.mark.parametrize("page", LINKED, ids=names(LINKED))
 def test_links_lead_somewhere(page):
-    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8")):
+    text = re.sub(r"^```.*?^```$|`[^`\n]*`", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", text):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
@@ -97,7 +102,9 @@ def test_cpp_digits(prefix, tmp_path):
     np.save(tmp_path / "images.npy", X)
     np.save(tmp_path / "labels.npy", y)
     out = tmp_path / "cpp.safetensors"
-    assert "accuracy 0.9" in run(tmp_path / "digits_train", tmp_path / "images.npy", tmp_path / "labels.npy", out)
+    assert "accuracy 0.9" in run(
+        tmp_path / "digits_train", tmp_path / "images.npy", tmp_path / "labels.npy", out
+    )
     assert (cr.load(out).predict(X, output="class") == y).mean() > 0.95
 
     model = nn.MLP([64, 32, 10], seed=0)
@@ -105,7 +112,7 @@ def test_cpp_digits(prefix, tmp_path):
     model.save(tmp_path / "python.safetensors")
     shown = run(tmp_path / "digits_predict", tmp_path / "python.safetensors", tmp_path / "images.npy")
     assert np.array_equal(np.array(shown.split(), np.int64), model.predict(X, output="class"))
-    with pytest.raises(AssertionError, match="digits_predict: .*nothing"):
+    with pytest.raises(AssertionError, match=r"digits_predict: .*nothing"):
         run(tmp_path / "digits_predict", tmp_path / "nothing", tmp_path / "images.npy")
 
 

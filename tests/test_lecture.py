@@ -25,7 +25,7 @@ def test_chain_rule():
 
     u = x^2 = 1/4, y = tanh(u), dy/dx = (1 - tanh(u)^2) 2x = 1 - tanh(1/4)^2.
     """
-    close(cr.grad(lambda x: cr.tanh(cr.square(x)))(np.float64(0.5)), 1 - np.tanh(0.25) ** 2)
+    close(cr.grad(lambda x: cr.tanh(cr.square(x)))(np.array(0.5)), 1 - np.tanh(0.25) ** 2)
 
 
 def test_mse_gradient_is_f_minus_y():

@@ -1,5 +1,5 @@
-"""chainrule as a peer. Variants: fit (whole epochs in one call), step (one call per step); of inference: predict,
-compile."""
+"""chainrule as a peer. Variants of training: fit (whole epochs in one call), step (one call per step); of
+inference: predict, compile."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""JAX with optax as a peer. Variants: step (the whole step jitted, called from a Python loop) and scan (whole epochs in
-one jitted call). Buffers of parameters and optimizer state are donated."""
+"""JAX with optax as a peer. Variants: step (the whole step jitted, called from a Python loop) and scan (whole
+epochs in one jitted call). Buffers of parameters and optimizer state are donated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs the workloads on every library in turn and prints a Markdown table with the environment. See bench/README.md."""
+"""Runs the workloads on every library in turn; prints tables and the environment. See bench/README.md."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ AGREEMENT = 1e-4  # relative; a library whose loss differs by more has computed 
 SHOWN = ("OMP_", "MKL_", "OPENBLAS_", "XLA_", "GOMP_", "KMP_", "CHAINRULE_")
 
 
-def measure(options: argparse.Namespace, peer: str, workload: Workload, threads: int, check: bool) -> dict[str, Any]:
+def measure(
+    options: argparse.Namespace, peer: str, workload: Workload, threads: int, check: bool
+) -> dict[str, Any]:
     """One process. An error of the library is a result, too."""
     executable = options.python.get(peer.partition(":")[0], sys.executable)
     environment = {name: value for name, value in os.environ.items() if name not in options.unset}
@@ -52,7 +54,11 @@ def collect(options: argparse.Namespace, workload: Workload, threads: int) -> di
             if "us" in result:
                 row["us"].append(result.pop("us"))
             row.update(result)
-            print(f"{workload.name} {threads} {peer} {repeat + 1}/{options.repeats}", file=sys.stderr, flush=True)
+            print(
+                f"{workload.name} {threads} {peer} {repeat + 1}/{options.repeats}",
+                file=sys.stderr,
+                flush=True,
+            )
     judge(rows)
     return rows
 
@@ -91,7 +97,9 @@ def best(rows: dict[str, Any], ours: bool) -> float | None:
 def tables(results: dict[str, Any], threads: int, peak: float | None) -> str:
     """A table per kind of workload: they have different peers."""
     kinds = dict.fromkeys(WORKLOADS[name].kind for name in results)
-    chosen = [{name: rows for name, rows in results.items() if WORKLOADS[name].kind == kind} for kind in kinds]
+    chosen = [
+        {name: rows for name, rows in results.items() if WORKLOADS[name].kind == kind} for kind in kinds
+    ]
     return "\n\n".join(table(some, threads, peak) for some in chosen)
 
 
@@ -118,7 +126,9 @@ def table(results: dict[str, Any], threads: int, peak: float | None) -> str:
 def processor() -> str:
     try:
         text = Path("/proc/cpuinfo").read_text()
-        return next(line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name"))
+        return next(
+            line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")
+        )
     except (OSError, StopIteration):
         return platform.processor()
 
@@ -134,8 +144,8 @@ def environment(everything: dict[int, dict[str, Any]], options: argparse.Namespa
         "libraries: " + ", ".join(f"{k} {v}" for k, v in versions.items()),
         "settings: " + (", ".join(f"{k}={v}" for k, v in sorted(settings.items())) or "none"),
         "load average at the end: " + " ".join(f"{load:.1f}" for load in os.getloadavg()),
-        f"{options.repeats} processes each in turn, at least {options.seconds} s measured in each; microseconds per step, "
-        "median (lowest - highest)",
+        f"{options.repeats} processes each in turn, at least {options.seconds} s measured in each; "
+        "microseconds per step, median (lowest - highest)",
     ]
     return [f"- {line}" for line in lines]
 
@@ -154,7 +164,8 @@ def remarks(everything: dict[int, dict[str, Any]]) -> list[str]:
         if "error" in row and "void" not in row
     ]  # fmt: skip
     if agreeing:
-        lines[f"- the others agree to {max(agreeing):.1e} relative after {Workload('', '').steps_checked} steps"] = None
+        steps = Workload("", "").steps_checked
+        lines[f"- the others agree to {max(agreeing):.1e} relative after {steps} steps"] = None
     return list(lines)
 
 
@@ -162,13 +173,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=list(WORKLOADS), metavar="NAME")
     known = sorted({peer for peers in PEERS.values() for peer in peers})
-    parser.add_argument("--peers", nargs="+", metavar="PEER", choices=known, help="all by default: " + ", ".join(known))
+    parser.add_argument(
+        "--peers", nargs="+", metavar="PEER", choices=known, help="all by default: " + ", ".join(known)
+    )
     parser.add_argument("--threads", nargs="+", type=int, metavar="N", help="1 and all by default")
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=1.0, help="measured in each process, at least (1)")
-    parser.add_argument("--python", action="append", default=[], metavar="PEER=PATH", help="the Python that has a library")
-    parser.add_argument("--unset", action="append", default=[], metavar="NAME", help="variable hidden from the peers")
-    parser.add_argument("--peak", type=float, metavar="GFLOPS", help="of one core, to show the fraction reached")
+    parser.add_argument(
+        "--python", action="append", default=[], metavar="PEER=PATH", help="the Python that has a library"
+    )
+    parser.add_argument(
+        "--unset", action="append", default=[], metavar="NAME", help="variable hidden from the peers"
+    )
+    parser.add_argument(
+        "--peak", type=float, metavar="GFLOPS", help="of one core, to show the fraction reached"
+    )
     parser.add_argument("--json", type=Path, help="write all measurements there")
     options = parser.parse_args()
     options.python = dict(entry.split("=", 1) for entry in options.python)

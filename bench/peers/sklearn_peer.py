@@ -1,4 +1,4 @@
-"""scikit-learn's MLPClassifier as a peer, in float32. partial_fit goes over what it is given once, in batches."""
+"""scikit-learn's MLPClassifier as a peer, in float32. partial_fit goes once over its data, in batches."""
 
 from __future__ import annotations
 
@@ -22,13 +22,17 @@ class Train:
     def __init__(self, workload: Workload, variant: str, layers: Layers, x: Array, y: Any) -> None:
         warnings.simplefilter("ignore")  # it has not converged, as it says
         if workload.sizes[-1] == 2:
-            raise NotImplementedError("with two classes it trains one sigmoid output, which is another network")
+            raise NotImplementedError(
+                "with two classes it trains one sigmoid output, which is another network"
+            )
         classes = np.arange(workload.sizes[-1])
         self.network = MLPClassifier(
-            workload.sizes[1:-1], solver=workload.optimizer, alpha=0.0, batch_size=workload.batch, shuffle=False,
-            learning_rate_init=workload.lr, momentum=0.0, nesterovs_momentum=False,
+            workload.sizes[1:-1], solver=workload.optimizer, alpha=0.0, batch_size=workload.batch,
+            shuffle=False, learning_rate_init=workload.lr, momentum=0.0, nesterovs_momentum=False,
         )  # fmt: skip
-        self.network.partial_fit(x[: workload.batch], y[: workload.batch], classes=classes)  # makes the arrays
+        self.network.partial_fit(
+            x[: workload.batch], y[: workload.batch], classes=classes
+        )  # makes the arrays
         given = [weight for weight, _ in layers] + [bias for _, bias in layers]
         for own, value in zip([*self.network.coefs_, *self.network.intercepts_], given, strict=True):
             own[...] = value

@@ -1,4 +1,4 @@
-"""PyTorch as a peer: eager, with the fused optimizer. Losses are not fetched per step, which would slow it down."""
+"""PyTorch as a peer: eager, with the fused optimizer. Losses are not fetched, which would slow it down."""
 
 from __future__ import annotations
 

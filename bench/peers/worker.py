@@ -110,7 +110,10 @@ def main() -> None:
         if variant not in peer.VARIANTS.get(kind, ()):
             raise NotImplementedError(f"no variant {variant!r} for {kind}")
         measure = {"train": train, "infer": infer, "update": update}[kind]
-        result = {**measure(peer, bound, variant, options.check, options.seconds), "versions": peer.versions()}
+        result = {
+            **measure(peer, bound, variant, options.check, options.seconds),
+            "versions": peer.versions(),
+        }
     except (ImportError, NotImplementedError) as error:
         result = {"missing": f"{type(error).__name__}: {error}"}
     sys.stdout.write(json.dumps(result) + "\n")

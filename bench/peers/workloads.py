@@ -1,4 +1,4 @@
-"""What is measured: the workloads, their data and initial weights, the same for every library. Needs only NumPy."""
+"""The workloads, their data and initial weights, the same for every library. Needs only NumPy."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class Workload:
         return 100
 
     def flops(self) -> int:
-        """Floating-point operations of one step's matrix products; the first layer's input needs no gradient."""
+        """Operations of one step's matrix products; the first layer's input needs no gradient."""
         products = [2 * self.batch * a * b for a, b in zip(self.sizes, self.sizes[1:], strict=False)]
         return 3 * sum(products) - products[0] if self.kind == "train" else sum(products)
 
 
-# Learning rates are small where rounding errors grow: Adam moves a weight by as much as the learning rate however small its
-# gradient is, and a deep network then shows after 100 steps who added in which order.
+# Learning rates are small where rounding errors grow: Adam moves a weight by as much as the learning rate
+# however small its gradient is, and a deep network then shows after 100 steps who added in which order.
 WORKLOADS = {
     w.name: w
     for w in [
@@ -62,7 +62,7 @@ def initial_layers(workload: Workload) -> Layers:
 
 
 def samples(workload: Workload) -> tuple[Array, npt.NDArray[np.int64]]:
-    """One epoch of inputs and labels, in order. A random linear map labels the inputs, so that there is something to learn."""
+    """One epoch of inputs and labels, in order. A random linear map makes the labels."""
     rng = np.random.default_rng(2)
     n = workload.batch * workload.batches
     x = rng.standard_normal((n, workload.sizes[0]), np.float32)
@@ -73,7 +73,10 @@ def samples(workload: Workload) -> tuple[Array, npt.NDArray[np.int64]]:
 def parameter_and_gradient(workload: Workload) -> tuple[Array, Array]:
     """For kind "update": one flat parameter and its gradient, which stays the same in every step."""
     rng = np.random.default_rng(3)
-    return (rng.standard_normal(workload.parameters, np.float32), rng.standard_normal(workload.parameters, np.float32))
+    return (
+        rng.standard_normal(workload.parameters, np.float32),
+        rng.standard_normal(workload.parameters, np.float32),
+    )
 
 
 def forward(layers: Layers, x: Array) -> npt.NDArray[np.float64]:

@@ -1,4 +1,5 @@
-// Applies a model file, written by Python or C++, to an array of samples; prints one class per line. No Python is needed:
+// Applies a model file, written by Python or C++, to an array of samples; prints one class per line. No Python is
+// needed:
 //   digits_predict digits.safetensors images.npy
 #include <chainrule/chainrule.hpp>
 #include <cstdio>

@@ -22,7 +22,8 @@ int run(const std::string& images, const std::string& labels, const std::string&
   const cr::Tensor X = read_images(images), y = read(labels);
   const auto [train, held_out] = cr::data::split_rows(X.shape(0), 0.2, /*seed=*/0, /*stratify=*/y);
 
-  cr::nn::Sequential model{cr::nn::Linear(X.shape(1), 128), cr::nn::ReLU(), cr::nn::Dropout(0.2), cr::nn::Linear(128, 10)};
+  cr::nn::Sequential model{cr::nn::Linear(X.shape(1), 128), cr::nn::ReLU(), cr::nn::Dropout(0.2),
+                           cr::nn::Linear(128, 10)};
   model.init(/*seed=*/0);
   cr::Trainer trainer(model, cr::nn::CrossEntropyLoss(), cr::optim::AdamW({.lr = 2e-3, .weight_decay = 1e-4}),
                       {.metrics = {"accuracy"}});

@@ -1,8 +1,7 @@
-"""The training loop written out: batches, gradients, steps. With the same seed it gives the Trainer's bits."""
-
-import numpy as np
+"""The training loop written out: batches, gradients, steps. The same seed gives the Trainer's bits."""
 
 import chainrule as cr
+import numpy as np
 from chainrule import nn, optim
 
 X, y = cr.datasets.load_digits(split="train")
@@ -28,7 +27,9 @@ for epoch in range(5):
     print(f"epoch {epoch + 1}: loss {total / len(X):.4f}, accuracy on test data {right:.3f}")
 
 twin = network()
-cr.Trainer(twin, nn.CrossEntropyLoss(), optim.Adam(lr=3e-3), seed=0).fit(X, y, epochs=5, batch_size=32, progress=False)
+cr.Trainer(twin, nn.CrossEntropyLoss(), optim.Adam(lr=3e-3), seed=0).fit(
+    X, y, epochs=5, batch_size=32, progress=False
+)
 same = all(np.array_equal(a, b) for a, b in zip(model.parameters(), twin.parameters(), strict=True))
 print("the Trainer gives the same bits:", same)
 assert same

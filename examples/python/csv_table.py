@@ -1,14 +1,15 @@
-"""A table with text columns and missing cells: read, encoded, trained on, saved with its columns. Writes flats.csv and
-flats.safetensors."""
+"""A table with text columns and missing cells: read, encoded, trained on, saved with its columns.
+
+Writes flats.csv and flats.safetensors.
+"""
 
 import csv
 
-import numpy as np
-
 import chainrule as cr
+import numpy as np
 from chainrule import nn, optim
 
-# Rents of made-up flats: 12 per square metre, more in the centre, less without a balcony; some cells are missing.
+# Rents of made-up flats: 12 per square metre, more in the centre and with a balcony; some cells are missing.
 rng = np.random.default_rng(0)
 with open("flats.csv", "w", newline="") as file:
     writer = csv.writer(file)

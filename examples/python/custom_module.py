@@ -1,4 +1,4 @@
-"""A layer and a loss written in Python: traced once, then run in C++ by the Trainer. Writes blocks.safetensors."""
+"""A layer and a loss written in Python, traced once and then run in C++. Writes blocks.safetensors."""
 
 import chainrule as cr
 from chainrule import nn, optim

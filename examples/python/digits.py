@@ -1,4 +1,4 @@
-"""Trains a network on the bundled handwritten digits, saves it and loads it again. Writes digits.safetensors."""
+"""Trains a network on the bundled digits, saves it and loads it again. Writes digits.safetensors."""
 
 import chainrule as cr
 from chainrule import nn, optim
@@ -23,7 +23,9 @@ print(model.summary())
 logits = model.predict(Xt)  # NumPy (360, 10); eval mode, whatever the model's flag says
 probabilities = model.predict(Xt, output="proba")
 digits = model.predict(Xt, output="class")
-print(f"first test image: a {digits[0]} with probability {probabilities[0, digits[0]]:.3f}, in truth a {yt[0]}")
+print(
+    f"first test image: a {digits[0]} with probability {probabilities[0, digits[0]]:.3f}, in truth a {yt[0]}"
+)
 
 model.save("digits.safetensors")
 again = cr.load("digits.safetensors")  # in C++: cr::load("digits.safetensors")

@@ -1,4 +1,4 @@
-"""Initializers: fill a parameter in place, drawn by seed. Weights are (in, out). Also known as chainrule.nn.init."""
+"""Initializers: fill a parameter in place. Weights are (in, out). The same as chainrule.nn.init."""
 
 from ._core import (
     constant_,

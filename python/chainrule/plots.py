@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 __all__ = ["learning_curve"]
 
@@ -65,7 +66,7 @@ def learning_curve(
         whole.unlink(missing_ok=True)
 
 
-def _panel(axes, history, name):  # type: ignore[no-untyped-def]
+def _panel(axes: Any, history: Mapping[str, Sequence[float]], name: str) -> None:
     from matplotlib.ticker import MaxNLocator
 
     rising = name in _RISING
@@ -97,7 +98,7 @@ def _panel(axes, history, name):  # type: ignore[no-untyped-def]
     axes.spines["bottom"].set_color(_GRID)
 
 
-def _mark_best(axes, label, color, values, *, rising):  # type: ignore[no-untyped-def]
+def _mark_best(axes: Any, label: str, color: str, values: Sequence[float], *, rising: bool) -> None:
     finite = [(value if rising else -value, -i) for i, value in enumerate(values) if value == value]
     if not finite:
         return

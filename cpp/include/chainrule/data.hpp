@@ -15,7 +15,8 @@ namespace chainrule::data {
 
 // The order of samples in pass `epoch`: a permutation of 0..n-1 keyed by (seed, epoch); 0..n-1 itself unless shuffled.
 // The Trainer's epoch e has this order too, so batches made by hand give the same training.
-CHAINRULE_API std::vector<std::int64_t> epoch_order(std::int64_t n, std::uint64_t seed, std::uint64_t epoch, bool shuffle);
+CHAINRULE_API std::vector<std::int64_t> epoch_order(std::int64_t n, std::uint64_t seed, std::uint64_t epoch,
+                                                    bool shuffle);
 // Rows of x (along the first axis) in the given order.
 CHAINRULE_API Tensor take_rows(const Tensor& x, std::span<const std::int64_t> rows);
 
@@ -59,8 +60,10 @@ CHAINRULE_API Batches batches(const Tensor& x, const Tensor& y, const BatchOptio
 
 // (train rows, held-out rows), both ascending, round(fraction * n) of them held out, chosen by seed. stratify: integer
 // labels; each class then keeps its share (by largest remainders) and at least one row in training.
-CHAINRULE_API std::pair<std::vector<std::int64_t>, std::vector<std::int64_t>> split_rows(
-    std::int64_t n, double fraction, std::uint64_t seed, const Tensor& stratify = {});
+CHAINRULE_API std::pair<std::vector<std::int64_t>, std::vector<std::int64_t>> split_rows(std::int64_t n,
+                                                                                         double fraction,
+                                                                                         std::uint64_t seed,
+                                                                                         const Tensor& stratify = {});
 
 // --- readers; every one throws FileError naming the file and the place ---------------------------------------------
 CHAINRULE_API Tensor read_idx(const std::string& path);  // MNIST's format; gzip-compressed too
@@ -78,17 +81,17 @@ struct CHAINRULE_API Column {
   std::string cell(std::int64_t row) const;  // as text; whole numbers without a point
 };
 struct CsvOptions {
-  char delimiter = 0;              // 0: found from the first lines among , ; tab |
-  char decimal = '.';              // or ',' where that is not the delimiter
-  bool header = true;              // false: the columns are named "column 1", "column 2", ...
+  char delimiter = 0;  // 0: found from the first lines among , ; tab |
+  char decimal = '.';  // or ',' where that is not the delimiter
+  bool header = true;  // false: the columns are named "column 1", "column 2", ...
   std::vector<std::string> missing = {"", "NA", "N/A", "NaN", "nan", "null", "None", "?"};
   std::vector<std::string> text{};  // columns kept as text even where all their cells are numbers
 };
 struct CHAINRULE_API Table {
   std::vector<Column> columns;
   std::int64_t rows = 0;
-  std::string name = "table";        // the file's, for messages
-  std::vector<std::int64_t> lines{};  // of the file, one per row; may be empty
+  std::string name = "table";                             // the file's, for messages
+  std::vector<std::int64_t> lines{};                      // of the file, one per row; may be empty
   const Column& column(const std::string& wanted) const;  // throws IndexError listing the names
   // Rows in which none of these columns has a missing cell; none given: none of all columns.
   std::vector<std::int64_t> complete_rows(const std::vector<std::string>& names = {}) const;
@@ -113,10 +116,10 @@ struct ColumnSchema {
 struct CHAINRULE_API Schema {
   std::vector<ColumnSchema> columns;
   std::string target;
-  std::string task;                  // "classification" or "regression"
-  std::vector<std::string> classes;  // classification: label i is classes[i]
+  std::string task;                              // "classification" or "regression"
+  std::vector<std::string> classes;              // classification: label i is classes[i]
   double target_mean = 0.0, target_scale = 1.0;  // regression
-  std::int64_t width() const;        // features after encoding
+  std::int64_t width() const;                    // features after encoding
 };
 struct SchemaOptions {
   // "error", "fill" (mean of the column, or the most frequent category), or "drop" (rows with missing values are left

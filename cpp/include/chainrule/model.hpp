@@ -16,19 +16,19 @@ namespace chainrule {
 class CHAINRULE_API Model : public nn::Module {
  public:
   using nn::Module::Module;
-  const data::Schema* schema() const;      // columns of the table it was trained on, if any
-  std::string training_json() const;       // how it was trained, as JSON; "{}" if unknown
+  const data::Schema* schema() const;  // columns of the table it was trained on, if any
+  std::string training_json() const;   // how it was trained, as JSON; "{}" if unknown
 };
 
 struct SaveOptions {
-  const data::Schema* schema = nullptr;    // none: that of the file the model was loaded from, if any
-  std::string training_json = "{}";        // a JSON object: how it was trained; empty: as for schema
-  Shape input_shape{};                     // of one sample; found from the layers where left empty
-  std::vector<Shape> input_shapes{};       // for a model of several inputs, or of samples that are single numbers
+  const data::Schema* schema = nullptr;  // none: that of the file the model was loaded from, if any
+  std::string training_json = "{}";      // a JSON object: how it was trained; empty: as for schema
+  Shape input_shape{};                   // of one sample; found from the layers where left empty
+  std::vector<Shape> input_shapes{};     // for a model of several inputs, or of samples that are single numbers
 };
 // Traces the model in train and in eval mode at three batch sizes; nothing in the model changes. The file is written
-// atomically. Throws ValueError, naming the op, where a batch size leaked into the model as a constant; StateError where
-// input_shape is needed; FileError.
+// atomically. Throws ValueError, naming the op, where a batch size leaked into the model as a constant; StateError
+// where input_shape is needed; FileError.
 CHAINRULE_API void save(const nn::Module& model, const std::string& path, const SaveOptions& options);
 CHAINRULE_API std::string to_bytes(const nn::Module& model, const SaveOptions& options);
 CHAINRULE_API Model load(const std::string& path);

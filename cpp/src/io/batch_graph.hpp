@@ -58,8 +58,8 @@ inline constexpr std::array<std::int64_t, 3> traced_batches{2, 3, 5};
 
 // The path of a parameter or buffer; null for other tensors, which are frozen into the file.
 using PathOf = std::function<const std::string*(const Tensor&)>;
-// Traces f (model inputs, then the random counter) at the three batch sizes. Throws ValueError, naming the op and what to
-// write instead, where a batch size became a constant.
+// Traces f (model inputs, then the random counter) at the three batch sizes. Throws ValueError, naming the op and what
+// to write instead, where a batch size became a constant.
 BatchGraph trace_batches(const Function& f, std::span<const TensorType> samples, const PathOf& path_of);
 
 // The types of all values and the attributes of all nodes for given inputs. Everything is inferred anew and every size
@@ -68,8 +68,8 @@ struct BatchPlan {
   Types types;
   std::vector<Attrs> attrs;
 };
-BatchPlan plan_batch(const BatchGraph& graph, std::int64_t batch, std::span<const TensorType> inputs, std::span<const TensorType> tensors,
-                     std::span<const TensorType> constants);
+BatchPlan plan_batch(const BatchGraph& graph, std::int64_t batch, std::span<const TensorType> inputs,
+                     std::span<const TensorType> tensors, std::span<const TensorType> constants);
 
 // What a graph runs with, in the graph's order.
 struct BatchOperands {
@@ -81,6 +81,6 @@ std::vector<Tensor> run_batch(const BatchGraph& graph, const BatchPlan& plan, co
 
 // Attributes of a node as its op names them.
 bool attributes_fit(const Op& op, const Attrs& attrs);  // nothing but named attributes is set, all within file limits
-int stream_slot(const Op& op);                           // of the integer named "stream"; -1: none
+int stream_slot(const Op& op);                          // of the integer named "stream"; -1: none
 
 }  // namespace chainrule::io

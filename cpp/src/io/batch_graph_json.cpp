@@ -56,10 +56,18 @@ Json attributes_to_json(const Op& op, const BatchAttrs& attrs) {
         value = Json::array();
         for (const Affine& f : attrs.lists[slot]) value.push_back(affine_to_json(f));
         break;
-      case AttributeField::Kind::real: value = real_to_json(attrs.reals[slot]); break;
-      case AttributeField::Kind::integer: value = affine_to_json(attrs.ints[slot]); break;
-      case AttributeField::Kind::flag: value = attrs.ints[slot].b != 0; break;
-      case AttributeField::Kind::dtype: value = std::string(name_of(static_cast<DType>(attrs.ints[slot].b))); break;
+      case AttributeField::Kind::real:
+        value = real_to_json(attrs.reals[slot]);
+        break;
+      case AttributeField::Kind::integer:
+        value = affine_to_json(attrs.ints[slot]);
+        break;
+      case AttributeField::Kind::flag:
+        value = attrs.ints[slot].b != 0;
+        break;
+      case AttributeField::Kind::dtype:
+        value = std::string(name_of(static_cast<DType>(attrs.ints[slot].b)));
+        break;
     }
   }
   return all;
@@ -77,10 +85,18 @@ BatchAttrs attributes_from_json(const Op& op, const JsonView& view) {
         if (value.size() > Dims::max_rank) value.fail("has more than 8 entries");
         for (const JsonView& item : value.items()) attrs.lists[slot].push_back(affine_from_json(item));
         break;
-      case AttributeField::Kind::real: attrs.reals[slot] = value.real(); break;
-      case AttributeField::Kind::integer: attrs.ints[slot] = affine_from_json(value); break;
-      case AttributeField::Kind::flag: attrs.ints[slot].b = value.boolean(); break;
-      case AttributeField::Kind::dtype: attrs.ints[slot].b = static_cast<std::int64_t>(dtype_from_json(value)); break;
+      case AttributeField::Kind::real:
+        attrs.reals[slot] = value.real();
+        break;
+      case AttributeField::Kind::integer:
+        attrs.ints[slot] = affine_from_json(value);
+        break;
+      case AttributeField::Kind::flag:
+        attrs.ints[slot].b = value.boolean();
+        break;
+      case AttributeField::Kind::dtype:
+        attrs.ints[slot].b = static_cast<std::int64_t>(dtype_from_json(value));
+        break;
     }
   }
   return attrs;
@@ -91,11 +107,15 @@ bool is_inline(const Tensor& t) { return t.rank() == 0 && t.dtype() != DType::bf
 
 Json number_to_json(const Tensor& t) {
   switch (t.dtype()) {
-    case DType::int64: return *t.data<std::int64_t>();
-    case DType::boolean: return *t.data<bool>();
+    case DType::int64:
+      return *t.data<std::int64_t>();
+    case DType::boolean:
+      return *t.data<bool>();
     case DType::int32:
-    case DType::uint8: return static_cast<std::int64_t>(t.item());
-    default: return real_to_json(t.item());
+    case DType::uint8:
+      return static_cast<std::int64_t>(t.item());
+    default:
+      return real_to_json(t.item());
   }
 }
 
@@ -105,10 +125,14 @@ Tensor number_from_json(const JsonView& view, DType dtype) {
       const std::int64_t value = view.integer();
       return Tensor::from_raw(&value, 1, {}, DType::int64);
     }
-    case DType::boolean: return Tensor::full({}, view.boolean() ? 1.0 : 0.0, dtype);
-    case DType::int32: return Tensor::full({}, static_cast<double>(view.integer(INT32_MIN, INT32_MAX)), dtype);
-    case DType::uint8: return Tensor::full({}, static_cast<double>(view.integer(0, 255)), dtype);
-    default: return Tensor::full({}, view.real(), dtype);
+    case DType::boolean:
+      return Tensor::full({}, view.boolean() ? 1.0 : 0.0, dtype);
+    case DType::int32:
+      return Tensor::full({}, static_cast<double>(view.integer(INT32_MIN, INT32_MAX)), dtype);
+    case DType::uint8:
+      return Tensor::full({}, static_cast<double>(view.integer(0, 255)), dtype);
+    default:
+      return Tensor::full({}, view.real(), dtype);
   }
 }
 
@@ -127,7 +151,8 @@ class Definitions {
   }
   ValueId use(const JsonView& view) const {
     const ValueId id = id_from_json(view, defined_.size());
-    if (!defined_[static_cast<std::size_t>(id)]) view.fail("value " + std::to_string(id) + " is read before it is defined");
+    if (!defined_[static_cast<std::size_t>(id)])
+      view.fail("value " + std::to_string(id) + " is read before it is defined");
     return id;
   }
   void check_all(const JsonView& view) const {
@@ -144,21 +169,26 @@ BatchNode node_from_json(const JsonView& view, Definitions& definitions) {
   BatchNode node;
   const std::string& name = view["op"].string();
   node.op = find_op_or_null(name);
-  if (node.op == nullptr) view["op"].fail("there is no op " + in_quotes(name) + "; the file may come from a newer chainrule");
+  if (node.op == nullptr)
+    view["op"].fail("there is no op " + in_quotes(name) + "; the file may come from a newer chainrule");
   const Op& op = *node.op;
   if (!op.pure || op.inplace_pairs) view["op"].fail("the op " + in_quotes(name) + " cannot be part of a model file");
   const std::int64_t version = view["version"].integer(1, INT32_MAX);
   if (version > op.version)
-    view["version"].fail("version " + std::to_string(version) + " of " + name + " is newer than this chainrule's " + std::to_string(op.version));
+    view["version"].fail("version " + std::to_string(version) + " of " + name + " is newer than this chainrule's " +
+                         std::to_string(op.version));
   const auto inputs = view["inputs"].items();
   if (static_cast<int>(inputs.size()) < op.min_inputs || static_cast<int>(inputs.size()) > op.max_inputs)
     view["inputs"].fail(name + " does not take " + std::to_string(inputs.size()));
   for (const JsonView& input : inputs) node.inputs.push_back(definitions.use(input));
   const auto outputs = view["outputs"].items();
-  if (static_cast<int>(outputs.size()) != op.outputs) view["outputs"].fail(name + " does not give " + std::to_string(outputs.size()));
+  if (static_cast<int>(outputs.size()) != op.outputs)
+    view["outputs"].fail(name + " does not give " + std::to_string(outputs.size()));
   for (const JsonView& output : outputs) node.outputs.push_back(definitions.define(output));
-  if (view.has("attributes")) node.attrs = attributes_from_json(op, view["attributes"]);
-  else if (!op.attributes.empty()) view.fail("has no \"attributes\"");
+  if (view.has("attributes"))
+    node.attrs = attributes_from_json(op, view["attributes"]);
+  else if (!op.attributes.empty())
+    view.fail("has no \"attributes\"");
   if (view.has("scope")) node.scope = view["scope"].string();
   return node;
 }
@@ -168,26 +198,36 @@ BatchNode node_from_json(const JsonView& view, Definitions& definitions) {
 std::string ConstantStore::add(const Tensor& constant) {
   for (const nn::NamedTensor& known : tensors_)
     if (type_of(known.tensor) == type_of(constant) &&
-        std::memcmp(known.tensor.raw_data(), constant.raw_data(), static_cast<std::size_t>(constant.size()) * size_of(constant.dtype())) == 0)
+        std::memcmp(known.tensor.raw_data(), constant.raw_data(),
+                    static_cast<std::size_t>(constant.size()) * size_of(constant.dtype())) == 0)
       return known.name;
   tensors_.push_back({std::string(constant_prefix) + std::to_string(tensors_.size()), constant});
   return tensors_.back().name;
 }
 
 Json graph_to_json(const BatchGraph& graph, ConstantStore& store) {
-  Json values = Json::array(), nodes = Json::array(), tensors = Json::array(), constants = Json::array(), updates = Json::array();
+  Json values = Json::array(), nodes = Json::array(), tensors = Json::array(), constants = Json::array(),
+       updates = Json::array();
   for (const BatchValue& value : graph.values) values.push_back(value_to_json(value));
   for (const auto& [id, path] : graph.tensors) tensors.push_back({id, path});
   for (const BoundValue& constant : graph.constants)
-    constants.push_back({constant.value, is_inline(constant.tensor) ? number_to_json(constant.tensor) : Json{{"tensor", store.add(constant.tensor)}}});
+    constants.push_back({constant.value, is_inline(constant.tensor) ? number_to_json(constant.tensor)
+                                                                    : Json{{"tensor", store.add(constant.tensor)}}});
   for (const BatchNode& node : graph.nodes) {
-    Json json{{"op", std::string(node.op->name)}, {"version", node.op->version}, {"inputs", node.inputs}, {"outputs", node.outputs}};
+    Json json{{"op", std::string(node.op->name)},
+              {"version", node.op->version},
+              {"inputs", node.inputs},
+              {"outputs", node.outputs}};
     if (!node.op->attributes.empty()) json["attributes"] = attributes_to_json(*node.op, node.attrs);
     if (!node.scope.empty()) json["scope"] = node.scope;
     nodes.push_back(std::move(json));
   }
   for (const auto& [path, id] : graph.updates) updates.push_back({path, id});
-  Json json{{"values", std::move(values)}, {"inputs", graph.inputs}, {"tensors", std::move(tensors)}, {"nodes", std::move(nodes)}, {"outputs", graph.outputs}};
+  Json json{{"values", std::move(values)},
+            {"inputs", graph.inputs},
+            {"tensors", std::move(tensors)},
+            {"nodes", std::move(nodes)},
+            {"outputs", graph.outputs}};
   if (graph.rng != no_value) json["rng"] = graph.rng;
   if (!constants.empty()) json["constants"] = std::move(constants);
   if (!updates.empty()) json["updates"] = std::move(updates);
@@ -208,7 +248,8 @@ BatchGraph graph_from_json(const JsonView& view, const std::map<std::string, Ten
     graph.inputs.push_back(definitions.define(input));
     const BatchValue& value = value_at(graph.inputs.back());
     bool fits = !value.shape.empty() && value.shape[0] == Affine{1, 0};
-    for (std::size_t i = 1; i < value.shape.size(); ++i) fits = fits && value.shape[i] && value.shape[i]->a == 0 && value.shape[i]->b >= 0;
+    for (std::size_t i = 1; i < value.shape.size(); ++i)
+      fits = fits && value.shape[i] && value.shape[i]->a == 0 && value.shape[i]->b >= 0;
     if (!fits) input.fail("the shape of an input should be B and fixed sizes");
   }
   if (graph.inputs.empty()) view["inputs"].fail("is empty");
@@ -263,12 +304,13 @@ void check_types(const BatchGraph& graph, const JsonView& view, std::span<const 
     const BatchPlan plan = plan_batch(graph, batch, inputs, tensors, constants);
     for (std::size_t v = 0; v < graph.values.size(); ++v) {
       const BatchValue& value = graph.values[v];
-      bool equal = value.dtype == plan.types[v].dtype && static_cast<int>(value.shape.size()) == plan.types[v].shape.rank();
+      bool equal =
+          value.dtype == plan.types[v].dtype && static_cast<int>(value.shape.size()) == plan.types[v].shape.rank();
       for (std::size_t i = 0; equal && i < value.shape.size(); ++i)
         equal = !value.shape[i] || value.shape[i]->at(batch) == plan.types[v].shape[static_cast<int>(i)];
       if (!equal)
-        view["values"].at(v).fail("the stored type is not what the ops give at batch size " + std::to_string(batch) + ": " +
-                                  std::string(name_of(plan.types[v].dtype)) + " " + plan.types[v].shape.str());
+        view["values"].at(v).fail("the stored type is not what the ops give at batch size " + std::to_string(batch) +
+                                  ": " + std::string(name_of(plan.types[v].dtype)) + " " + plan.types[v].shape.str());
     }
   }
 }

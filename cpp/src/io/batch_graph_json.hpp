@@ -24,8 +24,8 @@ inline constexpr std::string_view constant_prefix = "constants/";
 
 Json graph_to_json(const BatchGraph& graph, ConstantStore& store);
 
-// `constants` are those of the file by name. Throws JsonError. Checks the graph as such: ops, attributes, ids, the order
-// of definitions; types are checked by check_types.
+// `constants` are those of the file by name. Throws JsonError. Checks the graph as such: ops, attributes, ids, the
+// order of definitions; types are checked by check_types.
 BatchGraph graph_from_json(const JsonView& view, const std::map<std::string, Tensor>& constants);
 
 // Infers all types at several batch sizes and compares them with those stored.

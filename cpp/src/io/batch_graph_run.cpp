@@ -24,8 +24,8 @@ Attrs BatchAttrs::at(std::int64_t batch) const {
   return attrs;
 }
 
-BatchPlan plan_batch(const BatchGraph& graph, std::int64_t batch, std::span<const TensorType> inputs, std::span<const TensorType> tensors,
-                     std::span<const TensorType> constants) {
+BatchPlan plan_batch(const BatchGraph& graph, std::int64_t batch, std::span<const TensorType> inputs,
+                     std::span<const TensorType> tensors, std::span<const TensorType> constants) {
   BatchPlan plan;
   plan.types.resize(graph.values.size());
   plan.attrs.reserve(graph.nodes.size());
@@ -37,12 +37,14 @@ BatchPlan plan_batch(const BatchGraph& graph, std::int64_t batch, std::span<cons
   for (const BatchNode& node : graph.nodes) {
     const Op& op = *node.op;
     Attrs& attrs = plan.attrs.emplace_back(node.attrs.at(batch));
-    if (!attributes_fit(op, attrs)) fail<ShapeError>(op.name, "an attribute is out of range", attributes_to_string(op, attrs));
+    if (!attributes_fit(op, attrs))
+      fail<ShapeError>(op.name, "an attribute is out of range", attributes_to_string(op, attrs));
     Types in;
     for (const ValueId id : node.inputs) in.push_back(type(id));
     const Types out = op.infer(op, in, attrs);
     if (out.size() != node.outputs.size())
-      fail<ValueError>(op.name, "has another number of results", std::to_string(out.size()) + ", not " + std::to_string(node.outputs.size()));
+      fail<ValueError>(op.name, "has another number of results",
+                       std::to_string(out.size()) + ", not " + std::to_string(node.outputs.size()));
     for (std::size_t j = 0; j < out.size(); ++j) {
       out[j].shape.checked_size(op.name.data());
       type(node.outputs[j]) = out[j];
@@ -53,13 +55,14 @@ BatchPlan plan_batch(const BatchGraph& graph, std::int64_t batch, std::span<cons
 
 namespace {
 
-// In a trace, parameters, buffers and constants enter as its values, so that ops on them alone are recorded, too: run on
-// their present values they would become constants.
+// In a trace, parameters, buffers and constants enter as its values, so that ops on them alone are recorded, too: run
+// on their present values they would become constants.
 class Lift {
  public:
   explicit Lift(std::span<const Tensor> inputs) {
     for (const Tensor& x : inputs)
-      if (x.symbolic() && (tracer_ == nullptr || x.data_handle()->tracer->level() > tracer_->level())) tracer_ = x.data_handle()->tracer.get();
+      if (x.symbolic() && (tracer_ == nullptr || x.data_handle()->tracer->level() > tracer_->level()))
+        tracer_ = x.data_handle()->tracer.get();
   }
   Tensor operator()(const Tensor& t) const { return tracer_ == nullptr ? t : tracer_->symbol(tracer_->value_of(t)); }
 
@@ -75,7 +78,8 @@ std::vector<Tensor> run_batch(const BatchGraph& graph, const BatchPlan& plan, co
   const auto value = [&](ValueId id) -> Tensor& { return values[static_cast<std::size_t>(id)]; };
   for (std::size_t i = 0; i < graph.inputs.size(); ++i) value(graph.inputs[i]) = operands.inputs[i];
   for (std::size_t i = 0; i < graph.tensors.size(); ++i) value(graph.tensors[i].first) = lift(operands.tensors[i]);
-  for (std::size_t i = 0; i < graph.constants.size(); ++i) value(graph.constants[i].value) = lift(operands.constants[i]);
+  for (std::size_t i = 0; i < graph.constants.size(); ++i)
+    value(graph.constants[i].value) = lift(operands.constants[i]);
   RandomScope* random = RandomScope::current();
   std::optional<RandomScope> own;
   if (graph.rng != no_value) {
@@ -97,7 +101,10 @@ std::vector<Tensor> run_batch(const BatchGraph& graph, const BatchPlan& plan, co
     in.reserve(node.inputs.size());
     for (const ValueId id : node.inputs) in.push_back(value(id));
     Tensors out;
-    const int slot = graph.rng == no_value || std::find(node.inputs.begin(), node.inputs.end(), graph.rng) == node.inputs.end() ? -1 : stream_slot(*node.op);
+    const int slot =
+        graph.rng == no_value || std::find(node.inputs.begin(), node.inputs.end(), graph.rng) == node.inputs.end()
+            ? -1
+            : stream_slot(*node.op);
     if (slot < 0) {
       out = apply(*node.op, in, plan.attrs[i]);
     } else {

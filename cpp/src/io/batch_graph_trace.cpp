@@ -25,7 +25,8 @@ struct Trace {
 
 class Renumber {
  public:
-  Renumber(const GraphData& from, const PathOf& path_of) : from_(from), path_of_(path_of), ids_(from.types.size(), no_value) {
+  Renumber(const GraphData& from, const PathOf& path_of)
+      : from_(from), path_of_(path_of), ids_(from.types.size(), no_value) {
     for (const BoundValue& c : from.captures) bound_.emplace_back(c.value, c.tensor);
     for (const BoundValue& c : from.constants) bound_.emplace_back(c.value, c.tensor);
     for (std::size_t i = 0; i < bound_.size(); ++i) at_[bound_[i].first] = i;
@@ -43,7 +44,8 @@ class Renumber {
     for (const StateUpdate& update : from_.updates) {
       const std::string* path = path_of_(update.target);
       if (path == nullptr)
-        fail<StateError>(writer, "the model updates a tensor that is no buffer of it", update.target.shape().str(), "register it with add_buffer");
+        fail<StateError>(writer, "the model updates a tensor that is no buffer of it", update.target.shape().str(),
+                         "register it with add_buffer");
       trace_.updated.push_back(*path);
       trace_.graph.updates.push_back({update.target, operand(update.value)});
     }
@@ -51,7 +53,9 @@ class Renumber {
   }
 
  private:
-  ValueId fresh(ValueId id) { return ids_[static_cast<std::size_t>(id)] = trace_.graph.add_value(from_.types[static_cast<std::size_t>(id)]); }
+  ValueId fresh(ValueId id) {
+    return ids_[static_cast<std::size_t>(id)] = trace_.graph.add_value(from_.types[static_cast<std::size_t>(id)]);
+  }
 
   ValueId operand(ValueId id) {
     if (const ValueId known = ids_[static_cast<std::size_t>(id)]; known != no_value) return known;
@@ -64,7 +68,8 @@ class Renumber {
       return to;
     }
     if (tensor.requires_grad())
-      fail<StateError>(writer, "the model computes with a tensor that wants gradients but is no parameter of it", "shape is " + tensor.shape().str(),
+      fail<StateError>(writer, "the model computes with a tensor that wants gradients but is no parameter of it",
+                       "shape is " + tensor.shape().str(),
                        "register it as a parameter, and compute with parameters inside forward on the input's side");
     trace_.graph.constants.push_back({to, tensor});
     return to;
@@ -111,7 +116,8 @@ bool same_bits(const Tensor& a, const Tensor& b) {
     const Tensor& value = traces[t].graph.constants[index].tensor;
     texts[t] = constant_text(value);
     same_type = same_type && type_of(value) == type_of(traces[0].graph.constants[index].tensor);
-    batch_size = batch_size && value.size() == 1 && value.dtype() != DType::bfloat16 && std::fmod(value.item(), static_cast<double>(traced_batches[t])) == 0.0;
+    batch_size = batch_size && value.size() == 1 && value.dtype() != DType::bfloat16 &&
+                 std::fmod(value.item(), static_cast<double>(traced_batches[t])) == 0.0;
   }
   const ValueId id = traces[0].graph.constants[index].value;
   std::string reader = "an output is";
@@ -121,9 +127,11 @@ bool same_bits(const Tensor& a, const Tensor& b) {
       break;
     }
   if (batch_size)
-    fail<ValueError>(writer, reader + " a batch size that became a constant", at_batches(texts), "write mean(...) instead of sum(...) / x.shape[0]");
+    fail<ValueError>(writer, reader + " a batch size that became a constant", at_batches(texts),
+                     "write mean(...) instead of sum(...) / x.shape[0]");
   if (!same_type)
-    fail<ValueError>(writer, reader + " a constant array that grows with the batch", at_batches(texts), "make it from the input, for instance x * 0, or let it broadcast");
+    fail<ValueError>(writer, reader + " a constant array that grows with the batch", at_batches(texts),
+                     "make it from the input, for instance x * 0, or let it broadcast");
   fail<ValueError>(writer, reader + " a constant that is another one in every trace", at_batches(texts),
                    "random numbers and clocks are frozen when traced: use dropout, or register the array as a buffer");
 }
@@ -131,26 +139,32 @@ bool same_bits(const Tensor& a, const Tensor& b) {
 void check_structure(const Traces& traces) {
   const auto counts = [&](const char* what, auto&& count) {
     std::array<std::size_t, 3> n{count(traces[0]), count(traces[1]), count(traces[2])};
-    if (n[0] != n[1] || n[0] != n[2]) other_structure(what, {std::to_string(n[0]), std::to_string(n[1]), std::to_string(n[2])});
+    if (n[0] != n[1] || n[0] != n[2])
+      other_structure(what, {std::to_string(n[0]), std::to_string(n[1]), std::to_string(n[2])});
   };
   counts("the number of ops", [](const Trace& t) { return t.graph.nodes.size(); });
   for (std::size_t i = 0; i < traces[0].graph.nodes.size(); ++i) {
     const auto node = [&](std::size_t t) -> const Node& { return traces[t].graph.nodes[i]; };
     for (std::size_t t = 1; t < 3; ++t)
-      if (node(t).op != node(0).op || node(t).inputs != node(0).inputs || node(t).outputs != node(0).outputs || node(t).scope != node(0).scope)
-        other_structure(where(node(0)) + "what is computed", {std::string(node(0).op->name), std::string(node(1).op->name), std::string(node(2).op->name)});
+      if (node(t).op != node(0).op || node(t).inputs != node(0).inputs || node(t).outputs != node(0).outputs ||
+          node(t).scope != node(0).scope)
+        other_structure(where(node(0)) + "what is computed",
+                        {std::string(node(0).op->name), std::string(node(1).op->name), std::string(node(2).op->name)});
   }
   counts("the number of outputs", [](const Trace& t) { return t.graph.outputs.size(); });
   counts("the number of constants", [](const Trace& t) { return t.graph.constants.size(); });
   counts("the number of values", [](const Trace& t) { return t.graph.types.size(); });
   for (std::size_t t = 1; t < 3; ++t) {
-    if (traces[t].paths != traces[0].paths || traces[t].updated != traces[0].updated || traces[t].rng != traces[0].rng ||
-        traces[t].graph.outputs != traces[0].graph.outputs)
-      other_structure("which tensors are used", {"one set", t == 1 ? "another" : "the same", t == 2 ? "another" : "the same"});
+    if (traces[t].paths != traces[0].paths || traces[t].updated != traces[0].updated ||
+        traces[t].rng != traces[0].rng || traces[t].graph.outputs != traces[0].graph.outputs)
+      other_structure("which tensors are used",
+                      {"one set", t == 1 ? "another" : "the same", t == 2 ? "another" : "the same"});
     for (std::size_t k = 0; k < traces[0].graph.constants.size(); ++k)
-      if (!same_bits(traces[t].graph.constants[k].tensor, traces[0].graph.constants[k].tensor)) moving_constant(traces, k);
+      if (!same_bits(traces[t].graph.constants[k].tensor, traces[0].graph.constants[k].tensor))
+        moving_constant(traces, k);
     for (std::size_t k = 0; k < traces[0].graph.updates.size(); ++k)
-      if (traces[t].graph.updates[k].value != traces[0].graph.updates[k].value) other_structure("a running statistic", {"one value", "another", "another"});
+      if (traces[t].graph.updates[k].value != traces[0].graph.updates[k].value)
+        other_structure("a running statistic", {"one value", "another", "another"});
   }
 }
 
@@ -159,17 +173,22 @@ std::optional<Affine> affine_through(std::int64_t v0, std::int64_t v1, std::int6
   static_assert(traced_batches[0] == 2 && traced_batches[1] == 3 && traced_batches[2] == 5);
   Affine f;
   std::int64_t b = 0;
-  if (__builtin_sub_overflow(v1, v0, &f.a) || __builtin_mul_overflow(f.a, traced_batches[0], &b) || __builtin_sub_overflow(v0, b, &f.b)) return {};
+  if (__builtin_sub_overflow(v1, v0, &f.a) || __builtin_mul_overflow(f.a, traced_batches[0], &b) ||
+      __builtin_sub_overflow(v0, b, &f.b))
+    return {};
   std::int64_t last = 0;
-  if (__builtin_mul_overflow(f.a, traced_batches[2], &last) || __builtin_add_overflow(last, f.b, &last) || last != v2) return {};
+  if (__builtin_mul_overflow(f.a, traced_batches[2], &last) || __builtin_add_overflow(last, f.b, &last) || last != v2)
+    return {};
   return f;
 }
 
 BatchAttrs merge_attrs(const std::array<const Node*, 3>& nodes) {
   const Op& op = *nodes[0]->op;
   const auto refuse = [&](const char* name, std::array<std::string, 3> texts) {
-    fail<ValueError>(writer, where(*nodes[0]) + std::string(op.name) + "'s attribute " + name + " does not grow evenly with the batch size",
-                     at_batches(texts), "a file serves every batch size: compute with sizes that are a * batch + b");
+    fail<ValueError>(
+        writer,
+        where(*nodes[0]) + std::string(op.name) + "'s attribute " + name + " does not grow evenly with the batch size",
+        at_batches(texts), "a file serves every batch size: compute with sizes that are a * batch + b");
   };
   BatchAttrs merged;
   for (const AttributeField& field : op.attributes) {
@@ -222,11 +241,15 @@ bool attributes_fit(const Op& op, const Attrs& attrs) {
   for (const AttributeField& field : op.attributes) {
     const auto slot = static_cast<std::size_t>(field.slot);
     switch (field.kind) {
-      case AttributeField::Kind::real: rest.reals[slot] = 0.0; break;
+      case AttributeField::Kind::real:
+        rest.reals[slot] = 0.0;
+        break;
       case AttributeField::Kind::list: {
         std::int64_t product = 1;
         for (const std::int64_t v : attrs.lists[slot])
-          if (v > largest_in_list || v < -largest_in_list || __builtin_mul_overflow(product, std::max<std::int64_t>(std::abs(v), 1), &product)) return false;
+          if (v > largest_in_list || v < -largest_in_list ||
+              __builtin_mul_overflow(product, std::max<std::int64_t>(std::abs(v), 1), &product))
+            return false;
         rest.lists[slot] = Dims{};
         break;
       }
@@ -273,10 +296,12 @@ BatchGraph trace_batches(const Function& f, std::span<const TensorType> samples,
     return std::string("a value");
   };
   for (std::size_t v = 0; v < first.types.size(); ++v)
-    graph.values.push_back(merge_type({&first.types[v], &traces[1].graph.types[v], &traces[2].graph.types[v]}, name_of_value(v).c_str()));
+    graph.values.push_back(
+        merge_type({&first.types[v], &traces[1].graph.types[v], &traces[2].graph.types[v]}, name_of_value(v).c_str()));
   graph.inputs = first.inputs;
   graph.rng = traces[0].rng;
-  for (std::size_t i = 0; i < first.captures.size(); ++i) graph.tensors.emplace_back(first.captures[i].value, traces[0].paths[i]);
+  for (std::size_t i = 0; i < first.captures.size(); ++i)
+    graph.tensors.emplace_back(first.captures[i].value, traces[0].paths[i]);
   graph.constants = first.constants;
   for (std::size_t i = 0; i < first.nodes.size(); ++i) {
     const Node& node = first.nodes[i];
@@ -286,10 +311,12 @@ BatchGraph trace_batches(const Function& f, std::span<const TensorType> samples,
                          attributes_to_string(*node.op, trace.graph.nodes[i].attrs));
     if (!node.op->pure || node.op->inplace_pairs)
       fail<StateError>(writer, where(node) + std::string(node.op->name) + " cannot be part of a model file");
-    graph.nodes.push_back({node.op, node.inputs, node.outputs, merge_attrs({&node, &traces[1].graph.nodes[i], &traces[2].graph.nodes[i]}), node.scope});
+    graph.nodes.push_back({node.op, node.inputs, node.outputs,
+                           merge_attrs({&node, &traces[1].graph.nodes[i], &traces[2].graph.nodes[i]}), node.scope});
   }
   graph.outputs = first.outputs;
-  for (std::size_t i = 0; i < first.updates.size(); ++i) graph.updates.emplace_back(traces[0].updated[i], first.updates[i].value);
+  for (std::size_t i = 0; i < first.updates.size(); ++i)
+    graph.updates.emplace_back(traces[0].updated[i], first.updates[i].value);
   return graph;
 }
 

@@ -19,8 +19,9 @@ constexpr const char* reader = "read_csv";
 enum class Cell { number, infinite, too_large, text };
 
 bool equal_ignoring_case(std::string_view a, std::string_view lower) {
-  return a.size() == lower.size() &&
-         std::equal(a.begin(), a.end(), lower.begin(), [](char x, char y) { return (x >= 'A' && x <= 'Z' ? x + 32 : x) == y; });
+  return a.size() == lower.size() && std::equal(a.begin(), a.end(), lower.begin(), [](char x, char y) {
+           return (x >= 'A' && x <= 'Z' ? x + 32 : x) == y;
+         });
 }
 
 // The whole cell must be a decimal number; no words, no hexadecimal, no digit separators.
@@ -44,7 +45,8 @@ Cell read_number(std::string_view cell, char decimal, double& value) {
   if (end != digits.data() + digits.size() || error == std::errc::invalid_argument) return Cell::text;
   if (error == std::errc::result_out_of_range) {
     const std::size_t exponent = digits.find_first_of("eE");
-    const bool tiny = exponent == std::string_view::npos ? digits[0] == '0' || digits[0] == '.' : digits[exponent + 1] == '-';
+    const bool tiny =
+        exponent == std::string_view::npos ? digits[0] == '0' || digits[0] == '.' : digits[exponent + 1] == '-';
     if (!tiny) return Cell::too_large;
     value = 0.0;
   }
@@ -56,7 +58,8 @@ Cell read_number(std::string_view cell, char decimal, double& value) {
 class MissingWords {
  public:
   explicit MissingWords(const std::vector<std::string>& words) : words_(words) {
-    for (const std::string& word : words) word.empty() ? empty_ = true : first_[static_cast<unsigned char>(word[0])] = true;
+    for (const std::string& word : words)
+      word.empty() ? empty_ = true : first_[static_cast<unsigned char>(word[0])] = true;
   }
   bool contains(std::string_view cell) const {
     if (cell.empty()) return empty_;
@@ -83,12 +86,14 @@ std::string at_cell(const std::string& name, std::int64_t line, const std::strin
 }
 
 void check_text(std::string_view text, const std::string& name) {
-  if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF")) file_fail(reader, name, "is UTF-16 text", "", "save it as UTF-8");
+  if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF"))
+    file_fail(reader, name, "is UTF-16 text", "", "save it as UTF-8");
   const auto line_of = [&](std::size_t at) {
     return "line " + std::to_string(1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(at), '\n'));
   };
   if (const std::size_t at = text.find('\0'); at != std::string_view::npos)
-    file_fail(reader, name, "is no text", "a zero byte in " + line_of(at), "IDX files are read by read_idx, NumPy's by read_npy and read_npz");
+    file_fail(reader, name, "is no text", "a zero byte in " + line_of(at),
+              "IDX files are read by read_idx, NumPy's by read_npy and read_npz");
   if (const std::size_t at = find_invalid_utf8(text); at != std::string_view::npos)
     file_fail(reader, name, "is not UTF-8", "a byte in " + line_of(at), "save it as UTF-8");
 }
@@ -99,10 +104,13 @@ void check_names(const std::vector<std::string_view>& cells, const std::string& 
     double value = 0;
     const bool number = read_number(cells[i], '.', value) == Cell::number;
     if (number && cells[i].find_first_not_of("0123456789") != std::string_view::npos)
-      file_fail(reader, name, "has no header: the first line looks like data", in_quotes(cells[i]), "add a line of column names, or set header=false");
+      file_fail(reader, name, "has no header: the first line looks like data", in_quotes(cells[i]),
+                "add a line of column names, or set header=false");
     if (cells[i].empty())
-      file_fail(reader, name, "a column has no name", "column " + std::to_string(i + 1) + " of " + std::to_string(cells.size()),
-                i == 0 ? "an index? write the file without it (pandas: to_csv(path, index=False)), or name it" : "name it in the header");
+      file_fail(reader, name, "a column has no name",
+                "column " + std::to_string(i + 1) + " of " + std::to_string(cells.size()),
+                i == 0 ? "an index? write the file without it (pandas: to_csv(path, index=False)), or name it"
+                       : "name it in the header");
     if (!seen.insert(cells[i]).second)
       file_fail(reader, name, "two columns have the same name", in_quotes(cells[i]),
                 number ? "give each its own; without a header set header=false" : "give each its own");
@@ -116,11 +124,14 @@ bool decide_numeric(const Findings& f, const std::string& column, const std::str
   if (others == 0) return true;
   const std::string where = at_cell(name, f.first_line, column), given = in_quotes(f.first_cell);
   if (f.texts == 0 && f.numbers > 0)
-    file_fail(reader, where, "neither a number nor one of the words for missing values", given, "correct the cell, or add the word to `missing`");
+    file_fail(reader, where, "neither a number nor one of the words for missing values", given,
+              "correct the cell, or add the word to `missing`");
   if (f.commas == f.texts && f.numbers + f.texts > 1 && options.decimal == '.')
-    file_fail(reader, where, "a number with a comma", given, "set decimal=',' if that is the decimal point, or remove the commas");
+    file_fail(reader, where, "a number with a comma", given,
+              "set decimal=',' if that is the decimal point, or remove the commas");
   if (f.numbers >= 9 * others)
-    file_fail(reader, where, "not a number", given + ", where " + std::to_string(f.numbers) + " other cells of the column are",
+    file_fail(reader, where, "not a number",
+              given + ", where " + std::to_string(f.numbers) + " other cells of the column are",
               "correct the cell, add the word to `missing`, or name the column in `text`");
   return false;
 }
@@ -133,7 +144,8 @@ Table parse_csv(std::string_view text, const CsvOptions& options, const std::str
   check_text(text, name);
   const char delimiter = options.delimiter != 0 ? options.delimiter : find_delimiter(text);
   if (delimiter == '"' || delimiter == '\n' || delimiter == '\r' || delimiter == options.decimal)
-    fail<ValueError>(reader, "the delimiter cannot be told from the cells", in_quotes(std::string(1, delimiter)), "use , ; tab or |");
+    fail<ValueError>(reader, "the delimiter cannot be told from the cells", in_quotes(std::string(1, delimiter)),
+                     "use , ; tab or |");
 
   Table table;
   table.name = name;
@@ -152,7 +164,9 @@ Table parse_csv(std::string_view text, const CsvOptions& options, const std::str
   }
   if (options.header) {
     more = records.next(cells);
-    if (!more) file_fail(reader, name, "has a header but no rows", std::to_string(width) + " column" + (width == 1 ? "" : "s"), "add at least one row");
+    if (!more)
+      file_fail(reader, name, "has a header but no rows", std::to_string(width) + " column" + (width == 1 ? "" : "s"),
+                "add at least one row");
   }
 
   // Pass one: every cell as a number, and what else there is.
@@ -163,9 +177,12 @@ Table parse_csv(std::string_view text, const CsvOptions& options, const std::str
   for (Column& column : table.columns) column.numbers.reserve(expected);
   for (; more; more = records.next(cells)) {
     if (cells.size() != width)
-      file_fail(reader, name + " line " + std::to_string(records.line()), cells.size() < width ? "too few cells" : "too many cells",
-                std::to_string(cells.size()) + " where the " + (options.header ? "header" : "first line") + " has " + std::to_string(width),
-                "check the delimiter, found to be " + in_quotes(delimiter == '\t' ? "tab" : std::string(1, delimiter)) + ", and the quotes");
+      file_fail(reader, name + " line " + std::to_string(records.line()),
+                cells.size() < width ? "too few cells" : "too many cells",
+                std::to_string(cells.size()) + " where the " + (options.header ? "header" : "first line") + " has " +
+                    std::to_string(width),
+                "check the delimiter, found to be " + in_quotes(delimiter == '\t' ? "tab" : std::string(1, delimiter)) +
+                    ", and the quotes");
     table.lines.push_back(records.line());
     for (std::size_t i = 0; i < width; ++i) {
       double value = no_value;
@@ -181,13 +198,15 @@ Table parse_csv(std::string_view text, const CsvOptions& options, const std::str
         continue;
       }
       if (kind == Cell::too_large)
-        file_fail(reader, at_cell(name, records.line(), table.columns[i].name), "a number too large for float64", in_quotes(cells[i]), "correct the cell");
+        file_fail(reader, at_cell(name, records.line(), table.columns[i].name), "a number too large for float64",
+                  in_quotes(cells[i]), "correct the cell");
       if (f.texts + f.infinite == 0) {
         f.first_line = records.line();
         f.first_cell = cells[i];
       }
       ++(kind == Cell::infinite ? f.infinite : f.texts);
-      if (kind == Cell::text && cells[i].find(',') != std::string_view::npos && cells[i].find_first_not_of("0123456789,+-") == std::string_view::npos)
+      if (kind == Cell::text && cells[i].find(',') != std::string_view::npos &&
+          cells[i].find_first_not_of("0123456789,+-") == std::string_view::npos)
         ++f.commas;
     }
   }
@@ -208,7 +227,8 @@ Table parse_csv(std::string_view text, const CsvOptions& options, const std::str
   while (again.next(cells)) {
     if (again.line() < first_data) continue;
     for (std::size_t i = 0; i < width; ++i)
-      if (!table.columns[i].numeric) table.columns[i].text.emplace_back(missing.contains(cells[i]) ? std::string_view() : cells[i]);
+      if (!table.columns[i].numeric)
+        table.columns[i].text.emplace_back(missing.contains(cells[i]) ? std::string_view() : cells[i]);
   }
   return table;
 }

@@ -53,8 +53,8 @@ std::string_view CsvRecords::quoted_cell() {
   bool doubled = false;
   for (;; ++at_) {
     if (at_ == text_.size())
-      file_fail("read_csv", name_ + " line " + std::to_string(opened), "a quote is opened and never closed", line_in_quotes(text_.substr(begin)),
-                "close it with \", or double it where it belongs to the text");
+      file_fail("read_csv", name_ + " line " + std::to_string(opened), "a quote is opened and never closed",
+                line_in_quotes(text_.substr(begin)), "close it with \", or double it where it belongs to the text");
     const char c = text_[at_];
     if (c == '\n' || (c == '\r' && (at_ + 1 == text_.size() || text_[at_ + 1] != '\n'))) ++line_;
     if (c != '"') continue;
@@ -66,8 +66,8 @@ std::string_view CsvRecords::quoted_cell() {
   ++at_;
   while (at_ < text_.size() && (text_[at_] == ' ' || (text_[at_] == '\t' && delimiter_ != '\t'))) ++at_;
   if (!at_line_end() && text_[at_] != delimiter_)
-    file_fail("read_csv", name_ + " line " + std::to_string(line_), "something follows a closing quote", line_in_quotes(text_.substr(at_)),
-              "double the quotes that belong to the text");
+    file_fail("read_csv", name_ + " line " + std::to_string(line_), "something follows a closing quote",
+              line_in_quotes(text_.substr(at_)), "double the quotes that belong to the text");
   if (!doubled) return cell;
   std::string& plain = unescaped_.emplace_back();
   for (std::size_t i = 0; i < cell.size(); ++i) {
@@ -93,7 +93,8 @@ char find_delimiter(std::string_view text) {
       continue;
     }
     if (empty) continue;
-    for (std::size_t k = 0; k < candidates.size(); ++k) steady[k] = steady[k] && (lines == 0 || in_line[k] == in_first[k]);
+    for (std::size_t k = 0; k < candidates.size(); ++k)
+      steady[k] = steady[k] && (lines == 0 || in_line[k] == in_first[k]);
     if (lines++ == 0) in_first = in_line;
     in_line.fill(0);
     empty = true;

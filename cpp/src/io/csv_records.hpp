@@ -14,9 +14,10 @@ namespace chainrule::io {
 // record. Spaces around cells that are not quoted are dropped; blank lines are skipped.
 class CsvRecords {
  public:
-  CsvRecords(std::string_view text, char delimiter, const std::string& name) : text_(text), delimiter_(delimiter), name_(name) {}
+  CsvRecords(std::string_view text, char delimiter, const std::string& name)
+      : text_(text), delimiter_(delimiter), name_(name) {}
 
-  bool next(std::vector<std::string_view>& cells);        // false at the end
+  bool next(std::vector<std::string_view>& cells);         // false at the end
   std::int64_t line() const noexcept { return started_; }  // where the last record begins, from 1
 
  private:

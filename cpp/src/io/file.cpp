@@ -46,11 +46,12 @@ struct Temporary {
 Bytes read_file(const std::string& path, std::string_view reader) {
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.fd < 0) file_fail(reader, path, "cannot be opened", reason(errno), errno == ENOENT ? "check the path" : "");
-  struct stat facts {};
+  struct stat facts{};
   if (::fstat(file.fd, &facts) != 0) file_fail(reader, path, "cannot be read", reason(errno));
   if (S_ISDIR(facts.st_mode)) file_fail(reader, path, "is a folder", "", "give the path of a file");
   // A pipe tells no size: read until its end, in growing steps.
-  Bytes bytes(S_ISREG(facts.st_mode) && facts.st_size > 0 ? static_cast<std::size_t>(facts.st_size) : std::size_t{1} << 16);
+  Bytes bytes(S_ISREG(facts.st_mode) && facts.st_size > 0 ? static_cast<std::size_t>(facts.st_size)
+                                                          : std::size_t{1} << 16);
   std::size_t filled = 0;
   for (;;) {
     if (filled == bytes.size()) {
@@ -85,7 +86,8 @@ void write_file(const std::string& path, std::span<const std::string_view> parts
   }
   const fs::file_status status = fs::status(target, code);
   if (fs::is_directory(status)) file_fail(writer, path, "is a folder", "", "give the path of a file");
-  if (fs::exists(status) && !fs::is_regular_file(status)) file_fail(writer, path, "is no regular file", "", "write to a file and copy it");
+  if (fs::exists(status) && !fs::is_regular_file(status))
+    file_fail(writer, path, "is no regular file", "", "write to a file and copy it");
   const fs::path folder = target.has_parent_path() ? target.parent_path() : fs::path(".");
 
   static std::atomic<unsigned> count{0};
@@ -94,7 +96,8 @@ void write_file(const std::string& path, std::span<const std::string_view> parts
   for (int attempt = 0; fd < 0; ++attempt) {
     const std::string name = target.string() + ".tmp-" + std::to_string(::getpid()) + "-" + std::to_string(count++);
     fd = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (fd >= 0) temporary.path = name;
+    if (fd >= 0)
+      temporary.path = name;
     else if (errno != EEXIST || attempt == 100)
       file_fail(writer, path, "cannot be written", reason(errno), "check that the folder exists and may be written");
   }
@@ -118,7 +121,8 @@ void write_file(const std::string& path, std::span<const std::string_view> parts
   temporary.path.clear();
   // Some file systems cannot sync a folder; the file itself is whole by now, so that is no error.
   const Descriptor parent(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (parent.fd >= 0) [[maybe_unused]] const int synced = ::fsync(parent.fd);
+  if (parent.fd >= 0) [[maybe_unused]]
+    const int synced = ::fsync(parent.fd);
 }
 
 std::string in_quotes(std::string_view text) {

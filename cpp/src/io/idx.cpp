@@ -22,13 +22,20 @@ struct Header {
 
 std::optional<Element> element_of(unsigned char type) {
   switch (type) {
-    case 0x08: return Element::u8;
-    case 0x09: return Element::i8;
-    case 0x0B: return Element::i16;
-    case 0x0C: return Element::i32;
-    case 0x0D: return Element::f32;
-    case 0x0E: return Element::f64;
-    default: return {};
+    case 0x08:
+      return Element::u8;
+    case 0x09:
+      return Element::i8;
+    case 0x0B:
+      return Element::i16;
+    case 0x0C:
+      return Element::i32;
+    case 0x0D:
+      return Element::f32;
+    case 0x0E:
+      return Element::f64;
+    default:
+      return {};
   }
 }
 
@@ -45,9 +52,11 @@ std::string shape_text(std::span<const std::uint64_t> shape) {
 
 Header read_header(ByteSpan bytes, const std::string& name) {
   if (bytes.empty()) file_fail(reader, name, "is empty", "", "download it again");
-  if (bytes.size() < 4) file_fail(reader, name, "cut short", "only " + std::to_string(bytes.size()) + " bytes", "download it again");
+  if (bytes.size() < 4)
+    file_fail(reader, name, "cut short", "only " + std::to_string(bytes.size()) + " bytes", "download it again");
   if (bytes[0] != 0 || bytes[1] != 0)
-    file_fail(reader, name, "is no IDX file", "it begins with " + hex(bytes[0]) + " " + hex(bytes[1]) + ", not with two zero bytes",
+    file_fail(reader, name, "is no IDX file",
+              "it begins with " + hex(bytes[0]) + " " + hex(bytes[1]) + ", not with two zero bytes",
               "NumPy files are read by read_npy, tables by read_csv");
   Header header;
   const auto element = element_of(bytes[2]);
@@ -59,11 +68,15 @@ Header read_header(ByteSpan bytes, const std::string& name) {
   if (rank < 1 || rank > Dims::max_rank)
     file_fail(reader, name, "has an unusual number of axes", std::to_string(rank), "1 to 8 can be read");
   header.data = 4 + 4 * rank;
-  if (bytes.size() < header.data) file_fail(reader, name, "cut short", "it ends within its header", "download it again");
+  if (bytes.size() < header.data)
+    file_fail(reader, name, "cut short", "it ends within its header", "download it again");
   for (std::size_t i = 4; i < header.data; i += 4)
-    header.shape.push_back(std::uint64_t{bytes[i]} << 24 | std::uint64_t{bytes[i + 1]} << 16 | std::uint64_t{bytes[i + 2]} << 8 | bytes[i + 3]);
+    header.shape.push_back(std::uint64_t{bytes[i]} << 24 | std::uint64_t{bytes[i + 1]} << 16 |
+                           std::uint64_t{bytes[i + 2]} << 8 | bytes[i + 3]);
   const auto count = byte_count(header.shape, header.element);
-  if (!count) file_fail(reader, name, "its header is damaged", "an array of shape " + shape_text(header.shape), "download it again");
+  if (!count)
+    file_fail(reader, name, "its header is damaged", "an array of shape " + shape_text(header.shape),
+              "download it again");
   header.bytes = *count;
   return header;
 }
@@ -86,9 +99,11 @@ Tensor parse_idx(std::span<const unsigned char> bytes, const std::string& name) 
   const Header header = read_header(bytes, name);
   const std::size_t there = bytes.size() - header.data;
   if (there != header.bytes) {
-    const std::string given = "the header tells of " + shape_text(header.shape) + " " + io::name_of(header.element) + ", " +
-                              std::to_string(header.bytes) + " bytes; " + (there > header.bytes ? "more" : std::to_string(there)) + " follow";
-    file_fail(reader, name, there < header.bytes ? "cut short" : "longer than its header tells", given, "download it again");
+    const std::string given = "the header tells of " + shape_text(header.shape) + " " + io::name_of(header.element) +
+                              ", " + std::to_string(header.bytes) + " bytes; " +
+                              (there > header.bytes ? "more" : std::to_string(there)) + " follow";
+    file_fail(reader, name, there < header.bytes ? "cut short" : "longer than its header tells", given,
+              "download it again");
   }
   return tensor_from_elements(bytes.subspan(header.data), header.shape, header.element, /*big_endian=*/true);
 }

@@ -28,8 +28,10 @@ class Bits {
       return;
     }
     while (count_ <= 48) {
-      if (next_ < end_) buffer_ |= std::uint64_t{*next_++} << count_;
-      else overrun_ += 8;
+      if (next_ < end_)
+        buffer_ |= std::uint64_t{*next_++} << count_;
+      else
+        overrun_ += 8;
       count_ += 8;
     }
   }
@@ -58,7 +60,9 @@ class Bits {
     next_ += n;
     return span;
   }
-  std::size_t consumed() const { return static_cast<std::size_t>(next_ - begin_) - static_cast<std::size_t>((count_ - overrun_) / 8); }
+  std::size_t consumed() const {
+    return static_cast<std::size_t>(next_ - begin_) - static_cast<std::size_t>((count_ - overrun_) / 8);
+  }
 
  private:
   const unsigned char* next_;
@@ -132,8 +136,9 @@ constexpr std::array<std::uint16_t, 29> length_base{3,  4,  5,  6,  7,  8,  9,  
                                                     31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258};
 constexpr std::array<std::uint8_t, 29> length_extra{0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2,
                                                     2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0};
-constexpr std::array<std::uint16_t, 30> distance_base{1,   2,   3,   4,   5,   7,    9,    13,   17,   25,   33,   49,   65,    97,    129,
-                                                      193, 257, 385, 513, 769, 1025, 1537, 2049, 3073, 4097, 6145, 8193, 12289, 16385, 24577};
+constexpr std::array<std::uint16_t, 30> distance_base{1,    2,    3,    4,    5,    7,    9,    13,    17,    25,
+                                                      33,   49,   65,   97,   129,  193,  257,  385,   513,   769,
+                                                      1025, 1537, 2049, 3073, 4097, 6145, 8193, 12289, 16385, 24577};
 constexpr std::array<std::uint8_t, 30> distance_extra{0, 0, 0, 0, 1, 1, 2, 2,  3,  3,  4,  4,  5,  5,  6,
                                                       6, 7, 7, 8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 13, 13};
 
@@ -246,7 +251,8 @@ Inflated inflate(ByteSpan input, std::size_t limit) {
       bits.align();
       const ByteSpan size = bits.bytes(4);
       const std::size_t n = size[0] | static_cast<std::size_t>(size[1]) << 8;
-      if ((n ^ 0xFFFF) != (size[2] | static_cast<std::size_t>(size[3]) << 8)) damaged("a stored block has a wrong length");
+      if ((n ^ 0xFFFF) != (size[2] | static_cast<std::size_t>(size[3]) << 8))
+        damaged("a stored block has a wrong length");
       const ByteSpan stored = bits.bytes(n);
       const std::size_t fits = std::min(n, limit - out.size);
       while (out.bytes.size() - out.size < fits) out.make_room();
@@ -256,8 +262,10 @@ Inflated inflate(ByteSpan input, std::size_t limit) {
       continue;
     }
     if (type == 3) damaged("a block has an undefined type");
-    if (type == 1) fixed_codes(literals, distances);
-    else read_codes(bits, literals, distances);
+    if (type == 1)
+      fixed_codes(literals, distances);
+    else
+      read_codes(bits, literals, distances);
     finished = read_block(bits, literals, distances, out);
   }
   bits.check();
@@ -269,13 +277,15 @@ bool is_gzip(ByteSpan bytes) noexcept { return bytes.size() >= 2 && bytes[0] == 
 
 Inflated gunzip(ByteSpan input, std::size_t limit) {
   const auto word = [&](std::size_t at) {
-    return input[at] | std::uint32_t{input[at + 1]} << 8 | std::uint32_t{input[at + 2]} << 16 | std::uint32_t{input[at + 3]} << 24;
+    return input[at] | std::uint32_t{input[at + 1]} << 8 | std::uint32_t{input[at + 2]} << 16 |
+           std::uint32_t{input[at + 3]} << 24;
   };
   Inflated all;
   std::size_t at = 0;
   while (at < input.size() && all.finished) {
     if (at > 0 && !is_gzip(input.subspan(at))) {  // padding behind the last member
-      if (std::any_of(input.begin() + static_cast<std::ptrdiff_t>(at), input.end(), [](unsigned char c) { return c != 0; }))
+      if (std::any_of(input.begin() + static_cast<std::ptrdiff_t>(at), input.end(),
+                      [](unsigned char c) { return c != 0; }))
         damaged("something follows the end of the compressed data");
       break;
     }
@@ -307,12 +317,15 @@ Inflated gunzip(ByteSpan input, std::size_t limit) {
     if (member.finished) {
       if (input.size() - at < 8) damaged("the compressed data end too early");
       if (word(at) != crc32(member.bytes)) damaged("the checksum does not match: the data are damaged");
-      if (word(at + 4) != (member.bytes.size() & 0xFFFFFFFFu)) damaged("the length does not match: the data are damaged");
+      if (word(at + 4) != (member.bytes.size() & 0xFFFFFFFFu))
+        damaged("the length does not match: the data are damaged");
       at += 8;
     }
     all.finished = member.finished;
-    if (all.bytes.empty()) all.bytes = std::move(member.bytes);
-    else all.bytes.insert(all.bytes.end(), member.bytes.begin(), member.bytes.end());
+    if (all.bytes.empty())
+      all.bytes = std::move(member.bytes);
+    else
+      all.bytes.insert(all.bytes.end(), member.bytes.begin(), member.bytes.end());
   }
   all.consumed = at;
   return all;
@@ -334,7 +347,8 @@ std::uint32_t crc32(ByteSpan bytes) noexcept {
   std::uint32_t c = ~std::uint32_t{0};
   std::size_t i = 0;
   for (; i + 4 <= bytes.size(); i += 4) {
-    c ^= bytes[i] | std::uint32_t{bytes[i + 1]} << 8 | std::uint32_t{bytes[i + 2]} << 16 | std::uint32_t{bytes[i + 3]} << 24;
+    c ^= bytes[i] | std::uint32_t{bytes[i + 1]} << 8 | std::uint32_t{bytes[i + 2]} << 16 |
+         std::uint32_t{bytes[i + 3]} << 24;
     c = tables[3][c & 255] ^ tables[2][c >> 8 & 255] ^ tables[1][c >> 16 & 255] ^ tables[0][c >> 24];
   }
   for (; i < bytes.size(); ++i) c = c >> 8 ^ tables[0][(c ^ bytes[i]) & 255];

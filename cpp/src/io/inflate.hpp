@@ -1,4 +1,5 @@
-// Decompression of DEFLATE streams (RFC 1951) and gzip files (RFC 1952), for data sets and .npz archives. No compression.
+// Decompression of DEFLATE streams (RFC 1951) and gzip files (RFC 1952), for data sets and .npz archives. No
+// compression.
 #pragma once
 
 #include <cstddef>

@@ -16,25 +16,30 @@ Json parse_json(std::string_view text, int depth) {
   const auto watch = [&](int, Json::parse_event_t event, Json& parsed) {
     using Event = Json::parse_event_t;
     switch (event) {
-      case Event::object_start: keys.emplace_back(); [[fallthrough]];
+      case Event::object_start:
+        keys.emplace_back();
+        [[fallthrough]];
       case Event::array_start:
         if (++open > depth) throw JsonError("nested deeper than " + std::to_string(depth) + " levels");
         break;
-      case Event::object_end: keys.pop_back(); [[fallthrough]];
-      case Event::array_end: --open; break;
+      case Event::object_end:
+        keys.pop_back();
+        [[fallthrough]];
+      case Event::array_end:
+        --open;
+        break;
       case Event::key:
         if (!keys.back().insert(parsed.get_ref<const std::string&>()).second)
           throw JsonError("the key " + in_quotes(parsed.get_ref<const std::string&>()) + " is there twice");
         break;
-      case Event::value: break;
+      case Event::value:
+        break;
     }
     return true;
   };
   try {
     return Json::parse(text.begin(), text.end(), watch);
-  } catch (const Json::exception&) {
-    throw JsonError("no valid JSON");
-  }
+  } catch (const Json::exception&) { throw JsonError("no valid JSON"); }
 }
 
 void JsonView::fail(const std::string& what) const { throw JsonError((path_.empty() ? "" : path_ + ": ") + what); }
@@ -46,7 +51,8 @@ bool JsonView::boolean() const {
 
 std::int64_t JsonView::integer(std::int64_t least, std::int64_t most) const {
   if (!value_->is_number_integer()) fail("should be an integer");
-  const bool fits = !value_->is_number_unsigned() || value_->get<std::uint64_t>() <= static_cast<std::uint64_t>(INT64_MAX);
+  const bool fits =
+      !value_->is_number_unsigned() || value_->get<std::uint64_t>() <= static_cast<std::uint64_t>(INT64_MAX);
   const std::int64_t number = fits ? value_->get<std::int64_t>() : 0;
   if (!fits || number < least || number > most) fail("is out of range: " + value_->dump());
   return number;
@@ -107,7 +113,8 @@ void JsonView::only(std::initializer_list<const char*> required, std::initialize
     if (!has(key)) fail(std::string("has no \"") + key + "\"");
   for (const auto& [key, value] : value_->items()) {
     const auto is_key = [&name = key](const char* known) { return name == known; };
-    if (std::none_of(required.begin(), required.end(), is_key) && std::none_of(optional.begin(), optional.end(), is_key))
+    if (std::none_of(required.begin(), required.end(), is_key) &&
+        std::none_of(optional.begin(), optional.end(), is_key))
       fail("has a member that is not known: " + in_quotes(key));
   }
 }

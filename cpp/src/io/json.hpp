@@ -35,11 +35,11 @@ class JsonView {
 
   bool boolean() const;
   std::int64_t integer(std::int64_t least = INT64_MIN, std::int64_t most = INT64_MAX) const;
-  double real() const;           // also written as "inf", "-inf" or "nan"
+  double real() const;  // also written as "inf", "-inf" or "nan"
   const std::string& string() const;
   std::vector<std::string> strings() const;
 
-  std::size_t size() const;      // of an array
+  std::size_t size() const;  // of an array
   JsonView at(std::size_t i) const;
   std::vector<JsonView> items() const;
 

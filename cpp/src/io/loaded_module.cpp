@@ -19,14 +19,16 @@ constexpr std::size_t most_plans = 8;
 // The layer a part was saved from, with tensors of its own.
 std::shared_ptr<nn::ModuleImpl> rebuilt(const LoadedPart& part, const char* what) {
   if (!nn::is_layer_kind(part.kind()))
-    fail<StateError>(part.kind(), std::string("a loaded part cannot be ") + what + " by itself", "its class is not in the file",
-                     "call the whole model, or build it anew and use load_state_dict");
+    fail<StateError>(part.kind(), std::string("a loaded part cannot be ") + what + " by itself",
+                     "its class is not in the file", "call the whole model, or build it anew and use load_state_dict");
   auto layer = nn::make_layer(part.kind(), part.arguments());
   const auto fits = [](const std::vector<nn::NamedTensor>& a, const std::vector<nn::NamedTensor>& b) {
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                      [](const auto& x, const auto& y) { return x.name == y.name && x.tensor.shape() == y.tensor.shape(); });
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) {
+      return x.name == y.name && x.tensor.shape() == y.tensor.shape();
+    });
   };
-  if (!fits(std::as_const(*layer).own_parameters(), part.own_parameters()) || !fits(std::as_const(*layer).own_buffers(), part.own_buffers()))
+  if (!fits(std::as_const(*layer).own_parameters(), part.own_parameters()) ||
+      !fits(std::as_const(*layer).own_buffers(), part.own_buffers()))
     fail<StateError>(part.repr(), "its tensors are not those of its kind", "", "call the whole model");
   return layer;
 }
@@ -43,7 +45,8 @@ std::vector<Tensor> LoadedPart::forward(const std::vector<Tensor>& inputs) {
   const auto layer = rebuilt(*this, "called");
   layer->set_training(training());
   for (const auto& [name, child] : children()) layer->add_child(name, child);
-  for (std::size_t i = 0; i < own_parameters().size(); ++i) layer->own_parameters()[i].tensor = own_parameters()[i].tensor;
+  for (std::size_t i = 0; i < own_parameters().size(); ++i)
+    layer->own_parameters()[i].tensor = own_parameters()[i].tensor;
   for (std::size_t i = 0; i < own_buffers().size(); ++i) layer->own_buffers()[i].tensor = own_buffers()[i].tensor;
   return layer->forward(inputs);
 }
@@ -62,13 +65,16 @@ void LoadedPart::init_own(std::uint64_t key, std::uint32_t stream) {
   const auto layer = rebuilt(*this, "drawn anew");
   layer->init_own(key, stream);
   const NoGrad no_grad;
-  for (std::size_t i = 0; i < own_parameters().size(); ++i) own_parameters()[i].tensor.copy_(layer->own_parameters()[i].tensor.detach());
+  for (std::size_t i = 0; i < own_parameters().size(); ++i)
+    own_parameters()[i].tensor.copy_(layer->own_parameters()[i].tensor.detach());
   for (std::size_t i = 0; i < own_buffers().size(); ++i) own_buffers()[i].tensor.copy_(layer->own_buffers()[i].tensor);
 }
 
 void LoadedPart::copy_structure_to(LoadedPart& copy, const CloneChild& clone_child) const {
-  for (const nn::NamedTensor& own : own_parameters()) copy.add_parameter(own.name, Tensor::zeros(own.tensor.shape(), own.tensor.dtype()), false);
-  for (const nn::NamedTensor& own : own_buffers()) copy.add_buffer(own.name, Tensor::zeros(own.tensor.shape(), own.tensor.dtype()));
+  for (const nn::NamedTensor& own : own_parameters())
+    copy.add_parameter(own.name, Tensor::zeros(own.tensor.shape(), own.tensor.dtype()), false);
+  for (const nn::NamedTensor& own : own_buffers())
+    copy.add_buffer(own.name, Tensor::zeros(own.tensor.shape(), own.tensor.dtype()));
   for (const auto& [name, child] : children()) copy.add_child(name, clone_child(child));
 }
 
@@ -90,8 +96,10 @@ const LoadedModel::Bound& LoadedModel::bound(bool train) {
   if (known) return *known;
   std::map<std::string, Place> places;
   nn::each_place(*this, "", [&](const std::string& path, nn::ModuleImpl& module) {
-    for (std::size_t i = 0; i < module.own_parameters().size(); ++i) places.try_emplace(nn::joined(path, module.own_parameters()[i].name), Place{&module, false, i});
-    for (std::size_t i = 0; i < module.own_buffers().size(); ++i) places.try_emplace(nn::joined(path, module.own_buffers()[i].name), Place{&module, true, i});
+    for (std::size_t i = 0; i < module.own_parameters().size(); ++i)
+      places.try_emplace(nn::joined(path, module.own_parameters()[i].name), Place{&module, false, i});
+    for (std::size_t i = 0; i < module.own_buffers().size(); ++i)
+      places.try_emplace(nn::joined(path, module.own_buffers()[i].name), Place{&module, true, i});
   });
   const auto place = [&](const std::string& path) {
     const auto found = places.find(path);
@@ -111,12 +119,15 @@ const LoadedModel::Bound& LoadedModel::bound(bool train) {
 void LoadedModel::check_inputs(const std::vector<Tensor>& inputs, const BatchGraph& graph) const {
   const auto& shapes = file_->input_shapes;
   if (inputs.size() != shapes.size())
-    fail<ValueError>("forward", "takes " + std::to_string(shapes.size()) + (shapes.size() == 1 ? " input" : " inputs"), std::to_string(inputs.size()) + " were given");
+    fail<ValueError>("forward", "takes " + std::to_string(shapes.size()) + (shapes.size() == 1 ? " input" : " inputs"),
+                     std::to_string(inputs.size()) + " were given");
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const Shape& given = inputs[i].shape();
-    if (given.rank() == 0) fail<ShapeError>("forward", "the input has no batch axis", "x is ()", "give an array of samples");
+    if (given.rank() == 0)
+      fail<ShapeError>("forward", "the input has no batch axis", "x is ()", "give an array of samples");
     if (given[0] != inputs[0].shape()[0])
-      fail<ShapeError>("forward", "the inputs differ in their number of samples", inputs[0].shape().str() + " and " + given.str());
+      fail<ShapeError>("forward", "the inputs differ in their number of samples",
+                       inputs[0].shape().str() + " and " + given.str());
     Shape wanted = shapes[i];
     wanted.insert(0, given[0]);
     if (given == wanted) continue;
@@ -127,17 +138,20 @@ void LoadedModel::check_inputs(const std::vector<Tensor>& inputs, const BatchGra
       if (fits) {
         const Attrs attrs = node.attrs.at(given[0]);
         const TensorType here{inputs[i].dtype(), given}, saved{inputs[i].dtype(), wanted};
-        fits = node.op->infer(*node.op, std::span(&here, 1), attrs) == node.op->infer(*node.op, std::span(&saved, 1), attrs);
+        fits = node.op->infer(*node.op, std::span(&here, 1), attrs) ==
+               node.op->infer(*node.op, std::span(&saved, 1), attrs);
       }
       if (!fits) break;
     }
     if (!fits)
       fail<ShapeError>("forward", "the input has another shape than the model was saved for",
-                       "x is " + given.str() + ", it takes " + with_batch(shapes[i]), "reshape it, or save the model with this input_shape");
+                       "x is " + given.str() + ", it takes " + with_batch(shapes[i]),
+                       "reshape it, or save the model with this input_shape");
   }
 }
 
-std::shared_ptr<const BatchPlan> LoadedModel::plan(const BatchGraph& graph, const std::vector<Tensor>& inputs, const std::vector<Tensor>& tensors,
+std::shared_ptr<const BatchPlan> LoadedModel::plan(const BatchGraph& graph, const std::vector<Tensor>& inputs,
+                                                   const std::vector<Tensor>& tensors,
                                                    const std::vector<Tensor>& constants) {
   // Parameters change their type only together, by astype: the first one stands for all.
   Types key;
@@ -154,7 +168,8 @@ std::shared_ptr<const BatchPlan> LoadedModel::plan(const BatchGraph& graph, cons
     for (const Tensor& t : list) all.push_back(type_of(t));
     return all;
   };
-  auto fresh = std::make_shared<const BatchPlan>(plan_batch(graph, inputs[0].shape()[0], types(inputs), types(tensors), types(constants)));
+  auto fresh = std::make_shared<const BatchPlan>(
+      plan_batch(graph, inputs[0].shape()[0], types(inputs), types(tensors), types(constants)));
   const std::lock_guard lock(mutex_);
   if (planned.size() == most_plans) planned.erase(planned.begin());
   planned.push_back({std::move(key), fresh});

@@ -47,7 +47,7 @@ class LoadedPart : public nn::ModuleImpl {
 // What a file holds besides the tree; shared by a model and its clones.
 struct LoadedFacts {
   BatchGraph train, eval;
-  bool same_graph = false;  // train is eval
+  bool same_graph = false;          // train is eval
   std::vector<Shape> input_shapes;  // of one sample
   DType dtype = DType::float32;     // the model's when it was saved
   std::optional<data::Schema> schema;
@@ -56,7 +56,8 @@ struct LoadedFacts {
 
 class LoadedModel final : public LoadedPart {
  public:
-  LoadedModel(PartFacts facts, std::shared_ptr<const LoadedFacts> file) : LoadedPart(std::move(facts)), file_(std::move(file)) {}
+  LoadedModel(PartFacts facts, std::shared_ptr<const LoadedFacts> file)
+      : LoadedPart(std::move(facts)), file_(std::move(file)) {}
 
   std::vector<Tensor> forward(const std::vector<Tensor>& inputs) override;
   std::shared_ptr<nn::ModuleImpl> clone_structure(const CloneChild& clone_child) const override;
@@ -77,8 +78,8 @@ class LoadedModel final : public LoadedPart {
   };
 
   const Bound& bound(bool train);
-  std::shared_ptr<const BatchPlan> plan(const BatchGraph& graph, const std::vector<Tensor>& inputs, const std::vector<Tensor>& tensors,
-                                        const std::vector<Tensor>& constants);
+  std::shared_ptr<const BatchPlan> plan(const BatchGraph& graph, const std::vector<Tensor>& inputs,
+                                        const std::vector<Tensor>& tensors, const std::vector<Tensor>& constants);
   void check_inputs(const std::vector<Tensor>& inputs, const BatchGraph& graph) const;
 
   std::shared_ptr<const LoadedFacts> file_;

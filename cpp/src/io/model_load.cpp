@@ -28,8 +28,8 @@ std::vector<Shape> shapes_from_json(const JsonView& view) {
 }
 
 // The graph, checked against the tensors of the model and the shapes of its samples.
-BatchGraph graph_of(const JsonView& view, const std::map<std::string, Tensor>& tensors, const std::map<std::string, Tensor>& constants,
-                    const std::vector<Shape>& shapes) {
+BatchGraph graph_of(const JsonView& view, const std::map<std::string, Tensor>& tensors,
+                    const std::map<std::string, Tensor>& constants, const std::vector<Shape>& shapes) {
   BatchGraph graph = graph_from_json(view, constants);
   Types types;
   for (const auto& [id, path] : graph.tensors) {
@@ -50,7 +50,8 @@ BatchGraph graph_of(const JsonView& view, const std::map<std::string, Tensor>& t
     if (found == tensors.end()) view["updates"].fail("there is no tensor " + in_quotes(path));
     const BatchValue& value = graph.values[static_cast<std::size_t>(id)];
     bool same = value.dtype == found->second.dtype() && static_cast<int>(value.shape.size()) == found->second.rank();
-    for (std::size_t i = 0; same && i < value.shape.size(); ++i) same = value.shape[i] == Affine{0, found->second.shape(static_cast<int>(i))};
+    for (std::size_t i = 0; same && i < value.shape.size(); ++i)
+      same = value.shape[i] == Affine{0, found->second.shape(static_cast<int>(i))};
     if (!same) view["updates"].fail("the new value of " + in_quotes(path) + " has another type");
   }
   return graph;
@@ -59,7 +60,8 @@ BatchGraph graph_of(const JsonView& view, const std::map<std::string, Tensor>& t
 Model model_from_json(const JsonView& view, const std::vector<TensorEntry>& entries) {
   const std::int64_t format = view["format"].integer(1);
   if (format > file_format)
-    view["format"].fail("format " + std::to_string(format) + " is newer than this chainrule reads (" + std::to_string(file_format) + "): update chainrule");
+    view["format"].fail("format " + std::to_string(format) + " is newer than this chainrule reads (" +
+                        std::to_string(file_format) + "): update chainrule");
   view.only({"format", "version", "dtype", "link", "input_shapes", "tree", "training", "graphs"}, {"schema"});
   view["version"].string();
   auto facts = std::make_shared<LoadedFacts>();
@@ -105,8 +107,8 @@ Model read_model(ByteSpan bytes, const std::string& name) {
   for (const auto& [key, value] : listing.metadata)
     if (key == metadata_key) text = &value;
   if (text == nullptr)
-    file_fail(reader, name, "holds tensors but no model of chainrule", std::to_string(listing.entries.size()) + " tensors",
-              "build the model and give them to load_state_dict");
+    file_fail(reader, name, "holds tensors but no model of chainrule",
+              std::to_string(listing.entries.size()) + " tensors", "build the model and give them to load_state_dict");
   try {
     const Json json = parse_json(*text, deepest_json);
     return model_from_json({json, ""}, listing.entries);
@@ -114,9 +116,7 @@ Model read_model(ByteSpan bytes, const std::string& name) {
     file_fail(reader, name, "its description of the model is wrong", error.what());
   } catch (const Error& error) {  // from a shape rule, a layer's check, the schema
     file_fail(reader, name, "its description of the model is wrong", error.what());
-  } catch (const std::bad_alloc&) {
-    file_fail(reader, name, "does not fit into memory");
-  }
+  } catch (const std::bad_alloc&) { file_fail(reader, name, "does not fit into memory"); }
 }
 
 }  // namespace io

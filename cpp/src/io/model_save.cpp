@@ -18,8 +18,8 @@ constexpr const char* writer = "save";
 
 #define CHAINRULE_TEXT_(x) #x
 #define CHAINRULE_TEXT(x) CHAINRULE_TEXT_(x)
-constexpr const char* version =
-    CHAINRULE_TEXT(CHAINRULE_VERSION_MAJOR) "." CHAINRULE_TEXT(CHAINRULE_VERSION_MINOR) "." CHAINRULE_TEXT(CHAINRULE_VERSION_PATCH);
+constexpr const char* version = CHAINRULE_TEXT(CHAINRULE_VERSION_MAJOR) "." CHAINRULE_TEXT(
+    CHAINRULE_VERSION_MINOR) "." CHAINRULE_TEXT(CHAINRULE_VERSION_PATCH);
 
 // Parameters and buffers, each once by its first path, a module's own before its children's.
 std::vector<nn::NamedTensor> tensors_of(nn::ModuleImpl& root) {
@@ -64,7 +64,8 @@ class Paths {
 class Modes {
  public:
   explicit Modes(nn::ModuleImpl& root) {
-    nn::each_module(root, [&](const std::string&, nn::ModuleImpl& module) { modes_.emplace_back(&module, module.training()); });
+    nn::each_module(
+        root, [&](const std::string&, nn::ModuleImpl& module) { modes_.emplace_back(&module, module.training()); });
   }
   ~Modes() {
     // A module before its children, since it sets theirs.
@@ -104,11 +105,12 @@ BatchGraph traced(const nn::Module& model, bool train, const Samples& samples, c
   const Modes modes(root);
   root.set_training(train);
   try {
-    return trace_batches([&](const std::vector<Tensor>& inputs) { return root.call(inputs); }, types, [&](const Tensor& t) { return paths.find(t); });
+    return trace_batches([&](const std::vector<Tensor>& inputs) { return root.call(inputs); }, types,
+                         [&](const Tensor& t) { return paths.find(t); });
   } catch (const ShapeError& error) {
     if (!samples.guessed) throw;
-    fail<StateError>(writer, "the model does not take samples of the shape its layers tell, " + samples.shapes[0].str(), error.what(),
-                     "give the shape of a sample: save(path, input_shape=(28, 28))");
+    fail<StateError>(writer, "the model does not take samples of the shape its layers tell, " + samples.shapes[0].str(),
+                     error.what(), "give the shape of a sample: save(path, input_shape=(28, 28))");
   }
 }
 
@@ -119,9 +121,7 @@ Json training_of(const SaveOptions& options, const LoadedModel* loaded) {
     Json json = parse_json(text);
     if (!json.is_object()) throw JsonError("should be an object");
     return json;
-  } catch (const JsonError& error) {
-    fail<ValueError>(writer, "training_json is no JSON object", error.what());
-  }
+  } catch (const JsonError& error) { fail<ValueError>(writer, "training_json is no JSON object", error.what()); }
 }
 
 }  // namespace
@@ -138,7 +138,8 @@ WrittenModel write_model(const nn::Module& model, const SaveOptions& options) {
   Json shapes = Json::array();
   for (const Shape& shape : samples.shapes) {
     shape.checked_size(writer);
-    if (shape.rank() == Shape::max_rank) fail<ShapeError>(writer, "input_shape has no axis left for the batch", shape.str());
+    if (shape.rank() == Shape::max_rank)
+      fail<ShapeError>(writer, "input_shape has no axis left for the batch", shape.str());
     types.push_back({dtype, shape});
     shapes.push_back(std::vector<std::int64_t>(shape.begin(), shape.end()));
   }
@@ -146,20 +147,25 @@ WrittenModel write_model(const nn::Module& model, const SaveOptions& options) {
   ConstantStore store;
   const Json eval = graph_to_json(traced(model, false, samples, types, paths), store);
   const Json train = graph_to_json(traced(model, true, samples, types, paths), store);
-  Json json{{"format", file_format}, {"version", version}, {"dtype", std::string(name_of(dtype))}, {"link", model.link()}, {"input_shapes", std::move(shapes)},
-            {"tree", tree_to_json(model)}, {"training", training_of(options, loaded)}};
+  Json json{{"format", file_format},
+            {"version", version},
+            {"dtype", std::string(name_of(dtype))},
+            {"link", model.link()},
+            {"input_shapes", std::move(shapes)},
+            {"tree", tree_to_json(model)},
+            {"training", training_of(options, loaded)}};
   json["graphs"] = {{"eval", eval}};
   if (train != eval) json["graphs"]["train"] = train;
-  if (options.schema != nullptr) json["schema"] = parse_json(data::schema_to_json(*options.schema));
-  else if (loaded != nullptr && loaded->file().schema) json["schema"] = parse_json(data::schema_to_json(*loaded->file().schema));
+  if (options.schema != nullptr)
+    json["schema"] = parse_json(data::schema_to_json(*options.schema));
+  else if (loaded != nullptr && loaded->file().schema)
+    json["schema"] = parse_json(data::schema_to_json(*loaded->file().schema));
 
   for (const nn::NamedTensor& constant : store.tensors()) tensors.push_back(constant);
   WrittenModel written;
   try {
     written.file = write_tensors(tensors, metadata_key, json.dump());
-  } catch (const Json::exception&) {
-    fail<ValueError>(writer, "a name or an argument is not UTF-8");
-  }
+  } catch (const Json::exception&) { fail<ValueError>(writer, "a name or an argument is not UTF-8"); }
   written.held = store.tensors();
   return written;
 }

@@ -11,7 +11,8 @@
 namespace chainrule::io {
 namespace {
 
-// --- arguments: bool, integer, real, text as such; lists of reals (and reals JSON has no number for) under "reals" ----
+// --- arguments: bool, integer, real, text as such; lists of reals (and reals JSON has no number for) under "reals"
+// ----
 Json argument_to_json(const nn::ArgumentValue& value) {
   struct Visitor {
     Json operator()(bool v) const { return v; }
@@ -56,7 +57,8 @@ class Writer {
     if (!fresh) return Json{{"same_as", known->second}};
     Json json{{"kind", module.kind()}};
     Json arguments = Json::array();
-    for (const auto& [name, value] : module.arguments()) arguments.push_back(Json::array({name, argument_to_json(value)}));
+    for (const auto& [name, value] : module.arguments())
+      arguments.push_back(Json::array({name, argument_to_json(value)}));
     if (!arguments.empty()) json["arguments"] = std::move(arguments);
     if (const std::string text = module.repr_arguments(); !text.empty()) json["text"] = text;
     if (const auto in = module.in_features()) json["in_features"] = *in;
@@ -77,7 +79,8 @@ class Writer {
     tensors("buffers", module.own_buffers(), false);
     if (!module.children().empty()) {
       Json list = Json::array();
-      for (const auto& [name, child] : module.children()) list.push_back(Json::array({name, write(*child, nn::joined(path, name))}));
+      for (const auto& [name, child] : module.children())
+        list.push_back(Json::array({name, write(*child, nn::joined(path, name))}));
       json["children"] = std::move(list);
     }
     return json;
@@ -90,7 +93,8 @@ class Writer {
 
 class Reader {
  public:
-  Reader(const std::map<std::string, Tensor>& tensors, std::shared_ptr<const LoadedFacts> file) : tensors_(tensors), file_(std::move(file)) {}
+  Reader(const std::map<std::string, Tensor>& tensors, std::shared_ptr<const LoadedFacts> file)
+      : tensors_(tensors), file_(std::move(file)) {}
 
   std::shared_ptr<LoadedModel> read(const JsonView& view) {
     auto root = std::make_shared<LoadedModel>(facts(view), file_);
@@ -102,7 +106,8 @@ class Reader {
 
  private:
   static PartFacts facts(const JsonView& view) {
-    view.only({"kind"}, {"arguments", "text", "in_features", "out_features", "keeps_features", "parameters", "buffers", "children"});
+    view.only({"kind"}, {"arguments", "text", "in_features", "out_features", "keeps_features", "parameters", "buffers",
+                         "children"});
     PartFacts facts;
     facts.kind = view["kind"].string();
     if (facts.kind.empty() || facts.kind.size() > 200) view["kind"].fail("is empty or too long");
@@ -125,7 +130,8 @@ class Reader {
         entry.only({"name", "tensor"}, {"frozen"});
         const Tensor tensor = take(entry, path);
         if (!is_floating(tensor.dtype())) entry.fail("a parameter should be floating");
-        part.add_parameter(entry["name"].string(), tensor, false).requires_grad_(!(entry.has("frozen") && entry["frozen"].boolean()));
+        part.add_parameter(entry["name"].string(), tensor, false)
+            .requires_grad_(!(entry.has("frozen") && entry["frozen"].boolean()));
       }
     }
     if (view.has("buffers")) {
@@ -145,7 +151,8 @@ class Reader {
       if (child.has("same_as")) {
         child.only({"same_as"});
         const auto found = parts_.find(child["same_as"].string());
-        if (found == parts_.end()) child.fail("there is no module " + in_quotes(child["same_as"].string()) + " before it");
+        if (found == parts_.end())
+          child.fail("there is no module " + in_quotes(child["same_as"].string()) + " before it");
         places += places_.at(found->second.get());
         if (places > most_places) child.fail("modules are shared in too many places");
         part.add_child(name, found->second);

@@ -56,9 +56,12 @@ class HeaderParser {
   }
 
  private:
-  [[noreturn]] void damaged() { file_fail(reader_, name_, "its header is damaged", "", "save it again with numpy.save"); }
+  [[noreturn]] void damaged() {
+    file_fail(reader_, name_, "its header is damaged", "", "save it again with numpy.save");
+  }
   void skip_space() {
-    while (!text_.empty() && (text_.front() == ' ' || text_.front() == '\n' || text_.front() == '\t')) text_.remove_prefix(1);
+    while (!text_.empty() && (text_.front() == ' ' || text_.front() == '\n' || text_.front() == '\t'))
+      text_.remove_prefix(1);
   }
   bool accept(char c) {
     skip_space();
@@ -123,8 +126,9 @@ Element element_of(const std::string& descr, const std::string& name, std::strin
     file_fail(reader, name, "holds Python objects, which only pickle can read", "dtype " + in_quotes(descr),
               "save numbers: numpy.save(path, array.astype(\"float32\"))");
   file_fail(reader, name, "holds a dtype that cannot be read", in_quotes(descr),
-            type.starts_with('U') || type.starts_with('S') ? "encode texts as integers first"
-                                                           : "convert it before saving: array.astype(\"float32\") or astype(\"int64\")");
+            type.starts_with('U') || type.starts_with('S')
+                ? "encode texts as integers first"
+                : "convert it before saving: array.astype(\"float32\") or astype(\"int64\")");
 }
 
 }  // namespace
@@ -133,29 +137,37 @@ Tensor parse_npy(ByteSpan bytes, const std::string& name, std::string_view reade
   constexpr std::string_view magic = "\x93NUMPY";
   if (bytes.empty()) file_fail(reader, name, "is empty");
   if (bytes.size() < 10 || std::memcmp(bytes.data(), magic.data(), magic.size()) != 0)
-    file_fail(reader, name, "is no .npy file", "", bytes.size() > 2 && bytes[0] == 'P' && bytes[1] == 'K' ? "it is a zip archive: use read_npz"
-                                                                                            : "write it with numpy.save");
+    file_fail(reader, name, "is no .npy file", "",
+              bytes.size() > 2 && bytes[0] == 'P' && bytes[1] == 'K' ? "it is a zip archive: use read_npz"
+                                                                     : "write it with numpy.save");
   const unsigned version = bytes[6];
   if (version < 1 || version > 3)
-    file_fail(reader, name, "is of an unknown version", std::to_string(version) + "." + std::to_string(bytes[7]), "versions 1 to 3 can be read");
+    file_fail(reader, name, "is of an unknown version", std::to_string(version) + "." + std::to_string(bytes[7]),
+              "versions 1 to 3 can be read");
   std::size_t at = version == 1 ? 10 : 12;
   if (bytes.size() < at) file_fail(reader, name, "cut short", "it ends within its header");
   std::size_t length = bytes[8] | static_cast<std::size_t>(bytes[9]) << 8;
   if (version > 1) length |= static_cast<std::size_t>(bytes[10]) << 16 | static_cast<std::size_t>(bytes[11]) << 24;
   constexpr std::size_t longest = 1 << 16;  // ours need 128 bytes; records with many fields are refused anyway
-  if (length > longest) file_fail(reader, name, "its header is damaged", std::to_string(length) + " bytes long", "save it again with numpy.save");
+  if (length > longest)
+    file_fail(reader, name, "its header is damaged", std::to_string(length) + " bytes long",
+              "save it again with numpy.save");
   if (bytes.size() - at < length) file_fail(reader, name, "cut short", "it ends within its header");
   const Header header = HeaderParser({reinterpret_cast<const char*>(bytes.data()) + at, length}, name, reader).parse();
   at += length;
 
   const Element element = element_of(header.descr, name, reader);
   if (header.shape->size() > Dims::max_rank)
-    file_fail(reader, name, "has too many axes", std::to_string(header.shape->size()), "at most 8 can be read; reshape it before saving");
+    file_fail(reader, name, "has too many axes", std::to_string(header.shape->size()),
+              "at most 8 can be read; reshape it before saving");
   const auto count = byte_count(*header.shape, element);
-  if (!count) file_fail(reader, name, "its header is damaged", "sizes too large for any file", "save it again with numpy.save");
+  if (!count)
+    file_fail(reader, name, "its header is damaged", "sizes too large for any file", "save it again with numpy.save");
   if (bytes.size() - at != *count)
-    file_fail(reader, name, bytes.size() - at < *count ? "cut short" : "longer than its header tells",
-              "the header tells of " + std::to_string(*count) + " bytes, " + std::to_string(bytes.size() - at) + " follow", "save or download it again");
+    file_fail(
+        reader, name, bytes.size() - at < *count ? "cut short" : "longer than its header tells",
+        "the header tells of " + std::to_string(*count) + " bytes, " + std::to_string(bytes.size() - at) + " follow",
+        "save or download it again");
   bool big_endian = header.descr.front() == '>';
   if (header.descr.front() == '=') big_endian = std::endian::native == std::endian::big;
   // Bytes of a bool may only be 0 or 1; what else a file holds counts as true.

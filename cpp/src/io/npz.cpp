@@ -17,10 +17,13 @@ struct Archive {
   ByteSpan bytes;
   const std::string& name;
 
-  [[noreturn]] void damaged(const std::string& what) const { file_fail(reader, name, "is damaged", what, "save it again with numpy.savez"); }
+  [[noreturn]] void damaged(const std::string& what) const {
+    file_fail(reader, name, "is damaged", what, "save it again with numpy.savez");
+  }
   // `size` bytes at `at`, checked.
   ByteSpan part(std::uint64_t at, std::uint64_t size, const char* what) const {
-    if (at > bytes.size() || size > bytes.size() - at) damaged(std::string(what) + " reaches beyond the end of the file");
+    if (at > bytes.size() || size > bytes.size() - at)
+      damaged(std::string(what) + " reaches beyond the end of the file");
     return bytes.subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(size));
   }
 };
@@ -47,7 +50,8 @@ Directory find_directory(const Archive& archive) {
   const ByteSpan bytes = archive.bytes;
   if (bytes.empty()) file_fail(reader, archive.name, "is empty");
   if (bytes.size() < end_size || bytes[0] != 'P' || bytes[1] != 'K')
-    file_fail(reader, archive.name, "is no .npz archive", "", bytes[0] == 0x93 ? "it is a single array: use read_npy" : "write it with numpy.savez");
+    file_fail(reader, archive.name, "is no .npz archive", "",
+              bytes[0] == 0x93 ? "it is a single array: use read_npy" : "write it with numpy.savez");
   const std::size_t first = bytes.size() - std::min(bytes.size(), end_size + longest_comment);
   std::size_t end = bytes.size() - end_size;
   while (std::memcmp(bytes.data() + end, "PK\5\6", 4) != 0) {
@@ -66,7 +70,8 @@ Directory find_directory(const Archive& archive) {
 
 // One entry of the directory at `at`, which moves on.
 Entry read_entry(const Archive& archive, ByteSpan directory, std::size_t& at) {
-  if (directory.size() - at < 46 || std::memcmp(directory.data() + at, "PK\1\2", 4) != 0) archive.damaged("its directory is damaged");
+  if (directory.size() - at < 46 || std::memcmp(directory.data() + at, "PK\1\2", 4) != 0)
+    archive.damaged("its directory is damaged");
   const ByteSpan fixed = directory.subspan(at, 46);
   Entry entry;
   entry.flags = static_cast<unsigned>(number(fixed, 8, 2));
@@ -75,7 +80,8 @@ Entry read_entry(const Archive& archive, ByteSpan directory, std::size_t& at) {
   entry.packed = number(fixed, 20, 4);
   entry.size = number(fixed, 24, 4);
   entry.offset = number(fixed, 42, 4);
-  const std::size_t name = static_cast<std::size_t>(number(fixed, 28, 2)), extra = static_cast<std::size_t>(number(fixed, 30, 2)),
+  const std::size_t name = static_cast<std::size_t>(number(fixed, 28, 2)),
+                    extra = static_cast<std::size_t>(number(fixed, 30, 2)),
                     comment = static_cast<std::size_t>(number(fixed, 32, 2));
   at += 46;
   if (directory.size() - at < name + extra + comment) archive.damaged("its directory is damaged");
@@ -84,7 +90,8 @@ Entry read_entry(const Archive& archive, ByteSpan directory, std::size_t& at) {
   at += name + extra + comment;
   // Extra field 1: the 64-bit values of what is all ones above, in this order.
   while (fields.size() >= 4) {
-    const std::size_t id = static_cast<std::size_t>(number(fields, 0, 2)), size = static_cast<std::size_t>(number(fields, 2, 2));
+    const std::size_t id = static_cast<std::size_t>(number(fields, 0, 2)),
+                      size = static_cast<std::size_t>(number(fields, 2, 2));
     if (fields.size() - 4 < size) archive.damaged("its directory is damaged");
     if (id == 1) {
       std::size_t next = 4;
@@ -119,7 +126,8 @@ Tensor read_array(const Archive& archive, const Entry& entry) {
     }
     bytes = unpacked;
   } else if (entry.method != 0) {
-    file_fail(reader, name, "is packed by an unknown method", std::to_string(entry.method), "save it with numpy.savez or savez_compressed");
+    file_fail(reader, name, "is packed by an unknown method", std::to_string(entry.method),
+              "save it with numpy.savez or savez_compressed");
   }
   if (bytes.size() != entry.size || crc32(bytes) != entry.checksum)
     file_fail(reader, name, "its checksum does not match", "the data are damaged", "save or download it again");

@@ -38,26 +38,33 @@ TensorEntry read_entry(const std::string& name, const JsonView& view, ByteSpan d
   for (const JsonView& item : shape.items()) {
     const std::int64_t d = item.integer(0);
     // A size of 0 must not hide an overflow of the others.
-    if (__builtin_mul_overflow(all, std::max<std::size_t>(static_cast<std::size_t>(d), 1), &all) || all > (std::size_t{1} << 56))
+    if (__builtin_mul_overflow(all, std::max<std::size_t>(static_cast<std::size_t>(d), 1), &all) ||
+        all > (std::size_t{1} << 56))
       shape.fail("is larger than any file");
     size *= static_cast<std::size_t>(d);
     entry.shape.push_back(d);
   }
   const JsonView offsets = view["data_offsets"];
   if (offsets.size() != 2) offsets.fail("should hold two offsets");
-  const auto begin = static_cast<std::size_t>(offsets.at(0).integer(0)), end = static_cast<std::size_t>(offsets.at(1).integer(0));
-  if (begin > end || end > data.size()) offsets.fail("point outside of the data, which are " + std::to_string(data.size()) + " bytes");
-  if (end - begin != size) offsets.fail("span " + std::to_string(end - begin) + " bytes, the shape needs " + std::to_string(size));
+  const auto begin = static_cast<std::size_t>(offsets.at(0).integer(0)),
+             end = static_cast<std::size_t>(offsets.at(1).integer(0));
+  if (begin > end || end > data.size())
+    offsets.fail("point outside of the data, which are " + std::to_string(data.size()) + " bytes");
+  if (end - begin != size)
+    offsets.fail("span " + std::to_string(end - begin) + " bytes, the shape needs " + std::to_string(size));
   entry.bytes = data.subspan(begin, size);
   return entry;
 }
 
 }  // namespace
 
-TensorFile write_tensors(const std::vector<nn::NamedTensor>& tensors, const std::string& metadata_key, const std::string& metadata) {
+TensorFile write_tensors(const std::vector<nn::NamedTensor>& tensors, const std::string& metadata_key,
+                         const std::string& metadata) {
   std::vector<const nn::NamedTensor*> order;
   for (const nn::NamedTensor& t : tensors) order.push_back(&t);
-  std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) { return size_of(a->tensor.dtype()) > size_of(b->tensor.dtype()); });
+  std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
+    return size_of(a->tensor.dtype()) > size_of(b->tensor.dtype());
+  });
 
   TensorFile file;
   std::string& header = file.header;
@@ -66,7 +73,8 @@ TensorFile write_tensors(const std::vector<nn::NamedTensor>& tensors, const std:
   std::size_t at = 0;
   for (const nn::NamedTensor* t : order) {
     const std::size_t size = static_cast<std::size_t>(t->tensor.size()) * size_of(t->tensor.dtype());
-    header += "," + Json(t->name).dump() + ":{\"dtype\":\"" + names[static_cast<std::size_t>(t->tensor.dtype())] + "\",\"shape\":[";
+    header += "," + Json(t->name).dump() + ":{\"dtype\":\"" + names[static_cast<std::size_t>(t->tensor.dtype())] +
+              "\",\"shape\":[";
     for (int i = 0; i < t->tensor.rank(); ++i) header += (i ? "," : "") + std::to_string(t->tensor.shape(i));
     header += "],\"data_offsets\":[" + std::to_string(at) + "," + std::to_string(at + size) + "]}";
     at += size;
@@ -75,7 +83,8 @@ TensorFile write_tensors(const std::vector<nn::NamedTensor>& tensors, const std:
   header.append((8 - header.size() % 8) % 8, ' ');
   const std::uint64_t length = header.size() - length_bytes;
   if (length > largest_header)
-    fail<ValueError>("save", "the header is larger than the format allows", std::to_string(length) + " bytes", "the model has too many layers for one file");
+    fail<ValueError>("save", "the header is larger than the format allows", std::to_string(length) + " bytes",
+                     "the model has too many layers for one file");
   std::memcpy(header.data(), &length, length_bytes);
 
   file.parts.emplace_back(header);
@@ -94,13 +103,18 @@ Tensor TensorEntry::tensor() const {
 
 TensorListing read_tensors(ByteSpan bytes, const std::string& name) {
   if (bytes.size() < length_bytes + 2)
-    file_fail(reader, name, "is no model file", "it has only " + std::to_string(bytes.size()) + " bytes", "write it with save");
+    file_fail(reader, name, "is no model file", "it has only " + std::to_string(bytes.size()) + " bytes",
+              "write it with save");
   std::uint64_t length = 0;
   std::memcpy(&length, bytes.data(), length_bytes);
-  if (bytes[length_bytes] != '{') file_fail(reader, name, "is no model file", "", "a safetensors file written by save is needed");
-  if (length > largest_header) file_fail(reader, name, "its header is too long", std::to_string(length) + " bytes", "the file is damaged");
+  if (bytes[length_bytes] != '{')
+    file_fail(reader, name, "is no model file", "", "a safetensors file written by save is needed");
+  if (length > largest_header)
+    file_fail(reader, name, "its header is too long", std::to_string(length) + " bytes", "the file is damaged");
   if (length > bytes.size() - length_bytes)
-    file_fail(reader, name, "cut short", "its header has " + std::to_string(length) + " bytes, the file " + std::to_string(bytes.size()), "copy it again");
+    file_fail(reader, name, "cut short",
+              "its header has " + std::to_string(length) + " bytes, the file " + std::to_string(bytes.size()),
+              "copy it again");
   const ByteSpan data = bytes.subspan(length_bytes + length);
   TensorListing listing;
   try {
@@ -113,7 +127,8 @@ TensorListing read_tensors(ByteSpan bytes, const std::string& name) {
         continue;
       }
       if (!view.is_object()) view.fail("should be an object");
-      for (const auto& [entry, text] : value.items()) listing.metadata.emplace_back(entry, JsonView(text, in_quotes(entry)).string());
+      for (const auto& [entry, text] : value.items())
+        listing.metadata.emplace_back(entry, JsonView(text, in_quotes(entry)).string());
     }
   } catch (const JsonError& error) {
     file_fail(reader, name, "its header is damaged", error.what(), "the file is not what save writes");
@@ -125,11 +140,13 @@ TensorListing read_tensors(ByteSpan bytes, const std::string& name) {
   const unsigned char* at = data.data();
   for (const TensorEntry& entry : listing.entries) {
     if (entry.bytes.data() != at)
-      file_fail(reader, name, entry.bytes.data() < at ? "two tensors overlap" : "there is a hole in front of a tensor", in_quotes(entry.name), "the file is damaged");
+      file_fail(reader, name, entry.bytes.data() < at ? "two tensors overlap" : "there is a hole in front of a tensor",
+                in_quotes(entry.name), "the file is damaged");
     at += entry.bytes.size();
   }
   if (at != data.data() + data.size())
-    file_fail(reader, name, "something follows the last tensor", std::to_string(data.data() + data.size() - at) + " bytes", "the file is damaged");
+    file_fail(reader, name, "something follows the last tensor",
+              std::to_string(data.data() + data.size() - at) + " bytes", "the file is damaged");
   return listing;
 }
 

@@ -1,5 +1,5 @@
-// The safetensors container (huggingface.co/docs/safetensors, format description): eight bytes with the header's length,
-// a JSON header of names, dtypes, shapes and offsets, then the data without holes. Knows nothing of models.
+// The safetensors container (huggingface.co/docs/safetensors, format description): eight bytes with the header's
+// length, a JSON header of names, dtypes, shapes and offsets, then the data without holes. Knows nothing of models.
 #pragma once
 
 #include <string>
@@ -17,7 +17,8 @@ struct TensorFile {
   std::vector<std::string_view> parts;
 };
 // Larger elements come first, so that all data are aligned; among equal ones the order is kept.
-TensorFile write_tensors(const std::vector<nn::NamedTensor>& tensors, const std::string& metadata_key, const std::string& metadata);
+TensorFile write_tensors(const std::vector<nn::NamedTensor>& tensors, const std::string& metadata_key,
+                         const std::string& metadata);
 
 struct TensorEntry {
   std::string name;

@@ -49,7 +49,8 @@ Moments moments(const Column& column, std::span<const std::int64_t> rows) {
   return m;
 }
 
-[[noreturn]] void missing_value(const char* op, const Table& table, std::int64_t row, const Column& column, const char* todo) {
+[[noreturn]] void missing_value(const char* op, const Table& table, std::int64_t row, const Column& column,
+                                const char* todo) {
   fail<ValueError>(op, table.place(row, column) + ": the value is missing", "", todo);
 }
 
@@ -66,7 +67,8 @@ std::map<std::string, std::int64_t> count_texts(const Column& column, std::span<
 void fit_numeric(ColumnSchema& learned, const Column& column, std::span<const std::int64_t> rows) {
   const Moments m = moments(column, rows);
   if (!std::isfinite(m.mean) || !std::isfinite(m.scale))
-    fail<ValueError>(fit_name, "column '" + column.name + "' has values too large to standardize", "", "divide them by a constant, or ignore the column");
+    fail<ValueError>(fit_name, "column '" + column.name + "' has values too large to standardize", "",
+                     "divide them by a constant, or ignore the column");
   learned.kind = "numeric";
   learned.mean = learned.fill = m.mean;
   learned.scale = m.scale > 0 ? m.scale : 1.0;
@@ -89,7 +91,8 @@ void fit_categorical(ColumnSchema& learned, const Column& column, std::span<cons
   }
 }
 
-void fit_numeric_target(Schema& schema, const Column& column, std::span<const std::int64_t> rows, const std::string& task) {
+void fit_numeric_target(Schema& schema, const Column& column, std::span<const std::int64_t> rows,
+                        const std::string& task) {
   std::map<double, std::int64_t> values;  // no more than needed to tell that they are many
   bool whole = true;
   const bool classes_wanted = task == "classification";
@@ -100,7 +103,8 @@ void fit_numeric_target(Schema& schema, const Column& column, std::span<const st
   }
   const bool few = values.size() <= most_classes_in_numbers && (values.size() <= 2 || 2 * values.size() <= rows.size());
   if (values.size() == 1)
-    fail<ValueError>(fit_name, "the target '" + schema.target + "' has the same value in every row", io::number_text(values.begin()->first), "there is nothing to learn");
+    fail<ValueError>(fit_name, "the target '" + schema.target + "' has the same value in every row",
+                     io::number_text(values.begin()->first), "there is nothing to learn");
   if (classes_wanted || (task == "auto" && whole && few)) {
     schema.task = "classification";
     for (const auto& [value, count] : values) schema.classes.push_back(io::number_text(value));
@@ -109,22 +113,26 @@ void fit_numeric_target(Schema& schema, const Column& column, std::span<const st
   schema.task = "regression";
   const Moments m = moments(column, rows);
   if (!std::isfinite(m.mean) || !std::isfinite(m.scale))
-    fail<ValueError>(fit_name, "the target '" + schema.target + "' has values too large to standardize", "", "divide them by a constant");
+    fail<ValueError>(fit_name, "the target '" + schema.target + "' has values too large to standardize", "",
+                     "divide them by a constant");
   schema.target_mean = m.mean;
   schema.target_scale = m.scale > 0 ? m.scale : 1.0;
 }
 
-void fit_text_target(Schema& schema, const Column& column, std::span<const std::int64_t> rows, const std::string& task) {
+void fit_text_target(Schema& schema, const Column& column, std::span<const std::int64_t> rows,
+                     const std::string& task) {
   const auto counts = count_texts(column, rows);
   const std::string given = std::to_string(counts.size()) + " in " + std::to_string(rows.size()) + " rows";
   if (task == "regression") {
-    fail<ValueError>(fit_name, "the target '" + schema.target + "' is text, which is no number to predict", given, "use task=\"classification\"");
+    fail<ValueError>(fit_name, "the target '" + schema.target + "' is text, which is no number to predict", given,
+                     "use task=\"classification\"");
   }
   if (counts.size() < 2)
     fail<ValueError>(fit_name, "the target '" + schema.target + "' has the same value in every row",
                      counts.empty() ? "" : io::in_quotes(counts.begin()->first), "there is nothing to learn");
   if (counts.size() > most_categories || (counts.size() > most_classes_in_numbers && 2 * counts.size() > rows.size()))
-    fail<ValueError>(fit_name, "the target '" + schema.target + "' has too many different texts to be classes", given, "is it the right column?");
+    fail<ValueError>(fit_name, "the target '" + schema.target + "' has too many different texts to be classes", given,
+                     "is it the right column?");
   schema.task = "classification";
   for (const auto& [text, count] : counts) schema.classes.push_back(text);
 }
@@ -173,29 +181,37 @@ class Index {
 
 constexpr const char* no_fill = "fill it in, leave the row out, or train with --missing fill";
 
-void encode_numeric(const ColumnSchema& learned, const Table& table, const Column& column, float* out, std::int64_t width) {
+void encode_numeric(const ColumnSchema& learned, const Table& table, const Column& column, float* out,
+                    std::int64_t width) {
   if (!column.numeric) {
     for (std::int64_t row = 0; row < table.rows; ++row) {
       const std::string& text = column.text[static_cast<std::size_t>(row)];
       if (!text.empty() && !io::text_number(text))
-        fail<ValueError>("encode", table.place(row, column) + ": not a number", io::in_quotes(text), "the model was trained on numbers here; correct the cell");
+        fail<ValueError>("encode", table.place(row, column) + ": not a number", io::in_quotes(text),
+                         "the model was trained on numbers here; correct the cell");
     }
   }
   for (std::int64_t row = 0; row < table.rows; ++row) {
     double v = learned.fill;
-    if (!column.missing(row)) v = column.numeric ? column.numbers[static_cast<std::size_t>(row)] : *io::text_number(column.text[static_cast<std::size_t>(row)]);
-    else if (!learned.fills) missing_value("encode", table, row, column, no_fill);
+    if (!column.missing(row))
+      v = column.numeric ? column.numbers[static_cast<std::size_t>(row)]
+                         : *io::text_number(column.text[static_cast<std::size_t>(row)]);
+    else if (!learned.fills)
+      missing_value("encode", table, row, column, no_fill);
     out[row * width] = static_cast<float>((v - learned.mean) / learned.scale);
   }
 }
 
-void encode_categorical(const ColumnSchema& learned, const Table& table, const Column& column, float* out, std::int64_t width) {
+void encode_categorical(const ColumnSchema& learned, const Table& table, const Column& column, float* out,
+                        std::int64_t width) {
   const Index index(learned.categories);
   const std::int64_t filled = index.find(learned.fill_category);
   for (std::int64_t row = 0; row < table.rows; ++row) {
     std::int64_t at = filled;
-    if (!column.missing(row)) at = index.find(column, row);
-    else if (!learned.fills) missing_value("encode", table, row, column, no_fill);
+    if (!column.missing(row))
+      at = index.find(column, row);
+    else if (!learned.fills)
+      missing_value("encode", table, row, column, no_fill);
     if (at >= 0) out[row * width + at] = 1.0f;
   }
 }
@@ -204,24 +220,31 @@ void encode_categorical(const ColumnSchema& learned, const Table& table, const C
 
 std::int64_t Schema::width() const {
   std::int64_t total = 0;
-  for (const ColumnSchema& c : columns) total += c.kind == "numeric" ? 1 : static_cast<std::int64_t>(c.categories.size());
+  for (const ColumnSchema& c : columns)
+    total += c.kind == "numeric" ? 1 : static_cast<std::int64_t>(c.categories.size());
   return total;
 }
 
-Schema fit_schema(const Table& table, const std::string& target, std::span<const std::int64_t> rows, const SchemaOptions& options) {
+Schema fit_schema(const Table& table, const std::string& target, std::span<const std::int64_t> rows,
+                  const SchemaOptions& options) {
   const std::string& missing = options.missing;
   if (missing != "error" && missing != "fill" && missing != "drop")
     fail<ValueError>(fit_name, "missing is not known", io::in_quotes(missing), "use \"error\", \"fill\" or \"drop\"");
   if (options.task != "auto" && options.task != "classification" && options.task != "regression")
-    fail<ValueError>(fit_name, "task is not known", io::in_quotes(options.task), "use \"auto\", \"classification\" or \"regression\"");
+    fail<ValueError>(fit_name, "task is not known", io::in_quotes(options.task),
+                     "use \"auto\", \"classification\" or \"regression\"");
   for (const std::int64_t row : rows)
-    if (row < 0 || row >= table.rows) fail<IndexError>(fit_name, "a row is not there", std::to_string(row) + " of " + std::to_string(table.rows));
+    if (row < 0 || row >= table.rows)
+      fail<IndexError>(fit_name, "a row is not there", std::to_string(row) + " of " + std::to_string(table.rows));
   const Column& goal = table.column(target);
   for (const std::string& name : options.ignore) table.column(name);
   std::vector<const Column*> features;
   for (const Column& c : table.columns)
-    if (&c != &goal && std::find(options.ignore.begin(), options.ignore.end(), c.name) == options.ignore.end()) features.push_back(&c);
-  if (features.empty()) fail<ValueError>(fit_name, table.name + ": there is no column besides the target", io::in_quotes(target), "at least one is needed");
+    if (&c != &goal && std::find(options.ignore.begin(), options.ignore.end(), c.name) == options.ignore.end())
+      features.push_back(&c);
+  if (features.empty())
+    fail<ValueError>(fit_name, table.name + ": there is no column besides the target", io::in_quotes(target),
+                     "at least one is needed");
 
   std::vector<std::int64_t> used;
   for (const std::int64_t row : rows) {
@@ -229,17 +252,21 @@ Schema fit_schema(const Table& table, const std::string& target, std::span<const
     for (std::size_t i = 0; i < features.size() && gap == nullptr && missing != "fill"; ++i)
       if (features[i]->missing(row)) gap = features[i];
     if (gap != nullptr && missing == "error")
-      missing_value(fit_name, table, row, *gap, "use --missing fill (mean or most frequent category) or --missing drop (leave such rows out)");
+      missing_value(fit_name, table, row, *gap,
+                    "use --missing fill (mean or most frequent category) or --missing drop (leave such rows out)");
     if (gap != nullptr && missing == "fill")
-      missing_value(fit_name, table, row, goal, "a target cannot be filled in: leave the row out, or use --missing drop");
+      missing_value(fit_name, table, row, goal,
+                    "a target cannot be filled in: leave the row out, or use --missing drop");
     if (gap == nullptr) used.push_back(row);
   }
   if (used.empty())
-    fail<ValueError>(fit_name, table.name + ": no row is left to learn from", std::to_string(rows.size()) + " rows, each with a missing value", "use --missing fill");
+    fail<ValueError>(fit_name, table.name + ": no row is left to learn from",
+                     std::to_string(rows.size()) + " rows, each with a missing value", "use --missing fill");
 
   Schema schema;
   schema.target = target;
-  goal.numeric ? fit_numeric_target(schema, goal, used, options.task) : fit_text_target(schema, goal, used, options.task);
+  goal.numeric ? fit_numeric_target(schema, goal, used, options.task)
+               : fit_text_target(schema, goal, used, options.task);
   for (const Column* column : features) {
     ColumnSchema& learned = schema.columns.emplace_back();
     learned.name = column->name;
@@ -253,7 +280,8 @@ Schema fit_schema(const Table& table, const std::string& target, std::span<const
   return schema;
 }
 
-Schema fit_schema(const Table& table, const std::string& target, std::span<const std::int64_t> rows, const std::string& missing) {
+Schema fit_schema(const Table& table, const std::string& target, std::span<const std::int64_t> rows,
+                  const std::string& missing) {
   return fit_schema(table, target, rows, SchemaOptions{missing, "auto", {}});
 }
 
@@ -264,7 +292,8 @@ Tensor encode(const Schema& schema, const Table& table) {
   for (const ColumnSchema& learned : schema.columns) {
     const Column& column = matching(table, learned.name);
     const bool numeric = learned.kind == "numeric";
-    numeric ? encode_numeric(learned, table, column, out, width) : encode_categorical(learned, table, column, out, width);
+    numeric ? encode_numeric(learned, table, column, out, width)
+            : encode_categorical(learned, table, column, out, width);
     out += numeric ? 1 : learned.categories.size();
   }
   return x;
@@ -282,7 +311,9 @@ Tensor encode_target(const Schema& schema, const Table& table) {
       check(row);
       const auto r = static_cast<std::size_t>(row);
       const std::optional<double> v = column.numeric ? column.numbers[r] : io::text_number(column.text[r]);
-      if (!v) fail<ValueError>("encode_target", table.place(row, column) + ": not a number", io::in_quotes(column.text[r]), "the target is a number; correct the cell");
+      if (!v)
+        fail<ValueError>("encode_target", table.place(row, column) + ": not a number", io::in_quotes(column.text[r]),
+                         "the target is a number; correct the cell");
       out[row] = static_cast<float>((*v - schema.target_mean) / schema.target_scale);
     }
     return y;
@@ -302,7 +333,8 @@ Tensor encode_target(const Schema& schema, const Table& table) {
       }
       known += (known.empty() ? "" : ", ") + c;
     }
-    fail<ValueError>("encode_target", table.place(row, column) + ": a class the model does not know", io::in_quotes(column.cell(row)), "it knows " + known);
+    fail<ValueError>("encode_target", table.place(row, column) + ": a class the model does not know",
+                     io::in_quotes(column.cell(row)), "it knows " + known);
   }
   return y;
 }

@@ -100,16 +100,15 @@ std::string schema_to_json(const Schema& schema) {
   try {
     return json.dump();
   } catch (const Json::exception&) {
-    fail<ValueError>("schema_to_json", "a name or a category is not UTF-8", "", "read the table with read_csv, which checks that");
+    fail<ValueError>("schema_to_json", "a name or a category is not UTF-8", "",
+                     "read the table with read_csv, which checks that");
   }
 }
 
 Schema schema_from_json(const std::string& json) {
   try {
     return read_schema({io::parse_json(json), "schema"});
-  } catch (const io::JsonError& error) {
-    fail<FileError>("schema_from_json", error.what());
-  }
+  } catch (const io::JsonError& error) { fail<FileError>("schema_from_json", error.what()); }
 }
 
 }  // namespace chainrule::data

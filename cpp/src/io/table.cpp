@@ -40,13 +40,15 @@ std::vector<std::int64_t> Table::complete_rows(const std::vector<std::string>& n
   for (const std::string& n : names) wanted.push_back(&column(n));
   std::vector<std::int64_t> complete;
   for (std::int64_t row = 0; row < rows; ++row)
-    if (std::none_of(wanted.begin(), wanted.end(), [&](const Column* c) { return c->missing(row); })) complete.push_back(row);
+    if (std::none_of(wanted.begin(), wanted.end(), [&](const Column* c) { return c->missing(row); }))
+      complete.push_back(row);
   return complete;
 }
 
 Table Table::take(std::span<const std::int64_t> rows_taken) const {
   for (const std::int64_t row : rows_taken)
-    if (row < 0 || row >= rows) fail<IndexError>("take", "a row is not there", std::to_string(row) + " of " + std::to_string(rows));
+    if (row < 0 || row >= rows)
+      fail<IndexError>("take", "a row is not there", std::to_string(row) + " of " + std::to_string(rows));
   const auto pick = [&](const auto& from, auto& to) {
     if (from.empty()) return;
     to.reserve(rows_taken.size());
@@ -65,7 +67,8 @@ Table Table::take(std::span<const std::int64_t> rows_taken) const {
 }
 
 std::string Table::place(std::int64_t row, const Column& of) const {
-  const std::string where = lines.empty() ? " row " + std::to_string(row) : " line " + std::to_string(lines.at(static_cast<std::size_t>(row)));
+  const std::string where = lines.empty() ? " row " + std::to_string(row)
+                                          : " line " + std::to_string(lines.at(static_cast<std::size_t>(row)));
   return name + where + ", column \"" + of.name + "\"";
 }
 

@@ -56,10 +56,8 @@ template <class T, Layout layout, bool masked_b>
 constexpr Tiles<T, layout, masked_b> tiles =
     Tiles<T, layout, masked_b>::make(std::make_integer_sequence<int, max_rows>());
 
-template <class T> const TileKernel<T> (*tile_table(Layout layout, bool masked_b))[max_log_packets + 1] {
-  if (layout == Layout::rows)
-    return masked_b ? tiles<T, Layout::rows, has_masks>.kernel : tiles<T, Layout::rows, false>.kernel;
-  return masked_b ? tiles<T, Layout::columns, has_masks>.kernel : tiles<T, Layout::columns, false>.kernel;
+template <class T, Layout layout> const auto* tile_table(bool masked_b) {
+  return masked_b ? tiles<T, layout, has_masks>.kernel : tiles<T, layout, free_masks>.kernel;
 }
 
 // Rows of C in tiles of nearly equal height: 32 rows as 11 + 11 + 10, because 12 + 12 + 8 costs as much as 36 rows.
@@ -191,7 +189,9 @@ template <class T> void multiply_block(const Product<T>& p, const Strategy<T>& s
       call.b_stride = p.ldb;
     }
     const bool copy_next = copied && !p.b_transposed && p.n - j >= 2 * panel.width;
-    const auto* table = tile_table<T>(layout, panel.ragged() && !copied);
+    const bool masked_b = panel.ragged() && !copied;
+    const auto* table =
+        layout == Layout::rows ? tile_table<T, Layout::rows>(masked_b) : tile_table<T, Layout::columns>(masked_b);
     const TileKernel<T> low = table[rows.height - 1][panel.log_packets];
     const TileKernel<T> high = rows.longer != 0 ? table[rows.height][panel.log_packets] : low;
     call.a = a;

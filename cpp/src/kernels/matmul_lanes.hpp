@@ -26,10 +26,13 @@ template <class T> inline constexpr int lanes = ei::unpacket_traits<Packet<T>>::
 #define CHAINRULE_INLINE inline __attribute__((always_inline))
 
 // Where masks are cheap, ragged columns are read in place; elsewhere they are packed first.
-#if defined(EIGEN_VECTORIZE_AVX512) || defined(EIGEN_VECTORIZE_AVX2)
-inline constexpr bool has_masks = true;
+// Where they are free, all loads that may be ragged are masked: half the code.
+#if defined(EIGEN_VECTORIZE_AVX512)
+inline constexpr bool has_masks = true, free_masks = true;
+#elif defined(EIGEN_VECTORIZE_AVX2)
+inline constexpr bool has_masks = true, free_masks = false;
 #else
-inline constexpr bool has_masks = false;
+inline constexpr bool has_masks = false, free_masks = false;
 #endif
 
 // A hint: into the second-level cache, for reading.
@@ -139,7 +142,7 @@ CHAINRULE_INLINE void transpose_strip(double* to, std::ptrdiff_t to_stride, cons
 #else
 template <class T>
 CHAINRULE_INLINE void transpose_strip(T* to, std::ptrdiff_t to_stride, const T* from, std::ptrdiff_t from_stride) {
-  using P = typename ei::packet_traits<T>::type;
+  using P = typename ei::find_best_packet<T, lanes<T>>::type;
   ei::PacketBlock<P, lanes<T>> block;
   for (int r = 0; r < lanes<T>; ++r) block.packet[r] = ei::ploadu<P>(from + r * from_stride);
   ei::ptranspose(block);

@@ -89,7 +89,9 @@ template <class T, int MR, int NV, Layout layout, bool masked_b> void tile(const
     if (next_from != nullptr) {
       unroll<NV>(CHAINRULE_EACH(j) { ei::pstoreu(next_to + j * L, ei::ploadu<P>(next_from + j * L)); });
       next_from += call.next_stride, next_to += NV * L;
-      unroll<NV>(CHAINRULE_EACH(j) { prefetch_far(next_from + next_ahead * call.next_stride + j * L); });
+      const T* far = next_from + next_ahead * call.next_stride;
+      unroll<NV>(CHAINRULE_EACH(j) { prefetch_far(far + j * L); });
+      prefetch_far(far + NV * L - 1);
     }
     for (const T* end = b + (left < chunk ? left : chunk) * b_stride; b != end; b += b_stride) {
       P row[NV];

@@ -176,12 +176,13 @@ void add_random_ops(std::vector<Op>& ops) {
 Tensor dropout(const Tensor& x, double p) {
   static const Op& op = find_op("dropout");
   if (!(p >= 0.0 && p <= 1.0)) fail<ValueError>("dropout", "p is outside [0, 1]", std::to_string(p), "p is the probability of dropping");
-  if (p == 0.0) return x;
+  const Tensor in_floats = floating(x, "dropout");
+  if (p == 0.0) return in_floats;
   RandomScope* scope = RandomScope::current();
   Attrs attrs;
   attrs.reals[0] = p;
   attrs.ints[0] = scope ? scope->next_stream() : 0;
-  const Tensor in[] = {floating(x, "dropout"), scope ? scope->counter() : make_counter(global_seed(), loose_calls.fetch_add(1) | 0x80000000u)};
+  const Tensor in[] = {in_floats, scope ? scope->counter() : make_counter(global_seed(), loose_calls.fetch_add(1) | 0x80000000u)};
   return apply1(op, in, attrs);
 }
 

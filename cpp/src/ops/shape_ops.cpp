@@ -363,7 +363,8 @@ Tensor transpose(const Tensor& x, const Dims& axes) {
   }
   bool same = attrs.lists[0].rank() == x.rank();
   for (int i = 0; same && i < x.rank(); ++i) same = attrs.lists[0][i] == i;
-  return same ? x : apply1(op, std::span(&x, 1), attrs);
+  const Tensor in = settle(x, "transpose");
+  return same ? in : apply1(op, std::span(&in, 1), attrs);
 }
 
 Tensor squeeze(const Tensor& x, const Dims& axes) {

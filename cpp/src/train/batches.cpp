@@ -58,7 +58,8 @@ class Words {
 
 // Fisher and Yates, from the end.
 void shuffle(std::vector<std::int64_t>& order, Words words) {
-  for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[static_cast<std::size_t>(words.below(i))]);
+  for (std::size_t i = order.size(); i > 1; --i)
+    std::swap(order[i - 1], order[static_cast<std::size_t>(words.below(i))]);
 }
 
 std::vector<std::int64_t> ascending(std::int64_t n) {
@@ -69,19 +70,26 @@ std::vector<std::int64_t> ascending(std::int64_t n) {
 
 std::vector<std::int64_t> labels_of(const Tensor& stratify, std::int64_t n) {
   if (stratify.rank() != 1 || stratify.shape(0) != n)
-    fail<ShapeError>("split_rows", "stratify is not one label per row", "its shape is " + stratify.shape().str() + ", there are " + std::to_string(n) + " rows");
+    fail<ShapeError>("split_rows", "stratify is not one label per row",
+                     "its shape is " + stratify.shape().str() + ", there are " + std::to_string(n) + " rows");
   const auto copy = [&](auto zero) {
     const auto values = stratify.span<decltype(zero)>();
     return std::vector<std::int64_t>(values.begin(), values.end());
   };
   switch (stratify.dtype()) {
-    case DType::int64: return copy(std::int64_t{});
-    case DType::int32: return copy(std::int32_t{});
-    case DType::uint8: return copy(std::uint8_t{});
-    case DType::boolean: return copy(bool{});
-    default: break;
+    case DType::int64:
+      return copy(std::int64_t{});
+    case DType::int32:
+      return copy(std::int32_t{});
+    case DType::uint8:
+      return copy(std::uint8_t{});
+    case DType::boolean:
+      return copy(bool{});
+    default:
+      break;
   }
-  fail<DTypeError>("split_rows", "stratify holds no integer labels", "its dtype is " + std::string(chainrule::name_of(stratify.dtype())), "use astype(\"int64\")");
+  fail<DTypeError>("split_rows", "stratify holds no integer labels",
+                   "its dtype is " + std::string(chainrule::name_of(stratify.dtype())), "use astype(\"int64\")");
 }
 
 }  // namespace
@@ -94,7 +102,8 @@ std::vector<std::int64_t> epoch_order(std::int64_t n, std::uint64_t seed, std::u
 }
 
 Tensor take_rows(const Tensor& x, std::span<const std::int64_t> rows) {
-  if (x.rank() == 0) fail<ShapeError>("take_rows", "x has no rows", "its shape is ()", "give an array of at least one axis");
+  if (x.rank() == 0)
+    fail<ShapeError>("take_rows", "x has no rows", "its shape is ()", "give an array of at least one axis");
   const std::int64_t n = x.shape(0);
   Shape shape = x.shape();
   shape[0] = static_cast<std::int64_t>(rows.size());
@@ -104,24 +113,29 @@ Tensor take_rows(const Tensor& x, std::span<const std::int64_t> rows) {
   shape[0] = 1;
   const std::size_t width = static_cast<std::size_t>(shape.size()) * size_of(x.dtype());
   for (const std::int64_t row : rows) {
-    if (row < 0 || row >= n) fail<IndexError>("take_rows", "a row is out of range", std::to_string(row) + " of " + std::to_string(n));
+    if (row < 0 || row >= n)
+      fail<IndexError>("take_rows", "a row is out of range", std::to_string(row) + " of " + std::to_string(n));
     if (width > 0) std::memcpy(to, from + static_cast<std::size_t>(row) * width, width);
     to += width;
   }
   return result;
 }
 
-Batches::Batches(Tensor x, Tensor y, const BatchOptions& options) : x_(std::move(x)), y_(std::move(y)), options_(options) {
-  if (!x_.defined() || x_.rank() == 0) fail<ShapeError>("batches", "x has no rows", x_.defined() ? "its shape is ()" : "it is undefined");
+Batches::Batches(Tensor x, Tensor y, const BatchOptions& options)
+    : x_(std::move(x)), y_(std::move(y)), options_(options) {
+  if (!x_.defined() || x_.rank() == 0)
+    fail<ShapeError>("batches", "x has no rows", x_.defined() ? "its shape is ()" : "it is undefined");
   if (x_.shape(0) == 0) fail<ValueError>("batches", "x is empty", "its shape is " + x_.shape().str());
   if (y_.defined() && (y_.rank() == 0 || y_.shape(0) != x_.shape(0)))
-    fail<ShapeError>("batches", "x and y differ in length", "x is " + x_.shape().str() + ", y is " + y_.shape().str(), "give one target per row");
+    fail<ShapeError>("batches", "x and y differ in length", "x is " + x_.shape().str() + ", y is " + y_.shape().str(),
+                     "give one target per row");
   if (options.batch_size < 1) fail<ValueError>("batches", "batch_size is below 1", std::to_string(options.batch_size));
 }
 
 Batches::Iterator Batches::begin() {
   std::shared_ptr<const std::vector<std::int64_t>> order;
-  if (options_.shuffle) order = std::make_shared<const std::vector<std::int64_t>>(epoch_order(x_.shape(0), options_.seed, pass_, true));
+  if (options_.shuffle)
+    order = std::make_shared<const std::vector<std::int64_t>>(epoch_order(x_.shape(0), options_.seed, pass_, true));
   ++pass_;
   return {this, 0, std::move(order)};
 }
@@ -136,7 +150,9 @@ std::int64_t Batches::size() const {
 std::pair<Tensor, Tensor> Batches::Iterator::operator*() const {
   const std::int64_t n = owner_->x_.shape(0), size = std::min(owner_->options_.batch_size, n);
   const std::int64_t begin = batch_ * size, end = std::min(begin + size, n);
-  if (begin >= n) fail<IndexError>("batches", "read past the last batch", std::to_string(batch_) + " of " + std::to_string(owner_->size()));
+  if (begin >= n)
+    fail<IndexError>("batches", "read past the last batch",
+                     std::to_string(batch_) + " of " + std::to_string(owner_->size()));
   std::vector<std::int64_t> rows;
   if (order_) {
     rows.assign(order_->begin() + begin, order_->begin() + end);
@@ -149,9 +165,10 @@ std::pair<Tensor, Tensor> Batches::Iterator::operator*() const {
 
 Batches batches(const Tensor& x, const Tensor& y, const BatchOptions& options) { return {x, y, options}; }
 
-std::pair<std::vector<std::int64_t>, std::vector<std::int64_t>> split_rows(std::int64_t n, double fraction, std::uint64_t seed,
-                                                                           const Tensor& stratify) {
-  if (!(fraction > 0.0 && fraction < 1.0)) fail<ValueError>("split_rows", "the fraction is not between 0 and 1", std::to_string(fraction));
+std::pair<std::vector<std::int64_t>, std::vector<std::int64_t>> split_rows(std::int64_t n, double fraction,
+                                                                           std::uint64_t seed, const Tensor& stratify) {
+  if (!(fraction > 0.0 && fraction < 1.0))
+    fail<ValueError>("split_rows", "the fraction is not between 0 and 1", std::to_string(fraction));
   if (n < 2) fail<ValueError>("split_rows", "too few rows to split", std::to_string(n), "at least 2 are needed");
   const std::int64_t held_out = std::clamp<std::int64_t>(std::llround(fraction * static_cast<double>(n)), 1, n - 1);
   std::vector<std::int64_t> order = ascending(n);
@@ -180,7 +197,8 @@ std::pair<std::vector<std::int64_t>, std::vector<std::int64_t>> split_rows(std::
       left -= c.share;
       by_remainder.push_back(&c);
     }
-    std::stable_sort(by_remainder.begin(), by_remainder.end(), [](const Class* a, const Class* b) { return a->remainder > b->remainder; });
+    std::stable_sort(by_remainder.begin(), by_remainder.end(),
+                     [](const Class* a, const Class* b) { return a->remainder > b->remainder; });
     for (bool given = true; left > 0 && given;) {
       given = false;
       for (Class* c : by_remainder) {
@@ -194,9 +212,11 @@ std::pair<std::vector<std::int64_t>, std::vector<std::int64_t>> split_rows(std::
       for (std::int64_t i = 0; i < c.share; ++i) out[static_cast<std::size_t>(c.rows[static_cast<std::size_t>(i)])] = 1;
   }
   std::pair<std::vector<std::int64_t>, std::vector<std::int64_t>> split;
-  for (std::int64_t row = 0; row < n; ++row) (out[static_cast<std::size_t>(row)] ? split.second : split.first).push_back(row);
+  for (std::int64_t row = 0; row < n; ++row)
+    (out[static_cast<std::size_t>(row)] ? split.second : split.first).push_back(row);
   if (split.second.empty())
-    fail<ValueError>("split_rows", "no row can be held out: every class has one row", std::to_string(n) + " rows", "split without stratify");
+    fail<ValueError>("split_rows", "no row can be held out: every class has one row", std::to_string(n) + " rows",
+                     "split without stratify");
   return split;
 }
 

@@ -6,7 +6,7 @@ namespace cr = chainrule;
 
 int main() {
   const std::vector<float> inputs{0, 0, 0, 1, 1, 0, 1, 1}, targets{0, 1, 1, 0};
-  const cr::Tensor X = cr::Tensor::view(inputs.data(), {4, 2});   // no copy
+  const cr::Tensor X = cr::Tensor::view(inputs.data(), {4, 2});  // no copy
   const cr::Tensor y = cr::Tensor::view(targets.data(), {4, 1});
 
   cr::nn::Sequential model{cr::nn::Linear(2, 8), cr::nn::Tanh(), cr::nn::Linear(8, 1)};

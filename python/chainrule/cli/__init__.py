@@ -58,6 +58,12 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--optimizer", choices=("sgd", "adagrad", "rmsprop", "adam", "adamw"), default="adamw")
     train.add_argument("--lr", type=float, metavar="RATE", help="learning rate (the optimizer's default)")
     train.add_argument(
+        "--schedule",
+        choices=("cosine", "constant"),
+        default="cosine",
+        help="cosine: the rate stays for half of the epochs, then falls towards 0 (the default)",
+    )
+    train.add_argument(
         "--weight-decay", type=float, metavar="D", help="weight decay (the optimizer's default)"
     )
     train.add_argument(

@@ -53,6 +53,7 @@ def _how(trained: dict[str, Any]) -> None:
         ),
         ("loss", trained.get("loss", "")),
         ("optimizer", trained.get("optimizer", "")),
+        ("schedule", trained.get("schedule", "")),
         ("ended", trained.get("stopped", "")),
         ("date", trained.get("date", "")),
         ("written by", f"chainrule {trained['chainrule']}" if "chainrule" in trained else ""),

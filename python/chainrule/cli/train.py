@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import math
 import os
 import sys
 import time
@@ -17,7 +18,7 @@ from ..table import table
 from . import UserError
 from .inputs import Samples, Source, load_source
 
-_OPTIMIZERS = {
+_OPTIMIZERS: dict[str, Any] = {
     "sgd": optim.SGD,
     "adagrad": optim.Adagrad,
     "rmsprop": optim.RMSprop,
@@ -43,18 +44,29 @@ class _Lines:
 
 
 class _Recorder:
-    """Keeps every finished epoch, so that an interrupted training has its history; passes reports on."""
+    """Keeps every finished epoch, so that an interrupted training has its history. Sets the next one's learning
+    rate, and passes reports on."""
 
-    def __init__(self, show: Any) -> None:
+    def __init__(self, trainer: _core.Trainer, schedule: str, show: Any) -> None:
         self.history: dict[str, list[float]] = {}
-        self._show = show
+        self._trainer, self._show = trainer, show
+        self._rate = trainer.optimizer.lr
+        self._falls = schedule == "cosine"
 
     def __call__(self, report: _core.Progress) -> None:
         if report.epoch_end:
             for name, value in report.row.items():
                 self.history.setdefault(name, []).append(value)
+            if self._falls and report.epoch < report.epochs:
+                # 1 up to half of the epochs, then (1 + cos) / 2 from there to the end
+                late = max(0.0, 2 * report.epoch / report.epochs - 1)
+                self._trainer.optimizer.lr = self._rate * (1 + math.cos(math.pi * late)) / 2
         if self._show is not None:
             self._show(report)
+
+    def close(self) -> None:
+        if self._show is not None:
+            self._show.close()
 
 
 def train(options: argparse.Namespace) -> int:
@@ -76,7 +88,9 @@ def train(options: argparse.Namespace) -> int:
     if not options.quiet:
         _announce(source, sizes, trainer)
 
-    recorder = _Recorder(None if options.quiet else Bar() if sys.stderr.isatty() else _Lines())
+    optimizer = repr(trainer.optimizer)
+    show = None if options.quiet else Bar() if sys.stderr.isatty() else _Lines()
+    recorder = _Recorder(trainer, options.schedule, show)
     start, interrupted, stopped = time.perf_counter(), False, ""
     validation = None if source.validation is None else (source.validation.X, source.validation.y)
     try:
@@ -92,12 +106,11 @@ def train(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         interrupted, stopped = True, "interrupted"
     finally:
-        if isinstance(recorder._show, Bar):
-            recorder._show.close()
+        recorder.close()
     seconds = time.perf_counter() - start
 
     results = {name: trainer.evaluate(part.X, part.y) for name, part in _parts(source).items()}
-    training = _training(options, source, trainer, recorder.history, results, seconds, stopped)
+    training = _training(options, source, optimizer, trainer, recorder.history, results, seconds, stopped)
     _core.save(model, out, schema=source.schema, training=json.dumps(training))
     files = [("model", out)]
     files.append(
@@ -130,9 +143,10 @@ def _sizes(text: str) -> list[int]:
 
 def _optimizer(options: argparse.Namespace) -> optim.Optimizer:
     given = {"lr": options.lr, "weight_decay": options.weight_decay}
-    return _OPTIMIZERS[options.optimizer](
+    optimizer: optim.Optimizer = _OPTIMIZERS[options.optimizer](
         **{name: value for name, value in given.items() if value is not None}
     )
+    return optimizer
 
 
 def _check_writable(out: Path) -> None:
@@ -166,6 +180,7 @@ def _in_units(source: Source, name: str, value: float) -> float:
 def _training(
     options: argparse.Namespace,
     source: Source,
+    optimizer: str,
     trainer: _core.Trainer,
     history: dict[str, list[float]],
     results: dict[str, dict[str, float]],
@@ -179,7 +194,8 @@ def _training(
         "rows": {name: len(part.y) for name, part in _parts(source).items()},
         "epochs": len(history.get("loss", ())),
         "batch_size": options.batch_size,
-        "optimizer": repr(trainer.optimizer),
+        "optimizer": optimizer,
+        "schedule": options.schedule,
         "loss": repr(trainer.loss),
         "seed": options.seed,
         "seconds": round(seconds, 3),

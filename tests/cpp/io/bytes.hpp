@@ -52,7 +52,8 @@ inline Bytes bytes_from(std::string_view text) { return {text.begin(), text.end(
 inline Bytes from_hex(std::string_view hex) {
   const auto digit = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
   Bytes bytes;
-  for (std::size_t i = 0; i + 1 < hex.size(); i += 2) bytes.push_back(static_cast<unsigned char>(16 * digit(hex[i]) + digit(hex[i + 1])));
+  for (std::size_t i = 0; i + 1 < hex.size(); i += 2)
+    bytes.push_back(static_cast<unsigned char>(16 * digit(hex[i]) + digit(hex[i + 1])));
   return bytes;
 }
 
@@ -68,16 +69,14 @@ inline void append(Bytes& bytes, const Bytes& more) { bytes.insert(bytes.end(), 
 }  // namespace chainrule::test
 
 // The expression throws FileError (or E) whose text holds each of the given pieces.
-#define CHECK_REFUSED_AS(E, expression, ...)                                                   \
-  do {                                                                                         \
-    std::string said;                                                                          \
-    try {                                                                                      \
-      (void)(expression);                                                                      \
-    } catch (const E& error) {                                                                 \
-      said = error.what();                                                                     \
-    }                                                                                          \
-    INFO("said: " << said);                                                                    \
-    CHECK_FALSE(said.empty());                                                                 \
+#define CHECK_REFUSED_AS(E, expression, ...)                                                     \
+  do {                                                                                           \
+    std::string said;                                                                            \
+    try {                                                                                        \
+      (void)(expression);                                                                        \
+    } catch (const E& error) { said = error.what(); }                                            \
+    INFO("said: " << said);                                                                      \
+    CHECK_FALSE(said.empty());                                                                   \
     for (const char* piece : {__VA_ARGS__}) CHECK_MESSAGE(said.find(piece) != said.npos, piece); \
   } while (false)
 #define CHECK_REFUSED(expression, ...) CHECK_REFUSED_AS(::chainrule::FileError, expression, __VA_ARGS__)

@@ -70,7 +70,9 @@ class Tied final : public nn::Layer {
 
 class Pair final : public nn::ModuleImpl {
  public:
-  std::vector<Tensor> forward(const std::vector<Tensor>& x) override { return {x[0] * x[1], x[0] + Tensor(2.0) * x[1]}; }
+  std::vector<Tensor> forward(const std::vector<Tensor>& x) override {
+    return {x[0] * x[1], x[0] + Tensor(2.0) * x[1]};
+  }
   std::string kind() const override { return "Pair"; }
 };
 
@@ -136,9 +138,12 @@ class Swapped final : public nn::Layer {
 inline std::vector<nn::Module> all_models() {
   return {
       nn::Sequential{nn::Linear(6, 5, {.seed = 1}), nn::ReLU(), nn::Linear(5, 3, {.seed = 2})},
-      nn::Sequential{nn::Linear(6, 5, {.bias = false, .seed = 1}), nn::GELU("tanh"), nn::Dropout(0.3), nn::Residual(nn::Sequential{nn::Linear(5, 5, {.seed = 4}), nn::Dropout(0.2)}), nn::Softmax()},
-      nn::Sequential{nn::Linear(6, 4, {.seed = 3}), nn::BatchNorm1d(4), nn::LeakyReLU(0.2), nn::ELU(0.5), nn::BatchNorm1d(4, {.affine = false})},
-      nn::Sequential{nn::LayerNorm(6), nn::Tanh(), nn::Sigmoid(), nn::SiLU(), nn::Softplus(), nn::Identity(), nn::Flatten(), nn::LogSoftmax()},
+      nn::Sequential{nn::Linear(6, 5, {.bias = false, .seed = 1}), nn::GELU("tanh"), nn::Dropout(0.3),
+                     nn::Residual(nn::Sequential{nn::Linear(5, 5, {.seed = 4}), nn::Dropout(0.2)}), nn::Softmax()},
+      nn::Sequential{nn::Linear(6, 4, {.seed = 3}), nn::BatchNorm1d(4), nn::LeakyReLU(0.2), nn::ELU(0.5),
+                     nn::BatchNorm1d(4, {.affine = false})},
+      nn::Sequential{nn::LayerNorm(6), nn::Tanh(), nn::Sigmoid(), nn::SiLU(), nn::Softplus(), nn::Identity(),
+                     nn::Flatten(), nn::LogSoftmax()},
       nn::MLP({6, 8, 8, 2}, {.activation = "tanh", .dropout = 0.1, .seed = 0}),
       nn::Sequential{nn::Linear(6, 3, {.dtype = DType::float64, .seed = 6})},
       nn::Sequential{nn::make_module<Fork>(), nn::Linear(8, 2, {.seed = 5})},

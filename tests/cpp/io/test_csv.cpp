@@ -11,7 +11,9 @@ using namespace chainrule::test;
 
 namespace {
 
-data::Table parse(std::string_view text, const data::CsvOptions& options = {}) { return data::parse_csv(text, options, "t.csv"); }
+data::Table parse(std::string_view text, const data::CsvOptions& options = {}) {
+  return data::parse_csv(text, options, "t.csv");
+}
 using Texts = std::vector<std::string>;
 using Numbers = std::vector<double>;
 
@@ -36,7 +38,8 @@ TEST_CASE("csv: numbers, texts and missing values") {
 }
 
 TEST_CASE("csv: quotes, line ends, blank lines, spaces, byte order mark") {
-  const data::Table t = parse("\xEF\xBB\xBF\"a\",\"b, c\",d\r\n\"x \"\"y\"\"\",\"two\nlines\",1\r\n\r\n  \r\nü, \" q \" ,  +2 \r3,4,5\n\n");
+  const data::Table t = parse(
+      "\xEF\xBB\xBF\"a\",\"b, c\",d\r\n\"x \"\"y\"\"\",\"two\nlines\",1\r\n\r\n  \r\nü, \" q \" ,  +2 \r3,4,5\n\n");
   REQUIRE(t.columns.size() == 3);
   CHECK(t.columns[1].name == "b, c");
   CHECK(t.columns[0].text == Texts{"x \"y\"", "ü", "3"});
@@ -92,7 +95,8 @@ TEST_CASE("csv: what is refused, and where") {
   CHECK_REFUSED(parse("0,0,1\n4,3,2\n"), "same name: '0'", "header=false");
   CHECK_REFUSED(parse("a,b\n1,\"x\n2,y\n"), "t.csv line 2: a quote is opened and never closed");
   CHECK_REFUSED(parse("a,b\n1,2\n\"x\"y,2\n"), "t.csv line 3: something follows a closing quote: 'y,2'");
-  CHECK_REFUSED(parse("a\n1\n2\n3\n4\n5\n6\n7\n8\n9\n1o\n"), "t.csv line 11, column \"a\": not a number: '1o'", "9 other cells", "`text`");
+  CHECK_REFUSED(parse("a\n1\n2\n3\n4\n5\n6\n7\n8\n9\n1o\n"), "t.csv line 11, column \"a\": not a number: '1o'",
+                "9 other cells", "`text`");
   CHECK_REFUSED(parse("a\n1\ninf\n"), "line 3, column \"a\": neither a number", "'inf'", "`missing`");
   CHECK_REFUSED(parse("a\n-Infinity\n2\n"), "'-Infinity'");
   CHECK_REFUSED(parse("a\n1\n1e999\n"), "line 3, column \"a\": a number too large", "'1e999'");
@@ -102,18 +106,19 @@ TEST_CASE("csv: what is refused, and where") {
   CHECK_REFUSED(parse("\xFF\xFE\x61"), "UTF-16");
   CHECK_REFUSED_AS(ValueError, parse("a,b\n1,2\n", {.decimal = ';'}), "decimal");
   CHECK_REFUSED_AS(ValueError, parse("a,b\n1,2\n", {.delimiter = ',', .decimal = ','}), "delimiter");
-  CHECK_REFUSED_AS(IndexError, parse("a,b\n1,2\n", {.text = {"c"}}), "t.csv: there is no column 'c': the columns are a, b");
+  CHECK_REFUSED_AS(IndexError, parse("a,b\n1,2\n", {.text = {"c"}}),
+                   "t.csv: there is no column 'c': the columns are a, b");
 }
 
 TEST_CASE("csv: UTF-8 is checked byte by byte") {
   using io::find_invalid_utf8;
   CHECK(find_invalid_utf8("plain ASCII, longer than eight") == std::string_view::npos);
   CHECK(find_invalid_utf8("ä€𝄞") == std::string_view::npos);
-  CHECK(find_invalid_utf8("12345678\xC0\x80") == 8);      // overlong
-  CHECK(find_invalid_utf8("a\xE0\x80\x80") == 1);         // overlong
-  CHECK(find_invalid_utf8("a\xED\xA0\x80") == 1);         // a surrogate
-  CHECK(find_invalid_utf8("a\xF4\x90\x80\x80") == 1);     // above U+10FFFF
-  CHECK(find_invalid_utf8("a\xE2\x82") == 1);             // cut short
+  CHECK(find_invalid_utf8("12345678\xC0\x80") == 8);   // overlong
+  CHECK(find_invalid_utf8("a\xE0\x80\x80") == 1);      // overlong
+  CHECK(find_invalid_utf8("a\xED\xA0\x80") == 1);      // a surrogate
+  CHECK(find_invalid_utf8("a\xF4\x90\x80\x80") == 1);  // above U+10FFFF
+  CHECK(find_invalid_utf8("a\xE2\x82") == 1);          // cut short
   CHECK(find_invalid_utf8("a\x80") == 1);
 }
 
@@ -136,7 +141,6 @@ TEST_CASE("csv: every cut of a file ends in an error or a table") {
     try {
       const std::int64_t rows = parse(text.substr(0, n)).rows;
       CHECK(rows > 0);
-    } catch (const FileError&) {
-    }
+    } catch (const FileError&) {}
   }
 }

@@ -26,7 +26,7 @@ TEST_CASE("write_file: new, over an old one, through a link") {
   ::chmod((folder / "a").c_str(), 0640);
   put(folder / "a", "second");
   CHECK(get(folder / "a") == "second");
-  struct stat facts {};
+  struct stat facts{};
   REQUIRE(::stat((folder / "a").c_str(), &facts) == 0);
   CHECK((facts.st_mode & 0777) == 0640);
   std::filesystem::create_symlink("a", folder / "link");
@@ -64,9 +64,7 @@ TEST_CASE("write_file: an error in the middle leaves the old file and no other")
   std::string said;
   try {
     put(folder / "a", std::string(5000, 'x'));
-  } catch (const FileError& error) {
-    said = error.what();
-  }
+  } catch (const FileError& error) { said = error.what(); }
   ::setrlimit(RLIMIT_FSIZE, &limit);
   std::signal(SIGXFSZ, before);
   CHECK(said.find("a: cannot be written: File too large; the old file, if any, is unchanged") != said.npos);
@@ -77,5 +75,7 @@ TEST_CASE("write_file: an error in the middle leaves the old file and no other")
 TEST_CASE("in_quotes: what an error shows of a text") {
   CHECK(io::in_quotes("abc") == "'abc'");
   CHECK(io::in_quotes(std::string(100, 'x')) == "'" + std::string(40, 'x') + "...'");
-  CHECK(io::in_quotes("a\nb\x01\xFF") == "'a?b?" "?'");
+  CHECK(io::in_quotes("a\nb\x01\xFF") ==
+        "'a?b?"
+        "?'");
 }

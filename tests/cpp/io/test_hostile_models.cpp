@@ -40,10 +40,13 @@ struct File {
 };
 
 nn::Module victim() {
-  return nn::Sequential{nn::Linear(6, 4, {.seed = 1}), nn::ReLU(), nn::Flatten(), nn::Dropout(0.5), nn::BatchNorm1d(4), nn::Softmax()};
+  return nn::Sequential{
+      nn::Linear(6, 4, {.seed = 1}), nn::ReLU(), nn::Flatten(), nn::Dropout(0.5), nn::BatchNorm1d(4), nn::Softmax()};
 }
 File good() { return File(to_bytes(victim(), {})); }
-Model read(const std::string& bytes) { return loads({reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size()}, "m.safetensors"); }
+Model read(const std::string& bytes) {
+  return loads({reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size()}, "m.safetensors");
+}
 
 // m: the description, h: the header, eval: the graph, nodes: its nodes; `change` does one thing to them.
 #define CHECK_CHANGE_REFUSED(change, ...)                                            \
@@ -70,18 +73,23 @@ TEST_CASE("hostile models: the container") {
   CHECK_REFUSED(read("\x89PNG and more bytes"), "is no model file");
   const File file = good();
   const std::string bytes = file.bytes();
-  const auto with_length = [&](std::uint64_t length) { return std::string(reinterpret_cast<const char*>(&length), 8) + bytes.substr(8); };
+  const auto with_length = [&](std::uint64_t length) {
+    return std::string(reinterpret_cast<const char*>(&length), 8) + bytes.substr(8);
+  };
   CHECK_REFUSED(read(with_length(std::uint64_t{1} << 62)), "its header is too long");
   CHECK_REFUSED(read(with_length(99'000'000)), "cut short");
   CHECK_REFUSED(read(with_length(3)), "its header is damaged: no valid JSON");
   CHECK_REFUSED(read(file.with_header("{} x")), "no valid JSON");
-  CHECK_REFUSED(read(file.with_header("{\"a\":" + std::string(50, '[') + std::string(50, ']') + "}")), "nested deeper than 8 levels");
-  CHECK_REFUSED(read(file.with_header("{\"a\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[0,1]},\"a\":1}")), "the key 'a' is there twice");
+  CHECK_REFUSED(read(file.with_header("{\"a\":" + std::string(50, '[') + std::string(50, ']') + "}")),
+                "nested deeper than 8 levels");
+  CHECK_REFUSED(read(file.with_header("{\"a\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[0,1]},\"a\":1}")),
+                "the key 'a' is there twice");
   CHECK_REFUSED(read(file.with_header("{\"__metadata__\":{\"x\":1}}")), "should be a text");
   CHECK_REFUSED(read(file.with_header("{\"__metadata__\":[]}")), "should be an object");
   File empty = file;
   empty.data.clear();
-  CHECK_REFUSED(read(empty.with_header("{\"__metadata__\":{}}")), "holds tensors but no model of chainrule", "load_state_dict");
+  CHECK_REFUSED(read(empty.with_header("{\"__metadata__\":{}}")), "holds tensors but no model of chainrule",
+                "load_state_dict");
   CHECK_REFUSED(read(bytes.substr(0, bytes.size() - 1)), "point outside of the data");
   CHECK_REFUSED(read(bytes + "x"), "something follows the last tensor: 1 bytes");
 }
@@ -93,8 +101,10 @@ TEST_CASE("hostile models: tensors") {
   CHECK_CHANGE_REFUSED(h["0.weight"]["shape"] = Json({-6, -4}), "out of range: -6");
   CHECK_CHANGE_REFUSED(h["0.weight"]["shape"] = Json({6.0, 4.0}), "should be an integer");
   CHECK_CHANGE_REFUSED(h["0.weight"]["shape"] = Json({1, 1, 1, 1, 1, 1, 1, 6, 4}), "more than 8 sizes");
-  CHECK_CHANGE_REFUSED(h["0.weight"]["shape"] = Json({std::int64_t{1} << 40, std::int64_t{1} << 40}), "larger than any file");
-  CHECK_CHANGE_REFUSED(h["0.weight"]["shape"] = Json({0, std::int64_t{1} << 40, std::int64_t{1} << 40}), "larger than any file");
+  CHECK_CHANGE_REFUSED(h["0.weight"]["shape"] = Json({std::int64_t{1} << 40, std::int64_t{1} << 40}),
+                       "larger than any file");
+  CHECK_CHANGE_REFUSED(h["0.weight"]["shape"] = Json({0, std::int64_t{1} << 40, std::int64_t{1} << 40}),
+                       "larger than any file");
   CHECK_CHANGE_REFUSED(h["0.weight"]["shape"] = Json({18446744073709551615u}), "out of range");
   CHECK_CHANGE_REFUSED(h["0.weight"]["data_offsets"] = Json({0}), "two offsets");
   CHECK_CHANGE_REFUSED(h["0.weight"]["data_offsets"] = Json({96, 0}), "point outside");
@@ -104,7 +114,8 @@ TEST_CASE("hostile models: tensors") {
   CHECK_CHANGE_REFUSED(h["0.bias"]["data_offsets"] = Json({88, 104}), "two tensors overlap");
   CHECK_CHANGE_REFUSED(h.erase("0.bias"), "there is a hole in front of a tensor");
   CHECK_CHANGE_REFUSED((h["x"] = h["0.bias"], h.erase("0.bias")), "there is no tensor '0.bias'");
-  CHECK_CHANGE_REFUSED((h["x"] = Json{{"dtype", "U8"}, {"shape", {0}}, {"data_offsets", {0, 0}}}), "where the tensor 'x' belongs");
+  CHECK_CHANGE_REFUSED((h["x"] = Json{{"dtype", "U8"}, {"shape", {0}}, {"data_offsets", {0, 0}}}),
+                       "where the tensor 'x' belongs");
 }
 
 TEST_CASE("hostile models: the description") {
@@ -140,12 +151,15 @@ TEST_CASE("hostile models: the tree") {
   CHECK_CHANGE_REFUSED(child(m, 0)["parameters"][1]["name"] = "weight", "is not known yet");
   CHECK_CHANGE_REFUSED(child(m, 0)["parameters"][0]["name"] = "", "");
   CHECK_CHANGE_REFUSED(child(m, 4)["buffers"].erase(2), "where the tensor '4.num_batches_tracked' belongs");
-  CHECK_CHANGE_REFUSED((child(m, 4)["parameters"].push_back(child(m, 4)["buffers"][2]), child(m, 4)["buffers"].erase(2)), "should be floating");
+  CHECK_CHANGE_REFUSED(
+      (child(m, 4)["parameters"].push_back(child(m, 4)["buffers"][2]), child(m, 4)["buffers"].erase(2)),
+      "should be floating");
   CHECK_CHANGE_REFUSED(m["tree"]["children"][1][0] = "0", "the name is taken");
   CHECK_CHANGE_REFUSED(m["tree"]["children"][1][0] = "a..b", "name");
   CHECK_CHANGE_REFUSED(child(m, 0) = Json({{"same_as", "1"}}), "no module '1' before it");
   CHECK_CHANGE_REFUSED(child(m, 0)["arguments"] = Json({{"x"}}), "should be [name, value]");
-  CHECK_CHANGE_REFUSED(child(m, 0)["arguments"] = Json::array({Json::array({"x", Json::array({0.5})})}), "should be an integer");
+  CHECK_CHANGE_REFUSED(child(m, 0)["arguments"] = Json::array({Json::array({"x", Json::array({0.5})})}),
+                       "should be an integer");
   CHECK_CHANGE_REFUSED(child(m, 0)["in_features"] = -1, "out of range");
   // Modules that share modules that share ...: 2^40 places.
   Json tower{{"kind", "Identity"}};
@@ -166,7 +180,9 @@ TEST_CASE("hostile models: values and definitions") {
   CHECK_CHANGE_REFUSED(eval["values"][0][1] = Json({Json({1, 0}), Json()}), "should be B and fixed sizes");
   CHECK_CHANGE_REFUSED(eval["values"][0][1][0] = Json({1, 2, 3}), "should be a number or [a, b]");
   CHECK_CHANGE_REFUSED(eval["values"][0][1][1] = std::int64_t{1} << 60, "out of range");
-  CHECK_CHANGE_REFUSED(eval["values"][2][1][1] = 5, "graphs.eval.values[2]: the stored type is not what the ops give at batch size 2: float32 (2, 4)");
+  CHECK_CHANGE_REFUSED(
+      eval["values"][2][1][1] = 5,
+      "graphs.eval.values[2]: the stored type is not what the ops give at batch size 2: float32 (2, 4)");
   CHECK_CHANGE_REFUSED(eval["values"][2][0] = "float64", "the stored type");
   CHECK_CHANGE_REFUSED(eval["values"].push_back(eval["values"][0]), "is never defined");
   CHECK_CHANGE_REFUSED(eval["inputs"] = Json::array(), "inputs: is empty");
@@ -209,7 +225,8 @@ TEST_CASE("hostile models: nodes and attributes") {
   CHECK_CHANGE_REFUSED(reshape(nodes)[1] = 5, "reshape: the number of elements differs");
   CHECK_CHANGE_REFUSED(reshape(nodes)[1] = -7, "reshape: ");
   CHECK_CHANGE_REFUSED(reshape(nodes)[1] = std::int64_t{1} << 50, "out of range");
-  CHECK_CHANGE_REFUSED(reshape(nodes) = Json({std::int64_t{1} << 40, std::int64_t{1} << 40}), "an attribute is out of range");
+  CHECK_CHANGE_REFUSED(reshape(nodes) = Json({std::int64_t{1} << 40, std::int64_t{1} << 40}),
+                       "an attribute is out of range");
   CHECK_CHANGE_REFUSED(reshape(nodes) = Json({1, 1, 1, 1, 1, 1, 1, 1, 1}), "more than 8 entries");
   CHECK_CHANGE_REFUSED(reshape(nodes)[0] = Json({std::int64_t{1} << 47, 0}), "reshape");
   CHECK_CHANGE_REFUSED(reshape(nodes)[0] = Json({0, 2}), "the number of elements differs");  // a frozen batch size
@@ -219,9 +236,14 @@ TEST_CASE("hostile models: sizes that only explode at larger batches") {
   // y = x broadcast to (B * 2^30 ..., 6): small at no batch size; loading infers it, running must fail without a crash.
   File file(to_bytes(nn::make_module<Leaky>("mean"), {}));
   Json& eval = file.model["graphs"]["eval"];
-  eval["nodes"] = Json::array({Json{{"op", "broadcast_to"}, {"version", 1}, {"inputs", {0}}, {"outputs", {1}},
-                                    {"attributes", {{"shape", Json::array({std::int64_t{1} << 40, Json({1, 0}), 6})}}}}});
-  eval["values"] = Json::array({eval["values"][0], Json::array({"float32", Json::array({std::int64_t{1} << 40, Json({1, 0}), 6})})});
+  eval["nodes"] =
+      Json::array({Json{{"op", "broadcast_to"},
+                        {"version", 1},
+                        {"inputs", {0}},
+                        {"outputs", {1}},
+                        {"attributes", {{"shape", Json::array({std::int64_t{1} << 40, Json({1, 0}), 6})}}}}});
+  eval["values"] =
+      Json::array({eval["values"][0], Json::array({"float32", Json::array({std::int64_t{1} << 40, Json({1, 0}), 6})})});
   const Model model = read(file.bytes());
   CHECK_THROWS_AS(model(numbers({2, 6})), Error);  // no memory
   CHECK_THROWS_AS(model(Tensor::zeros({100'000, 6})), Error);
@@ -239,8 +261,7 @@ TEST_CASE("hostile models: random damage to good files") {
       try {
         const Model loaded = read(wrong);
         (void)loaded(numbers({3, 6}));
-      } catch (const Error&) {
-      }
+      } catch (const Error&) {}
     }
   }
 }
@@ -252,14 +273,14 @@ TEST_CASE("hostile models: numbers in the description replaced one by one") {
     const Json flat = file.model["graphs"].flatten();
     for (const auto& [path, value] : flat.items()) {
       if (!value.is_number() && !value.is_boolean()) continue;
-      for (const Json& other : {Json(-1), Json(0), Json(1), Json(3), Json(7), Json(1 << 20), Json(std::int64_t{1} << 45), Json(0.5), Json(true)}) {
+      for (const Json& other : {Json(-1), Json(0), Json(1), Json(3), Json(7), Json(1 << 20),
+                                Json(std::int64_t{1} << 45), Json(0.5), Json(true)}) {
         File changed = file;
         changed.model["graphs"][Json::json_pointer(path)] = other;
         try {
           const Model loaded = read(changed.bytes());
           (void)loaded(numbers({3, 6}));
-        } catch (const Error&) {
-        }
+        } catch (const Error&) {}
       }
     }
   }

@@ -28,10 +28,14 @@ template <class T> std::vector<T> values(const Tensor& t) {
 
 TEST_CASE("idx: every element type") {
   using data::parse_idx;
-  CHECK(values<std::uint8_t>(parse_idx(idx_of<std::uint8_t>(0x08, {0, 255}), "x")) == std::vector<std::uint8_t>{0, 255});
-  CHECK(values<std::int32_t>(parse_idx(idx_of<std::int8_t>(0x09, {-1, 127}), "x")) == std::vector<std::int32_t>{-1, 127});
-  CHECK(values<std::int32_t>(parse_idx(idx_of<std::int16_t>(0x0B, {-300, 300}), "x")) == std::vector<std::int32_t>{-300, 300});
-  CHECK(values<std::int32_t>(parse_idx(idx_of<std::int32_t>(0x0C, {-70000, 5}), "x")) == std::vector<std::int32_t>{-70000, 5});
+  CHECK(values<std::uint8_t>(parse_idx(idx_of<std::uint8_t>(0x08, {0, 255}), "x")) ==
+        std::vector<std::uint8_t>{0, 255});
+  CHECK(values<std::int32_t>(parse_idx(idx_of<std::int8_t>(0x09, {-1, 127}), "x")) ==
+        std::vector<std::int32_t>{-1, 127});
+  CHECK(values<std::int32_t>(parse_idx(idx_of<std::int16_t>(0x0B, {-300, 300}), "x")) ==
+        std::vector<std::int32_t>{-300, 300});
+  CHECK(values<std::int32_t>(parse_idx(idx_of<std::int32_t>(0x0C, {-70000, 5}), "x")) ==
+        std::vector<std::int32_t>{-70000, 5});
   CHECK(values<float>(parse_idx(idx_of<float>(0x0D, {1.5f, -0.25f}), "x")) == std::vector<float>{1.5f, -0.25f});
   CHECK(values<double>(parse_idx(idx_of<double>(0x0E, {0.1, 1e300}), "x")) == std::vector<double>{0.1, 1e300});
 }
@@ -61,11 +65,14 @@ TEST_CASE("idx: what is refused") {
   CHECK_REFUSED(parse_idx(idx(0x08, {}), "a.idx"), "number of axes: 0");
   CHECK_REFUSED(parse_idx(idx(0x08, {1, 1, 1, 1, 1, 1, 1, 1, 1}), "a.idx"), "number of axes: 9");
   CHECK_REFUSED(parse_idx(Bytes{0, 0, 8, 3, 0, 0, 0, 1}, "a.idx"), "ends within its header");
-  CHECK_REFUSED(parse_idx(idx(0x08, {60000, 28, 28}), "a.idx"), "cut short", "(60000, 28, 28) uint8, 47040000 bytes; 0 follow");
+  CHECK_REFUSED(parse_idx(idx(0x08, {60000, 28, 28}), "a.idx"), "cut short",
+                "(60000, 28, 28) uint8, 47040000 bytes; 0 follow");
   Bytes longer = idx_of<std::uint8_t>(0x08, {1, 2});
   longer.push_back(3);
   CHECK_REFUSED(parse_idx(longer, "a.idx"), "longer than its header tells");
   CHECK_REFUSED(parse_idx(idx(0x0E, {0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF}), "a.idx"), "its header is damaged");
-  CHECK_REFUSED(parse_idx(idx(0x0E, {0, 0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF}), "a.idx"), "its header is damaged");  // product 0
-  CHECK_REFUSED(parse_idx(from_hex("1f8b08000000000002036360e0606460"), "a.idx.gz"), "a.idx.gz: cannot be unpacked", "end too early");
+  CHECK_REFUSED(parse_idx(idx(0x0E, {0, 0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF}), "a.idx"),
+                "its header is damaged");  // product 0
+  CHECK_REFUSED(parse_idx(from_hex("1f8b08000000000002036360e0606460"), "a.idx.gz"), "a.idx.gz: cannot be unpacked",
+                "end too early");
 }

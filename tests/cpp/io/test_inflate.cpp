@@ -16,11 +16,12 @@ std::string lines(int n) {
 }
 // zlib.compressobj(9, DEFLATED, -15) of lines(20): one block with codes of its own.
 const Bytes dynamic_block = from_hex(
-    "95d1490e82501405d1adbc25700111c26a6c40fa8f7482ab8738744052c34a6a76a622b3f75c3e6abb0feed359ee56f3ac9adb7e34b764834dc7d0dcbe"
+    "95d1490e82501405d1adbc25700111c26a6c40fa8f7482ab8738744052c34a6a76a622b3f75c3e6abb0feed359ee56f3ac9adb7e34b764834d"
+    "c7d0dcbe"
     "9b3ddd2bfdd5ff2eb6fb6c0fd81eb2fdc2f688ed57b6c76c4f20136585ae82b082b282b482b682b882ba82bc3af1dd01");
 // The same with Z_FIXED, of the first 96 bytes.
-const Bytes fixed_block =
-    from_hex("2bc94855282ccd4cce56482aca2fcf5348cbaf503050c82acd2d2856c82f4b2d5228012ac849acaa5448c94fb706f3d0951be2530e00");
+const Bytes fixed_block = from_hex(
+    "2bc94855282ccd4cce56482aca2fcf5348cbaf503050c82acd2d2856c82f4b2d5228012ac849acaa5448c94fb706f3d0951be2530e00");
 
 Bytes gzip_of(const Bytes& deflated, std::string_view plain) {
   Bytes file = from_hex("1f8b0800000000000003");
@@ -35,8 +36,9 @@ Bytes gzip_of(const Bytes& deflated, std::string_view plain) {
 TEST_CASE("inflate: blocks of all kinds") {
   CHECK(text_of(inflate(dynamic_block, no_limit).bytes) == lines(20));
   CHECK(text_of(inflate(fixed_block, no_limit).bytes) == lines(3).substr(0, 96));
-  CHECK(text_of(inflate(from_hex("4b4c1c05a360140c770000"), no_limit).bytes) == std::string(1000, 'a'));  // overlapping copies
-  CHECK(text_of(inflate(from_hex("010300fcff616263"), no_limit).bytes) == "abc");                         // stored
+  CHECK(text_of(inflate(from_hex("4b4c1c05a360140c770000"), no_limit).bytes) ==
+        std::string(1000, 'a'));                                                   // overlapping copies
+  CHECK(text_of(inflate(from_hex("010300fcff616263"), no_limit).bytes) == "abc");  // stored
   CHECK(inflate(from_hex("0300"), no_limit).bytes.empty());
 }
 
@@ -59,8 +61,7 @@ TEST_CASE("inflate: every cut and every flipped bit ends in an error or in an en
     try {
       const Inflated result = inflate(wrong, 1 << 20);
       CHECK(result.bytes.size() <= (1u << 20));
-    } catch (const InflateError&) {
-    }
+    } catch (const InflateError&) {}
   }
   CHECK_THROWS_AS(inflate(from_hex("07"), no_limit), InflateError);                // type 3
   CHECK_THROWS_AS(inflate(from_hex("010300fdff616263"), no_limit), InflateError);  // length and its complement
@@ -76,7 +77,7 @@ TEST_CASE("gunzip: members, optional header fields, checksums") {
   CHECK(text_of(gunzip(twice, no_limit).bytes) == lines(20) + lines(20));
 
   Bytes named = from_hex("1f8b081e000000000003");  // extra field, name, comment, header checksum
-  append(named, from_hex("0200aabb") );
+  append(named, from_hex("0200aabb"));
   append(named, std::string_view("name\0comment\0xx", 15));
   named.insert(named.end(), plain.begin() + 10, plain.end());
   CHECK(text_of(gunzip(named, no_limit).bytes) == lines(20));
@@ -91,7 +92,8 @@ TEST_CASE("gunzip: members, optional header fields, checksums") {
   append(wrong, std::string_view("junk"));
   CHECK_THROWS_AS(gunzip(wrong, no_limit), InflateError);
   for (std::size_t n = 2; n < plain.size(); ++n)
-    CHECK_THROWS_AS(gunzip(Bytes(plain.begin(), plain.begin() + static_cast<std::ptrdiff_t>(n)), no_limit), InflateError);
+    CHECK_THROWS_AS(gunzip(Bytes(plain.begin(), plain.begin() + static_cast<std::ptrdiff_t>(n)), no_limit),
+                    InflateError);
 }
 
 TEST_CASE("crc32: the check value of the catalogue") {

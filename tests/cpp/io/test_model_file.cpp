@@ -74,7 +74,8 @@ TEST_CASE("model file: gradients are the same") {
 }
 
 TEST_CASE("model file: a loaded model trains on like the one it was saved from") {
-  nn::Sequential model{nn::Linear(6, 8, {.seed = 1}), nn::BatchNorm1d(8), nn::ReLU(), nn::Dropout(0.2), nn::Linear(8, 2, {.seed = 2})};
+  nn::Sequential model{nn::Linear(6, 8, {.seed = 1}), nn::BatchNorm1d(8), nn::ReLU(), nn::Dropout(0.2),
+                       nn::Linear(8, 2, {.seed = 2})};
   const Tensor x = numbers({40, 6});
   std::vector<std::int64_t> classes;
   for (std::int64_t i = 0; i < 40; ++i) classes.push_back(i % 2);
@@ -130,7 +131,8 @@ TEST_CASE("model file: saving a loaded model gives the same bytes") {
 }
 
 TEST_CASE("model file: clone, astype and init of a loaded model") {
-  nn::Sequential model{nn::Linear(6, 5, {.seed = 1}), nn::LayerNorm(5), nn::BatchNorm1d(5), nn::Linear(5, 2, {.seed = 2})};
+  nn::Sequential model{nn::Linear(6, 5, {.seed = 1}), nn::LayerNorm(5), nn::BatchNorm1d(5),
+                       nn::Linear(5, 2, {.seed = 2})};
   const Tensor x = numbers({3, 6});
   Model loaded = reload(model);
   model.eval();
@@ -208,7 +210,8 @@ TEST_CASE("model file: schema and training are kept") {
   const data::Schema schema = data::fit_schema(table, "y", rows);
   nn::Sequential model{nn::Linear(3, 2)};
   model.set_link("softmax");
-  const Model loaded = loads_of(to_bytes(model, {.schema = &schema, .training_json = "{\"epochs\": 3, \"lr\": 0.001}"}));
+  const Model loaded =
+      loads_of(to_bytes(model, {.schema = &schema, .training_json = "{\"epochs\": 3, \"lr\": 0.001}"}));
   REQUIRE(loaded.schema() != nullptr);
   CHECK(loaded.schema()->classes == std::vector<std::string>{"p", "q"});
   CHECK(loaded.training_json() == "{\"epochs\":3,\"lr\":0.001}");
@@ -231,12 +234,16 @@ TEST_CASE("model file: constants and captured tensors") {
 }
 
 TEST_CASE("model file: a batch size that leaked in is refused, and so is what changes from trace to trace") {
-  CHECK_REFUSED_AS(ValueError, nn::make_module<Leaky>("sum / n").to_bytes(), "save: divide computes with a batch size that became a constant",
+  CHECK_REFUSED_AS(ValueError, nn::make_module<Leaky>("sum / n").to_bytes(),
+                   "save: divide computes with a batch size that became a constant",
                    "2 at batch 2, 3 at batch 3, 5 at batch 5", "mean(...) instead of sum(...) / x.shape[0]");
-  CHECK_REFUSED_AS(ValueError, nn::make_module<Leaky>("zeros").to_bytes(), "constant array that grows with the batch", "float32 (2, 6) at batch 2");
-  CHECK_REFUSED_AS(ValueError, nn::make_module<Leaky>("square").to_bytes(), "does not grow evenly with the batch size", "reshape");
+  CHECK_REFUSED_AS(ValueError, nn::make_module<Leaky>("zeros").to_bytes(), "constant array that grows with the batch",
+                   "float32 (2, 6) at batch 2");
+  CHECK_REFUSED_AS(ValueError, nn::make_module<Leaky>("square").to_bytes(), "does not grow evenly with the batch size",
+                   "reshape");
   CHECK_REFUSED_AS(ValueError, nn::make_module<Leaky>("clip").to_bytes(), "clip's attribute");
-  CHECK_REFUSED_AS(ValueError, nn::make_module<Leaky>("loop").to_bytes(), "the number of ops differs with the batch size", "without loops");
+  CHECK_REFUSED_AS(ValueError, nn::make_module<Leaky>("loop").to_bytes(),
+                   "the number of ops differs with the batch size", "without loops");
   CHECK_REFUSED_AS(ValueError, nn::make_module<Leaky>("branch").to_bytes(), "what is computed differs", "tanh");
   CHECK_REFUSED_AS(ValueError, nn::make_module<Leaky>("random").to_bytes(), "another one in every trace");
   CHECK_REFUSED_AS(StateError, nn::make_module<Leaky>("stray").to_bytes(), "wants gradients but is no parameter");
@@ -255,9 +262,11 @@ TEST_CASE("model file: modes, errors and nothing else changed by saving") {
   const auto after = model.state_dict();
   for (std::size_t i = 0; i < before.size(); ++i) check_same(before[i].tensor, after[i].tensor);
   CHECK_REFUSED_AS(StateError, nn::Module().to_bytes(), "no layer");
-  CHECK_REFUSED_AS(StateError, nn::Sequential{nn::ReLU()}.to_bytes(), "the shape of a sample is not known", "input_shape=(28, 28)");
+  CHECK_REFUSED_AS(StateError, nn::Sequential{nn::ReLU()}.to_bytes(), "the shape of a sample is not known",
+                   "input_shape=(28, 28)");
   // Layers that tell a wrong shape: the second one stands first.
-  CHECK_REFUSED_AS(StateError, nn::make_module<Swapped>().to_bytes(), "does not take samples of the shape its layers tell, (3,)", "input_shape");
+  CHECK_REFUSED_AS(StateError, nn::make_module<Swapped>().to_bytes(),
+                   "does not take samples of the shape its layers tell, (3,)", "input_shape");
   CHECK(loads_of(to_bytes(nn::make_module<Swapped>(), {.input_shape = {6}})).named_parameters().size() == 4);
 }
 

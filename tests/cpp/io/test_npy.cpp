@@ -15,8 +15,10 @@ Bytes npy(const std::string& header, const Bytes& data, unsigned char version = 
   Bytes bytes = bytes_from("\x93NUMPY");
   append(bytes, version);
   append(bytes, static_cast<unsigned char>(0));
-  if (version == 1) append(bytes, static_cast<std::uint16_t>(header.size()));
-  else append(bytes, static_cast<std::uint32_t>(header.size()));
+  if (version == 1)
+    append(bytes, static_cast<std::uint16_t>(header.size()));
+  else
+    append(bytes, static_cast<std::uint32_t>(header.size()));
   append(bytes, std::string_view(header));
   append(bytes, data);
   return bytes;
@@ -39,8 +41,8 @@ template <class T> std::vector<T> values(const Tensor& t) {
 struct Zip {
   struct Entry {
     std::string name;
-    Bytes data;      // as stored
-    Bytes plain;     // what it unpacks to
+    Bytes data;   // as stored
+    Bytes plain;  // what it unpacks to
     unsigned short method = 0, flags = 0;
   };
   std::vector<Entry> entries;
@@ -90,13 +92,18 @@ struct Zip {
 }  // namespace
 
 TEST_CASE("npy: every dtype, both byte orders, all versions") {
-  CHECK(values<float>(parse(npy(dict("<f4", "(2,)"), numbers<float>({1.5f, -2.0f})))) == std::vector<float>{1.5f, -2.0f});
+  CHECK(values<float>(parse(npy(dict("<f4", "(2,)"), numbers<float>({1.5f, -2.0f})))) ==
+        std::vector<float>{1.5f, -2.0f});
   CHECK(values<double>(parse(npy(dict("<f8", "(1,)"), numbers<double>({0.1}), 2))) == std::vector<double>{0.1});
   CHECK(values<double>(parse(npy(dict(">f8", "(1,)"), numbers<double>({0.1}, true), 3))) == std::vector<double>{0.1});
-  CHECK(values<std::int64_t>(parse(npy(dict("<i8", "(1,)"), numbers<std::int64_t>({INT64_MIN})))) == std::vector<std::int64_t>{INT64_MIN});
-  CHECK(values<std::int32_t>(parse(npy(dict(">i4", "(2,)"), numbers<std::int32_t>({-5, 6}, true)))) == std::vector<std::int32_t>{-5, 6});
-  CHECK(values<std::int32_t>(parse(npy(dict("<i2", "(1,)"), numbers<std::int16_t>({-300})))) == std::vector<std::int32_t>{-300});
-  CHECK(values<std::int64_t>(parse(npy(dict("<u4", "(1,)"), numbers<std::uint32_t>({4000000000u})))) == std::vector<std::int64_t>{4000000000});
+  CHECK(values<std::int64_t>(parse(npy(dict("<i8", "(1,)"), numbers<std::int64_t>({INT64_MIN})))) ==
+        std::vector<std::int64_t>{INT64_MIN});
+  CHECK(values<std::int32_t>(parse(npy(dict(">i4", "(2,)"), numbers<std::int32_t>({-5, 6}, true)))) ==
+        std::vector<std::int32_t>{-5, 6});
+  CHECK(values<std::int32_t>(parse(npy(dict("<i2", "(1,)"), numbers<std::int16_t>({-300})))) ==
+        std::vector<std::int32_t>{-300});
+  CHECK(values<std::int64_t>(parse(npy(dict("<u4", "(1,)"), numbers<std::uint32_t>({4000000000u})))) ==
+        std::vector<std::int64_t>{4000000000});
   CHECK(values<std::uint8_t>(parse(npy(dict("|u1", "(2,)"), {7, 255}))) == std::vector<std::uint8_t>{7, 255});
   CHECK(values<bool>(parse(npy(dict("|b1", "(3,)"), {0, 1, 77}))) == std::vector<bool>{false, true, true});
 }
@@ -127,14 +134,17 @@ TEST_CASE("npy: what is refused") {
   CHECK_REFUSED(parse(npy(dict("<u8", "(1,)"), one)), "'<u8'");
   CHECK_REFUSED(parse(npy(dict("", "(1,)"), one)), "cannot be read");
   CHECK_REFUSED(parse(npy(dict("xf4", "(1,)"), one)), "cannot be read");
-  CHECK_REFUSED(parse(npy("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}", one)), "records with named fields");
+  CHECK_REFUSED(parse(npy("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}", one)),
+                "records with named fields");
   CHECK_REFUSED(parse(npy(dict("<f4", "(1, 1, 1, 1, 1, 1, 1, 1, 1)"), one)), "too many axes: 9");
   CHECK_REFUSED(parse(npy(dict("<f4", "(18446744073709551615, 2)"), one)), "header is damaged");
   CHECK_REFUSED(parse(npy(dict("<f4", "(99999999999999999999,)"), one)), "header is damaged");
   CHECK_REFUSED(parse(npy(dict("<f4", "(-1,)"), one)), "header is damaged");
   CHECK_REFUSED(parse(npy(dict("<f4", "(0, 9223372036854775807, 9223372036854775807)"), {})), "header is damaged");
-  for (const char* header : {"", "{", "{}", "[1]", "{'descr': '<f4'", "{'descr': '<f4', 'shape': (1,)}", "{'descr': '<f4', 'fortran_order': 0, 'shape': (1,)}",
-                             "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), 'more': 1}", "{'descr': '<f4', 'fortran_order': False, 'shape': (1,)} x",
+  for (const char* header : {"", "{", "{}", "[1]", "{'descr': '<f4'", "{'descr': '<f4', 'shape': (1,)}",
+                             "{'descr': '<f4', 'fortran_order': 0, 'shape': (1,)}",
+                             "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), 'more': 1}",
+                             "{'descr': '<f4', 'fortran_order': False, 'shape': (1,)} x",
                              "{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (1,)}", "{'descr: "})
     CHECK_REFUSED(parse(npy(header, one)), "header is damaged");
   Bytes long_header = npy(dict("<f4", "(1,)"), one, 2);
@@ -184,7 +194,6 @@ TEST_CASE("npz: what is refused") {
     try {
       const std::vector<std::uint8_t> got = values<std::uint8_t>(read(wrong).at(0).second);
       CHECK(got == std::vector<std::uint8_t>{1, 2, 3});
-    } catch (const FileError&) {
-    }
+    } catch (const FileError&) {}
   }
 }

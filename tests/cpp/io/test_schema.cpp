@@ -76,19 +76,22 @@ TEST_CASE("schema: which targets are classes") {
 
 TEST_CASE("schema: missing values") {
   const data::Table t = parse("x,c,y\n1,u,a\nNA,v,b\n3,,a\n5,v,b\n");
-  CHECK_REFUSED_AS(ValueError, fit(t, "y"), "fit_schema: t.csv line 3, column \"x\": the value is missing", "--missing fill", "--missing drop");
+  CHECK_REFUSED_AS(ValueError, fit(t, "y"), "fit_schema: t.csv line 3, column \"x\": the value is missing",
+                   "--missing fill", "--missing drop");
   const data::Schema filled = fit(t, "y", {.missing = "fill"});
   CHECK(filled.columns[0].fill == 3.0);
   CHECK(filled.columns[1].fill_category == "v");
   const auto x = floats(encode(filled, t));
-  CHECK(x[3 * 1] == 0.0f);                             // the mean, standardized
+  CHECK(x[3 * 1] == 0.0f);  // the mean, standardized
   CHECK(std::vector<float>(x.begin() + 7, x.begin() + 9) == std::vector<float>{0, 1});
   const data::Schema dropped = fit(t, "y", {.missing = "drop"});
   CHECK(dropped.columns[0].mean == 3.0);  // of rows 0 and 3
   CHECK(dropped.columns[0].scale == 2.0);
-  CHECK_REFUSED_AS(ValueError, encode(dropped, t), "encode: t.csv line 3, column \"x\": the value is missing", "--missing fill");
+  CHECK_REFUSED_AS(ValueError, encode(dropped, t), "encode: t.csv line 3, column \"x\": the value is missing",
+                   "--missing fill");
   CHECK(encode(dropped, t.take(t.complete_rows())).shape() == Shape{2, 3});
-  CHECK_REFUSED_AS(ValueError, fit(parse("x,y\n1,a\n2,\n3,b\n"), "y", {.missing = "fill"}), "line 3, column \"y\"", "cannot be filled in");
+  CHECK_REFUSED_AS(ValueError, fit(parse("x,y\n1,a\n2,\n3,b\n"), "y", {.missing = "fill"}), "line 3, column \"y\"",
+                   "cannot be filled in");
   CHECK_REFUSED_AS(ValueError, fit(parse("x,y\n,a\n,b\n"), "y", {.missing = "drop"}), "no row is left");
 }
 
@@ -99,7 +102,8 @@ TEST_CASE("schema: other tables than the one it was learned on") {
   CHECK(floats(encode(s, parse("more,c,n\n9,1.0,2\n9,7,2\n"))) == std::vector<float>{0, 1, 0, 0, 0, 0});
   CHECK_REFUSED_AS(IndexError, encode(s, parse("n,y\n1,a\n")), "there is no column 'c'", "trained on", "n, y");
   CHECK_REFUSED_AS(ValueError, encode(s, parse("n,c\n1,1\nold,1\n")), "line 3, column \"n\": not a number: 'old'");
-  CHECK_REFUSED_AS(ValueError, encode_target(s, parse("y\na\nc\n")), "encode_target: t.csv line 3, column \"y\": a class the model does not know: 'c'; it knows a, b");
+  CHECK_REFUSED_AS(ValueError, encode_target(s, parse("y\na\nc\n")),
+                   "encode_target: t.csv line 3, column \"y\": a class the model does not know: 'c'; it knows a, b");
   const data::Schema numbers = fit(parse("x,y\n1,0\n2,1\n"), "y");
   CHECK(labels(encode_target(numbers, parse("y\n1.0\n0\n"))) == std::vector<std::int64_t>{1, 0});
   CHECK_REFUSED_AS(ValueError, encode_target(numbers, parse("y\n1\n2\n")), "line 3", "'2'", "it knows 0, 1");
@@ -138,7 +142,9 @@ TEST_CASE("schema: hostile JSON") {
     return data::schema_from_json(json);
   };
   const std::string numeric = "{'name':'x','kind':'numeric','mean':0,'scale':1}";
-  const auto schema = [](const std::string& columns, const std::string& rest) { return "{'columns':[" + columns + "],'target':'y'," + rest + "}"; };
+  const auto schema = [](const std::string& columns, const std::string& rest) {
+    return "{'columns':[" + columns + "],'target':'y'," + rest + "}";
+  };
   const std::string regression = "'task':'regression','target_mean':0,'target_scale':1";
   CHECK(read(schema(numeric, regression)).width() == 1);
   CHECK_REFUSED(read("{"), "no valid JSON");
@@ -148,11 +154,13 @@ TEST_CASE("schema: hostile JSON") {
   CHECK_REFUSED(read(schema(numeric, regression + ",'more':1")), "not known: 'more'");
   CHECK_REFUSED(read(schema(numeric + "," + numeric, regression)), "there twice");
   CHECK_REFUSED(read(schema("{'name':'x','kind':'other'}", regression)), "columns[0].kind");
-  CHECK_REFUSED(read(schema("{'name':'x','kind':'numeric','mean':0,'scale':0}", regression)), "columns[0].scale: is not above 0");
+  CHECK_REFUSED(read(schema("{'name':'x','kind':'numeric','mean':0,'scale':0}", regression)),
+                "columns[0].scale: is not above 0");
   CHECK_REFUSED(read(schema("{'name':'x','kind':'numeric','mean':'inf','scale':1}", regression)), "is not finite");
   CHECK_REFUSED(read(schema("{'name':'x','kind':'numeric','mean':true,'scale':1}", regression)), "should be a number");
   CHECK_REFUSED(read(schema("{'name':'x','kind':'categorical','categories':['a','a']}", regression)), "there twice");
-  CHECK_REFUSED(read(schema("{'name':7,'kind':'numeric','mean':0,'scale':1}", regression)), "columns[0].name: should be a text");
+  CHECK_REFUSED(read(schema("{'name':7,'kind':'numeric','mean':0,'scale':1}", regression)),
+                "columns[0].name: should be a text");
   CHECK_REFUSED(read(schema(numeric, "'task':'classification','classes':[]")), "is empty");
   CHECK_REFUSED(read(schema(numeric, "'task':'guessing'")), "schema.task");
   CHECK_REFUSED(read(std::string(100, '[') + std::string(100, ']')), "nested deeper");

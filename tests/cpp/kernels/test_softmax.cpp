@@ -206,7 +206,7 @@ TEST_CASE_TEMPLATE("cross-entropy of large logits is exact where it can be", T, 
   const std::vector<T> x{T(1e4), T(-1e4), T(1e4) - 8, T(3e4), T(-3e4), T(0)};
   const std::vector<std::int64_t> labels{0, 1};
   const auto loss = call("softmax_cross_entropy", dtype_of<T>, row_plan(2, 3), {bytes_of(x), bytes_of(labels)},
-                         {2 * sizeof(T), 2 * sizeof(T)})
+                         {2 * sizeof(T), 2 * sizeof(T), 2 * sizeof(T)})
                         .template as<T>();
   check_close(loss[0], std::log1p(std::exp(Real(-8))), 2);
   CHECK(loss[1] == T(6e4));

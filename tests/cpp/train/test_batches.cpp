@@ -46,7 +46,8 @@ TEST_CASE("epoch_order: a permutation keyed by seed and epoch") {
 TEST_CASE("epoch_order: the bits are those of the definition") {
   // From a separate implementation of Philox4x32-10, Lemire's draw and Fisher-Yates, in Python.
   CHECK(data::epoch_order(10, 0, 0, true) == std::vector<std::int64_t>{0, 1, 9, 4, 3, 6, 5, 8, 2, 7});
-  CHECK(data::epoch_order(10, (std::uint64_t{1} << 40) + 7, 5, true) == std::vector<std::int64_t>{6, 5, 2, 9, 7, 0, 1, 3, 4, 8});
+  CHECK(data::epoch_order(10, (std::uint64_t{1} << 40) + 7, 5, true) ==
+        std::vector<std::int64_t>{6, 5, 2, 9, 7, 0, 1, 3, 4, 8});
 }
 
 TEST_CASE("epoch_order: all orders equally often") {
@@ -116,7 +117,9 @@ TEST_CASE("batches: in order, without targets, larger than the data") {
 
 TEST_CASE("batches: what is refused") {
   const Tensor x = counting({3, 1});
-  CHECK_THROWS_WITH_AS(data::batches(x, counting({4})), "batches: x and y differ in length: x is (3, 1), y is (4,); give one target per row", ShapeError);
+  CHECK_THROWS_WITH_AS(data::batches(x, counting({4})),
+                       "batches: x and y differ in length: x is (3, 1), y is (4,); give one target per row",
+                       ShapeError);
   CHECK_THROWS_AS(data::batches(x, x, {.batch_size = 0}), ValueError);
   CHECK_THROWS_AS(data::batches(counting({0, 2}), {}), ValueError);
   CHECK_THROWS_AS(data::batches(Tensor::scalar(1.0), {}), ShapeError);
@@ -135,7 +138,8 @@ TEST_CASE("split_rows: sizes, determinism, disjoint parts") {
   CHECK(data::split_rows(2, 0.01, 0).second.size() == 1);
   CHECK(data::split_rows(2, 0.99, 0).first.size() == 1);
   CHECK_THROWS_AS(data::split_rows(1, 0.5, 0), ValueError);
-  for (const double fraction : {0.0, 1.0, -1.0, std::nan("")}) CHECK_THROWS_AS(data::split_rows(10, fraction, 0), ValueError);
+  for (const double fraction : {0.0, 1.0, -1.0, std::nan("")})
+    CHECK_THROWS_AS(data::split_rows(10, fraction, 0), ValueError);
 }
 
 TEST_CASE("split_rows: stratified") {

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 
+#include "chainrule/config.hpp"
 #include "chainrule/data.hpp"
 #include "chainrule/ops.hpp"
 #include "chainrule/random.hpp"
