@@ -1,7 +1,7 @@
 """The op case table: one row per public op, read by test_ops.py and by the benchmarks. No test is here.
 
-This file holds what a row is and how its inputs are drawn; the rows are in cases_elementwise.py, cases_shapes.py and
-cases_reductions.py, joined in CASES at the end.
+This file holds what a row is and how its inputs are drawn; the rows are in cases_elementwise.py,
+cases_shapes.py and cases_reductions.py, joined in CASES at the end.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 import chainrule as cr
+import numpy as np
 
 INF, NAN = np.inf, np.nan
 
@@ -21,8 +20,9 @@ INF, NAN = np.inf, np.nan
 class Arg:
     """How random values of one operand are drawn.
 
-    kind: "float"; "bool"; "index" (int64 in [0, high)). away: points where the op has a kink, from which values keep
-    0.05 away. lattice: values all different, 0.05 apart, also from those of operands with another lattice number.
+    kind: "float"; "bool"; "index" (int64 in [0, high)). away: points where the op has a kink, from which
+    values keep 0.05 away. lattice: values all different, 0.05 apart, also from those of operands with another
+    lattice number.
     """
 
     low: float = -3.0
@@ -48,7 +48,8 @@ class Arg:
 
 @dataclass(frozen=True)
 class Sample:
-    """Operand shapes and attributes of one call. below: the bound of index operands, where it depends on the shapes."""
+    """Operand shapes and attributes of one call. below: the bound of index operands, where it depends on the
+    shapes."""
 
     shapes: tuple[tuple[int, ...], ...]
     kwargs: dict[str, Any]
@@ -91,11 +92,12 @@ def bad(*inputs: Any, error: type[Exception], text: str, **kwargs: Any) -> Bad:
 class Case:
     """One op.
 
-    reference: the same in NumPy, given float64 operands. ulp: how many units in the last place float32 (and float64,
-    unless ulp64 says otherwise) may be off, counted at the magnitude that `scale` gives, which is the result's own
-    unless cancellation makes more of it fair. composed: a function made of other ops, with no entry of its own in the
-    registry. smooth: has derivatives to compare with differences. rows: axis 0 of the first operand (and of others of
-    the same length) is a batch whose rows do not know each other. integers: also defined, exactly, for these dtypes.
+    reference: the same in NumPy, given float64 operands. ulp: how many units in the last place float32 (and
+    float64, unless ulp64 says otherwise) may be off, counted at the magnitude that `scale` gives, which is
+    the result's own unless cancellation makes more of it fair. composed: a function made of other ops, with
+    no entry of its own in the registry. smooth: has derivatives to compare with differences. rows: axis 0 of
+    the first operand (and of others of the same length) is a batch whose rows do not know each other.
+    integers: also defined, exactly, for these dtypes.
     """
 
     name: str
@@ -147,9 +149,12 @@ def b8(*shape: int) -> np.ndarray:
 
 
 # What binary ops say when operands do not fit, {} standing for the op's name.
-MISMATCH = "{}: shapes do not broadcast: (2, 3) and (2,); sizes must be equal or 1, counted from the last axis"
+MISMATCH = (
+    "{}: shapes do not broadcast: (2, 3) and (2,); sizes must be equal or 1, counted from the last axis"
+)
 TWO_FLOATS = (
-    '{}: operands have two float dtypes: float32 and float64; convert one, for instance with x.astype("float64")'
+    "{}: operands have two float dtypes: float32 and float64; "
+    'convert one, for instance with x.astype("float64")'
 )
 NO_DTYPE = '{}: not defined for this dtype: {}; use astype("float32")'
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
+import chainrule as cr
 import numpy as np
+
 from cases import (
     INF,
     INTEGERS,
@@ -22,8 +24,6 @@ from cases import (
     shapes,
     special,
 )
-
-import chainrule as cr
 
 erf, erfc = np.vectorize(math.erf, otypes=[float]), np.vectorize(math.erfc, otypes=[float])
 
@@ -58,7 +58,8 @@ def values(*pairs, **kwargs):
 
 def unary(name, reference, arg, ulp, specials, *, errors=(), samples=UNARY_SHAPES, **facts):
     return Case(
-        name, reference, (arg,), samples, facts.pop("bench", BENCH), ulp=ulp, specials=specials, errors=errors,
+        name, reference, (arg,), samples, facts.pop("bench", BENCH), ulp=ulp, specials=specials,
+        errors=errors,
         rows=True, **facts,
     )  # fmt: skip
 
@@ -70,12 +71,13 @@ def binary(name, reference, args, ulp, specials, **facts):
         *facts.pop("errors", ()),
     )
     return Case(
-        name, reference, args, PAIRS, BENCH_PAIRS, ulp=ulp, specials=specials, errors=errors, rows=True, **facts
+        name, reference, args, PAIRS, BENCH_PAIRS, ulp=ulp, specials=specials, errors=errors, rows=True,
+        **facts
     )
 
 
-# The argument of an exponential is rounded before it, so the lower tails of gelu_tanh and power are off by as many ULP
-# as their exponents are large.
+# The argument of an exponential is rounded before it, so the lower tails of gelu_tanh and power are off by as
+# many ULP as their exponents are large.
 ANY, POSITIVE, KINK = Arg(), Arg(0.1, 4.0), Arg(away=(0.0,))
 
 
@@ -92,7 +94,8 @@ UNARY = (
           integers=INTEGERS, errors=no_bool("negative")),
     unary("exp", np.exp, ANY, 4, values((0, 1), (-0.0, 1), (INF, INF), (-INF, 0), (1e4, INF), (-1e4, 0)),
           errors=text_refused("exp")),
-    unary("log", np.log, POSITIVE, 4, values((0, -INF), (-0.0, -INF), (1, 0), (INF, INF), (-1, NAN), (-INF, NAN)),
+    unary("log", np.log, POSITIVE, 4, values((0, -INF), (-0.0, -INF), (1, 0), (INF, INF), (-1, NAN),
+                                             (-INF, NAN)),
           errors=text_refused("log")),
     unary("log1p", np.log1p, Arg(-0.9, 4), 4,
           values((0, 0.0), (-0.0, -0.0), (-1, -INF), (INF, INF), (-2, NAN), (1e-20, 1e-20)),
@@ -100,7 +103,8 @@ UNARY = (
     unary("expm1", np.expm1, ANY, 4,
           values((0, 0.0), (-0.0, -0.0), (INF, INF), (-INF, -1), (1e4, INF), (-1e4, -1), (-50, -1)),
           errors=text_refused("expm1")),
-    unary("sqrt", np.sqrt, POSITIVE, 0.5, values((0, 0.0), (-0.0, -0.0), (INF, INF), (-1, NAN), (16, 4), (1e4, 100)),
+    unary("sqrt", np.sqrt, POSITIVE, 0.5, values((0, 0.0), (-0.0, -0.0), (INF, INF), (-1, NAN), (16, 4),
+                                                 (1e4, 100)),
           errors=text_refused("sqrt")),
     unary("square", np.square, ANY, 0.5, values((0, 0.0), (-0.0, 0.0), (-INF, INF), (1e4, 1e8), (-3, 9)),
           integers=INTEGERS, errors=no_bool("square")),
@@ -110,21 +114,26 @@ UNARY = (
           errors=no_bool("sign")),
     unary("relu", lambda x: np.where(x < 0, 0.0, x), KINK, 0,
           values((0, 0.0), (INF, INF), (-INF, 0), (-1e4, 0), (1e4, 1e4)), errors=text_refused("relu")),
-    unary("sigmoid", sigmoid, Arg(-6, 6), 4, values((0, 0.5), (-0.0, 0.5), (INF, 1), (-INF, 0), (1e4, 1), (-1e4, 0)),
+    unary("sigmoid", sigmoid, Arg(-6, 6), 4, values((0, 0.5), (-0.0, 0.5), (INF, 1), (-INF, 0), (1e4, 1),
+                                                    (-1e4, 0)),
           errors=text_refused("sigmoid")),
     unary("tanh", np.tanh, ANY, 4,
-          values((0, 0.0), (-0.0, -0.0), (INF, 1), (-INF, -1), (1e4, 1), (-1e4, -1)), errors=text_refused("tanh")),
+          values((0, 0.0), (-0.0, -0.0), (INF, 1), (-INF, -1), (1e4, 1), (-1e4, -1)),
+          errors=text_refused("tanh")),
     unary("softplus", lambda x: np.logaddexp(0, x), Arg(-6, 6), 4,
           values((INF, INF), (-INF, 0), (1e4, 1e4), (-1e4, 0)), errors=text_refused("softplus")),
     unary("gelu", lambda x: 0.5 * x * erfc(-x / math.sqrt(2)), Arg(-4, 4), 6,
-          values((0, 0.0), (INF, INF), (-INF, -0.0), (1e4, 1e4), (-1e4, -0.0)), errors=text_refused("gelu"), ulp64=12),
+          values((0, 0.0), (INF, INF), (-INF, -0.0), (1e4, 1e4), (-1e4, -0.0)), errors=text_refused("gelu"),
+          ulp64=12),
     unary("gelu_tanh", gelu_tanh, Arg(-4, 4), 16,
-          values((0, 0.0), (INF, INF), (-INF, -0.0), (1e4, 1e4), (-1e4, -0.0)), errors=text_refused("gelu_tanh")),
+          values((0, 0.0), (INF, INF), (-INF, -0.0), (1e4, 1e4), (-1e4, -0.0)),
+          errors=text_refused("gelu_tanh")),
     unary("silu", lambda x: x * sigmoid(x), Arg(-6, 6), 6,
           values((0, 0.0), (INF, INF), (-INF, -0.0), (1e4, 1e4), (-1e4, -0.0)), errors=text_refused("silu")),
     unary("erf", erf, ANY, 4, values((0, 0.0), (-0.0, -0.0), (INF, 1), (-INF, -1), (1e4, 1), (-1e4, -1)),
           errors=text_refused("erf")),
-    unary("leaky_relu", lambda x, negative_slope=0.01: np.where(x > 0, x, np.multiply(negative_slope, x)), KINK, 1.5,
+    unary("leaky_relu", lambda x, negative_slope=0.01: np.where(x > 0, x, np.multiply(negative_slope, x)),
+          KINK, 1.5,
           (*values((0, 0.0), (-0.0, -0.0), (INF, INF), (-INF, -INF), (-8, -2), negative_slope=0.25),
            *values((-8, 8), (8, 8), negative_slope=-1)),
           samples=(*UNARY_SHAPES, *shapes(((5,),), negative_slope=0.25)), errors=text_refused("leaky_relu")),
@@ -138,37 +147,47 @@ UNARY = (
           integers=INTEGERS,
           samples=shapes(*(s.shapes for s in UNARY_SHAPES), low=-1, high=2),
           bench=shapes(*(s.shapes for s in BENCH), low=-1, high=2),
-          errors=(bad(f32(2), 2, 1, error=cr.ValueError, text="clip: low is above high: 2.000000 and 1.000000; exchange them"),
-                  bad(f32(2), 2, NAN, error=cr.ValueError, text="clip: low is above high: 2.000000 and nan; exchange them"))),
+          errors=(bad(f32(2), 2, 1, error=cr.ValueError,
+                      text="clip: low is above high: 2.000000 and 1.000000; exchange them"),
+                  bad(f32(2), 2, NAN, error=cr.ValueError,
+                      text="clip: low is above high: 2.000000 and nan; exchange them"))),
 )  # fmt: skip
 
 FREE, ALL_DIFFERENT = (ANY, ANY), (Arg(lattice=0), Arg(lattice=1))
 # Power has no derivative by the exponent at negative bases, so both are tested where it has.
 BINARY = (
-    binary("add", np.add, FREE, 0.5, (special([0.0, -0.0, INF, INF, NAN], [-0.0, -0.0, 1, -INF, 1], to=[0.0, -0.0, INF, NAN, NAN]),),
+    binary("add", np.add, FREE, 0.5, (special([0.0, -0.0, INF, INF, NAN], [-0.0, -0.0, 1, -INF, 1],
+                                              to=[0.0, -0.0, INF, NAN, NAN]),),
            integers=INTEGERS,
            errors=(bad(np.zeros(2, np.uint8), 300, error=cr.ValueError,
                        text='add: the number does not fit uint8: 300; use astype("int64") first'),
                    bad(b8(2), b8(2), error=cr.DTypeError, text=NO_DTYPE.format("add", "bool")))),
-    binary("subtract", np.subtract, FREE, 0.5, (special([0.0, -0.0, INF, INF], [0.0, 0.0, INF, -INF], to=[0.0, -0.0, NAN, INF]),),
+    binary("subtract", np.subtract, FREE, 0.5,
+           (special([0.0, -0.0, INF, INF], [0.0, 0.0, INF, -INF], to=[0.0, -0.0, NAN, INF]),),
            integers=INTEGERS),
-    binary("multiply", np.multiply, FREE, 0.5, (special([0.0, -0.0, INF, INF, -2], [1, 1, 0, -INF, 1e4], to=[0.0, -0.0, NAN, -INF, -2e4]),),
+    binary("multiply", np.multiply, FREE, 0.5,
+           (special([0.0, -0.0, INF, INF, -2], [1, 1, 0, -INF, 1e4], to=[0.0, -0.0, NAN, -INF, -2e4]),),
            integers=INTEGERS),
     binary("divide", np.divide, (ANY, Arg(0.5, 3)), 0.5,
-           (special([1, -1, 0, INF, 1, 1], [0.0, 0.0, 0, INF, INF, -0.0], to=[INF, -INF, NAN, NAN, 0.0, -INF]),)),
+           (special([1, -1, 0, INF, 1, 1], [0.0, 0.0, 0, INF, INF, -0.0],
+                    to=[INF, -INF, NAN, NAN, 0.0, -INF]),)),
     binary("power", np.power, (Arg(0.4, 4), ANY), 16,
-           (special([0, 0, 0, -2, -2, -2, 2, INF, NAN, 1, 4, -1], [0, 2, -1, 3, 2, 0.5, -1, 2, 0, NAN, 0.5, 1e4],
+           (special([0, 0, 0, -2, -2, -2, 2, INF, NAN, 1, 4, -1],
+                    [0, 2, -1, 3, 2, 0.5, -1, 2, 0, NAN, 0.5, 1e4],
                     to=[1, 0, INF, -8, 4, NAN, 0.5, INF, 1, 1, 2, 1]),)),
-    binary("maximum", np.maximum, ALL_DIFFERENT, 0, (special([1, -INF, NAN, 1, 1e4], [2, 3, 1, NAN, INF], to=[2, 3, NAN, NAN, INF]),),
+    binary("maximum", np.maximum, ALL_DIFFERENT, 0,
+           (special([1, -INF, NAN, 1, 1e4], [2, 3, 1, NAN, INF], to=[2, 3, NAN, NAN, INF]),),
            integers=INTEGERS),
-    binary("minimum", np.minimum, ALL_DIFFERENT, 0, (special([1, -INF, NAN, 1, 1e4], [2, 3, 1, NAN, INF], to=[1, -INF, NAN, NAN, 1e4]),),
+    binary("minimum", np.minimum, ALL_DIFFERENT, 0,
+           (special([1, -INF, NAN, 1, 1e4], [2, 3, 1, NAN, INF], to=[1, -INF, NAN, NAN, 1e4]),),
            integers=INTEGERS),
 )  # fmt: skip
 
 A, B = [0.0, 1, 2, NAN, INF, -INF], [-0.0, 2, 1, NAN, INF, INF]
 T, F = True, False
 COMPARISONS = tuple(
-    binary(name, getattr(np, name), (Arg(-2, 2), Arg(-2, 2)), 0, (special(A, B, to=result),), smooth=False, integers=integers)
+    binary(name, getattr(np, name), (Arg(-2, 2), Arg(-2, 2)), 0, (special(A, B, to=result),), smooth=False,
+           integers=integers)
     for name, result, integers in (
         ("equal", [T, F, F, F, T, F], INTEGERS_AND_BOOL),
         ("not_equal", [F, T, T, T, F, T], INTEGERS_AND_BOOL),
@@ -181,30 +200,37 @@ COMPARISONS = tuple(
 
 TERNARY = (
     Case("where", np.where, (Arg(kind="bool"), ANY, ANY),
-         shapes(((67,), (67,), (67,)), ((3, 5), (5,), (3, 1)), ((), (2,), ()), ((0, 2), (2,), (1,)), ((3, 1), (), (1, 4))),
+         shapes(((67,), (67,), (67,)), ((3, 5), (5,), (3, 1)), ((), (2,), ()), ((0, 2), (2,), (1,)),
+                ((3, 1), (), (1, 4))),
          shapes(((1000, 1000),) * 3), ulp=0, rows=True, integers=INTEGERS_AND_BOOL,
          specials=(special([T, F, T, F], [NAN, NAN, -0.0, 1], [1, 1, 1, INF], to=[NAN, 1, -0.0, INF]),),
          errors=(bad(f32(2), f32(2), f32(2), error=cr.DTypeError,
                      text="where: the condition is not bool: float32; compare first, for instance x > 0"),
                  bad(b8(2), f32(2), f64(2), error=cr.DTypeError, text=TWO_FLOATS.format("where")),
                  bad(b8(2), f32(3), f32(3), error=cr.ShapeError,
-                     text="where: shapes do not broadcast: (2,) and (3,); sizes must be equal or 1, counted from the last axis"))),
+                     text="where: shapes do not broadcast: (2,) and (3,); sizes must be equal or 1, counted "
+                          "from the last axis"))),
     Case("fma", lambda a, b, c: a * b + c, (ANY, ANY, ANY),
          shapes(((67,), (67,), (67,)), ((3, 5), (5,), (3, 1)), ((), (2,), ()), ((0, 2), (2,), (1,))),
          shapes(((1000, 1000),) * 3), ulp=1, scale=lambda a, b, c: np.abs(a * b) + np.abs(c), rows=True,
          specials=(special([2, INF, INF], [3, 0, 1], [1, 1, -INF], to=[7, NAN, NAN]),),
          errors=(bad(f32(2), f32(3), f32(2), error=cr.ShapeError,
-                     text="fma: shapes do not broadcast: (2,) and (3,); sizes must be equal or 1, counted from the last axis"),)),
+                     text="fma: shapes do not broadcast: (2,) and (3,); sizes must be equal or 1, counted "
+                          "from the last axis"),)),
     Case("cast", lambda x, dtype: x.astype(dtype), (Arg(-200, 200),),
-         (*shapes(((67,),), ((3, 5),), ((0,),), ((),), dtype="float64"), *shapes(((67,),), ((3, 5),), dtype="float32")),
+         (*shapes(((67,),), ((3, 5),), ((0,),), ((),), dtype="float64"),
+          *shapes(((67,),), ((3, 5),), dtype="float32")),
          shapes(((1000, 1000),), dtype="float64"), ulp=0.5, composed=True, rows=True,
          specials=(special([1.7, -1.7, 300, 2.5], to=np.array([1, -1, 300, 2], np.int32), dtype="int32"),
                    special([0.0, -0.0, 0.1, NAN], to=[F, F, T, T], dtype="bool"),
                    special([0.0, 200.9], to=np.array([0, 200], np.uint8), dtype="uint8"),
-                   special([INF, -INF, NAN, -0.0], to=np.array([INF, -INF, NAN, -0.0], np.float32), dtype="float32")),
+                   special([INF, -INF, NAN, -0.0], to=np.array([INF, -INF, NAN, -0.0], np.float32),
+                           dtype="float32")),
          errors=(bad(f32(2), "float16", error=cr.DTypeError,
-                     text="dtype: not one chainrule knows: 'float16'; use float32, float64, int32, int64, uint8, bool or bfloat16"),
-                 bad(f32(2), float, error=cr.DTypeError, text='dtype: float is ambiguous; write "float32" or "float64"'))),
+                     text="dtype: not one chainrule knows: 'float16'; use float32, float64, int32, int64, "
+                          "uint8, bool or bfloat16"),
+                 bad(f32(2), float, error=cr.DTypeError,
+                     text='dtype: float is ambiguous; write "float32" or "float64"'))),
 )  # fmt: skip
 
 CASES = (*UNARY, *BINARY, *COMPARISONS, *TERNARY)

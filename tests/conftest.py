@@ -1,9 +1,8 @@
 """What all tests share: a known seed, thread count and gradient mode at the start of each."""
 
+import chainrule as cr
 import numpy as np
 import pytest
-
-import chainrule as cr
 
 
 @pytest.fixture(autouse=True)

@@ -1,14 +1,14 @@
 """The formulas of a first course on neural networks, each with its derivation, each against this library.
 
-Everything here could be checked with a pencil. Row vectors, as in a program: a sample is a row of x, and y = x W + b.
+Everything here could be checked with a pencil. Row vectors, as in a program: a sample is a row of x, and y =
+x W + b.
 """
 
 from __future__ import annotations
 
+import chainrule as cr
 import numpy as np
 import pytest
-
-import chainrule as cr
 from chainrule import nn, optim
 
 
@@ -31,8 +31,8 @@ def test_chain_rule():
 def test_mse_gradient_is_f_minus_y():
     """L = 1/2 (y - f)^2 for one output: dL/df = -(y - f) = f - y. The 1/2 is there to cancel the exponent.
 
-    For a batch of N samples the loss is the mean, so each sample's gradient is divided by N. The direction in which the
-    weights then move, -dL/df, is y - f: towards the target.
+    For a batch of N samples the loss is the mean, so each sample's gradient is divided by N. The direction in
+    which the weights then move, -dL/df, is y - f: towards the target.
     """
     f, y = leaf([[0.25], [3.0], [-1.0]]), np.array([[1.0], [2.5], [-1.0]])
     loss = nn.MSELoss(half=True)(f, y)
@@ -74,8 +74,8 @@ def test_softmax_jacobian():
     """s_i = e^(x_i) / S with S = sum_k e^(x_k).
 
     d s_i / d x_j = (delta_ij e^(x_i) S - e^(x_i) e^(x_j)) / S^2 = s_i (delta_ij - s_j), in matrix form
-    J = diag(s) - s s'. It is symmetric, so J u and J' u are the same; its rows add up to 0, since adding the same
-    number to all x changes nothing.
+    J = diag(s) - s s'. It is symmetric, so J u and J' u are the same; its rows add up to 0, since adding the
+    same number to all x changes nothing.
     """
     x = np.array([0.5, -1.0, 2.0, 0.0])
     s = np.exp(x) / np.exp(x).sum()
@@ -92,8 +92,9 @@ def test_softmax_jacobian():
 def test_cross_entropy_gradient_is_p_minus_q():
     """L = -sum_i q_i log p_i with p = softmax(x) and sum q = 1.
 
-    log p_i = x_i - log S, so L = log S - sum q_i x_i, and dL/dx_j = e^(x_j) / S - q_j = p_j - q_j. With a class label c,
-    q is 1 at c: p - e_c. Over a batch the mean divides by N. Smoothing moves q towards uniform, nothing else changes.
+    log p_i = x_i - log S, so L = log S - sum q_i x_i, and dL/dx_j = e^(x_j) / S - q_j = p_j - q_j. With a
+    class label c, q is 1 at c: p - e_c. Over a batch the mean divides by N. Smoothing moves q towards
+    uniform, nothing else changes.
     """
     x, labels = np.array([[1.0, 2.0, 0.0], [0.0, -1.0, 3.0]]), np.array([0, 2])
     p = np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)
@@ -109,8 +110,8 @@ def test_cross_entropy_gradient_is_p_minus_q():
 def test_logistic_loss_gradient():
     """With p = sigma(x) and a label y of 0 or 1: L = -y log p - (1 - y) log(1 - p).
 
-    dL/dp = (p - y) / (p (1 - p)), times dp/dx = p (1 - p): dL/dx = p - y. Computed from the logit this holds even where
-    p is rounded to 0 or 1: at x = 10^4 with y = 0 the loss is 10^4 and its gradient 1.
+    dL/dp = (p - y) / (p (1 - p)), times dp/dx = p (1 - p): dL/dx = p - y. Computed from the logit this holds
+    even where p is rounded to 0 or 1: at x = 10^4 with y = 0 the loss is 10^4 and its gradient 1.
     """
     x, y = np.array([[0.3], [-2.0], [1e4], [-1e4]]), np.array([[1.0], [0.0], [0.0], [1.0]])
     logits = leaf(x)
@@ -138,10 +139,11 @@ def test_matmul_gradients():
 
 
 def test_gradients_are_added_at_a_fork():
-    """y = u(x) v(x) with u = x^2 and v = x^3: x is used twice, and dy/dx = u' v + u v' = 2x x^3 + x^2 3x^2 = 5 x^4.
+    """y = u(x) v(x) with u = x^2 and v = x^3: x is used twice, and dy/dx = u' v + u v' = 2x x^3 + x^2 3x^2 =
+    5 x^4.
 
-    What flows back along the two ways is added; overwriting one by the other would give 2x^4 or 3x^4. A residual
-    connection x + f(x) is the same: its derivative is 1 + f', which is why it keeps gradients alive.
+    What flows back along the two ways is added; overwriting one by the other would give 2x^4 or 3x^4. A
+    residual connection x + f(x) is the same: its derivative is 1 + f', which is why it keeps gradients alive.
     """
     x = leaf(2.0)
     (cr.square(x) * (x * x * x)).backward()
@@ -158,7 +160,8 @@ def test_gradients_are_added_at_a_fork():
 
 
 def test_broadcast_gradient_is_a_sum():
-    """b_j is added to every row i: y_ij = x_ij + b_j, so dL/db_j = sum_i g_ij. Repeating forward is adding backward."""
+    """b_j is added to every row i: y_ij = x_ij + b_j, so dL/db_j = sum_i g_ij. Repeating forward is adding
+    backward."""
     b = leaf([1.0, 2.0])
     g = np.arange(6.0).reshape(3, 2)
     (np.zeros((3, 2)) + b).backward(g)
@@ -166,10 +169,11 @@ def test_broadcast_gradient_is_a_sum():
 
 
 def test_dropout_keeps_the_expectation():
-    """Each value is kept with probability 1 - p and then divided by 1 - p: E[y] = (1 - p) x / (1 - p) + p 0 = x.
+    """Each value is kept with probability 1 - p and then divided by 1 - p: E[y] = (1 - p) x / (1 - p) + p 0 =
+    x.
 
-    So nothing has to be rescaled for prediction, where dropout does nothing. The mean of n draws of y = x m / (1 - p)
-    has standard deviation x sqrt(p / ((1 - p) n)); five of those are allowed.
+    So nothing has to be rescaled for prediction, where dropout does nothing. The mean of n draws of y = x m /
+    (1 - p) has standard deviation x sqrt(p / ((1 - p) n)); five of those are allowed.
     """
     n, p = 200_000, 0.3
     y = np.asarray(cr.dropout(np.full(n, 2.0), p))
@@ -197,7 +201,8 @@ def test_gradient_descent_on_a_parabola():
 
 
 def test_momentum_sums_past_gradients():
-    """v <- mu v + g, w <- w - lr v. For a constant g: v = g (1 + mu + ... + mu^(t-1)) = g (1 - mu^t) / (1 - mu)."""
+    """v <- mu v + g, w <- w - lr v. For a constant g: v = g (1 + mu + ... + mu^(t-1)) = g (1 - mu^t) / (1 -
+    mu)."""
     w = leaf([0.0])
     opt = optim.SGD([w], lr=1.0, momentum=0.5)
     positions = []
@@ -212,9 +217,10 @@ def test_momentum_sums_past_gradients():
 def test_adam_bias_correction():
     """m_t = b1 m_(t-1) + (1 - b1) g starts at 0, so for a constant gradient g
 
-    m_t = (1 - b1) g (1 + b1 + ... + b1^(t-1)) = (1 - b1^t) g: too small by the factor 1 - b1^t. Dividing by it gives
-    m^ = g from the first step on, and likewise v^ = g^2. Every step then is lr g / (|g| + eps): lr in the direction of
-    the sign, however small g is. Without the correction the first step would be (1 - b1) / sqrt(1 - b2) = 3.16 lr.
+    m_t = (1 - b1) g (1 + b1 + ... + b1^(t-1)) = (1 - b1^t) g: too small by the factor 1 - b1^t. Dividing by
+    it gives m^ = g from the first step on, and likewise v^ = g^2. Every step then is lr g / (|g| + eps): lr
+    in the direction of the sign, however small g is. Without the correction the first step would be (1 - b1)
+    / sqrt(1 - b2) = 3.16 lr.
     """
     for g in (1e-3, 5.0, -2.0):
         w = leaf([1.0])
@@ -249,9 +255,11 @@ def test_weight_decay_of_adam_and_adamw():
 
 
 def test_batch_norm_ignores_scale_and_shift():
-    """x^ = (x - mean) / sqrt(var + eps) of each feature over the batch: a x + b has the same x^ (for a > 0, eps -> 0).
+    """x^ = (x - mean) / sqrt(var + eps) of each feature over the batch: a x + b has the same x^ (for a > 0,
+    eps -> 0).
 
-    Its outputs have mean 0 and variance 1, and the gradient of their sum is 0: moving all samples together does nothing.
+    Its outputs have mean 0 and variance 1, and the gradient of their sum is 0: moving all samples together
+    does nothing.
     """
     x = np.array([[1.0, 10.0], [2.0, -10.0], [6.0, 30.0]])
     layer = nn.BatchNorm1d(2, eps=0.0, dtype="float64")
@@ -281,8 +289,8 @@ class TestTwoLayers:
       dL/dW2 = h' dL/dz2 = (-0.080318517173, -0.054865569452)'
       dL/db2 = dL/dz2
       dL/dh  = dL/dz2 W2' = (-0.062705993793, 0.073156992758)
-      dL/dz1 = dL/dh h (1 - h) = (dL/dh) * (0.177894440647, 0.249376040193) = (-0.011155047691, 0.018243601166)
-      dL/dW1 = x' dL/dz1 = [[1, 1], [2, 2]] * dL/dz1
+      dL/dz1 = dL/dh h (1 - h) = (dL/dh) * (0.177894440647, 0.249376040193) = (-0.011155047691,
+      0.018243601166) dL/dW1 = x' dL/dz1 = [[1, 1], [2, 2]] * dL/dz1
       dL/db1 = dL/dz1
     and one step of gradient descent with lr = 0.5: W <- W - 0.5 dL/dW.
     """
@@ -321,7 +329,9 @@ class TestTwoLayers:
         model = nn.Sequential(
             nn.Linear(2, 2, dtype="float64"), nn.Sigmoid(), nn.Linear(2, 1, dtype="float64"), nn.Sigmoid()
         )
-        model.load_state_dict({"0.weight": self.W1, "0.bias": self.b1, "2.weight": self.W2, "2.bias": self.b2})
+        model.load_state_dict(
+            {"0.weight": self.W1, "0.bias": self.b1, "2.weight": self.W2, "2.bias": self.b2}
+        )
         return model
 
     def check_step(self, model):
@@ -354,8 +364,8 @@ class TestTwoLayers:
 def test_xavier_keeps_variances():
     """y_j = sum_i x_i W_ij of n_in independent terms with mean 0 has Var y = n_in Var W Var x.
 
-    Going back, n_out takes its place. Var W = 2 / (n_in + n_out) is the mean of both wishes; a uniform draw on (-a, a)
-    has variance a^2 / 3, hence a = sqrt(6 / (n_in + n_out)).
+    Going back, n_out takes its place. Var W = 2 / (n_in + n_out) is the mean of both wishes; a uniform draw
+    on (-a, a) has variance a^2 / 3, hence a = sqrt(6 / (n_in + n_out)).
     """
     w = cr.nn.Parameter(np.zeros((300, 200), np.float32))
     nn.init.xavier_uniform_(w, seed=1)

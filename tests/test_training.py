@@ -1,19 +1,19 @@
-"""Training: the program of the README, the same bits by hand, per thread count and in C++, weights, failures, Ctrl-C."""
+"""Training: what a user types first, weights and splits, failures, Ctrl-C. Its bits are in
+test_training_bits.py."""
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 import time
 
+import chainrule as cr
 import numpy as np
 import pytest
-from cpp_build import ROOT, library, run
-
-import chainrule as cr
 from chainrule import nn, optim
+
+from checks import same_state
 
 
 def network(seed=0, dropout=0.0):
@@ -28,19 +28,16 @@ def small_data(n=96, features=6, classes=3, seed=0):
 
 def small_network(seed=0, dtype="float32"):
     return nn.Sequential(
-        nn.Linear(6, 16, dtype=dtype), nn.LayerNorm(16, dtype=dtype), nn.Tanh(), nn.Linear(16, 3, dtype=dtype), seed=seed
+        nn.Linear(6, 16, dtype=dtype),
+        nn.LayerNorm(16, dtype=dtype),
+        nn.Tanh(),
+        nn.Linear(16, 3, dtype=dtype),
+        seed=seed,
     )
 
 
 def trainer_of(model, optimizer=None, **options):
     return cr.Trainer(model, nn.CrossEntropyLoss(), optimizer or optim.Adam(lr=0.01), **options)
-
-
-def same_state(a, b):
-    a, b = (x.state_dict() if isinstance(x, nn.Module) else x for x in (a, b))
-    assert a.keys() == b.keys()
-    for name in a:
-        assert a[name].tobytes() == b[name].tobytes(), f"{name} differs by up to {np.abs(a[name] - b[name]).max()}"
 
 
 def finite(model):
@@ -108,7 +105,10 @@ class TestProgram:
         X, y = small_data()
         model = nn.Sequential(nn.Linear(6, 16), Block(16), nn.Linear(16, 3), seed=0)
         built_in = nn.Sequential(
-            nn.Linear(6, 16), nn.Residual(nn.Sequential(nn.Linear(16, 16), nn.Tanh())), nn.Linear(16, 3), seed=0
+            nn.Linear(6, 16),
+            nn.Residual(nn.Sequential(nn.Linear(16, 16), nn.Tanh())),
+            nn.Linear(16, 3),
+            seed=0,
         )
         built_in.load_state_dict(dict(zip(built_in.state_dict(), model.state_dict().values(), strict=True)))
         histories = [trainer_of(m).fit(X, y, epochs=5)["loss"] for m in (model, built_in)]
@@ -126,7 +126,9 @@ class TestProgram:
         logits = model.predict(X).astype(np.float64)
         logp = (logits - np.log(np.exp(logits).sum(1, keepdims=True)))[np.arange(len(y)), y]
         trainer = cr.Trainer(model, focal, optim.Adam(lr=0.01))
-        assert trainer.evaluate(X, y)["loss"] == pytest.approx(np.mean(-((1 - np.exp(logp)) ** 2) * logp), rel=1e-5)
+        assert trainer.evaluate(X, y)["loss"] == pytest.approx(
+            np.mean(-((1 - np.exp(logp)) ** 2) * logp), rel=1e-5
+        )
         loss = trainer.fit(X, y, epochs=20)["loss"]
         assert loss[-1] < 0.5 * loss[0]
         weighted = cr.Trainer(small_network(), focal, optim.Adam(lr=0.01))
@@ -143,220 +145,11 @@ class TestProgram:
             seen.append((type(output), output.shape, target.shape))
             return np.mean([t in np.argsort(o)[-2:] for o, t in zip(output, target, strict=True)])
 
-        history = trainer_of(network(), metrics=["accuracy", top2]).fit(X, y, epochs=2, validation_data=(Xt, yt))
+        history = trainer_of(network(), metrics=["accuracy", top2]).fit(
+            X, y, epochs=2, validation_data=(Xt, yt)
+        )
         assert seen[-1] == (np.ndarray, (360, 10), (360,))
         assert history["val_top2"][-1] > history["val_accuracy"][-1]
-
-
-class TestSameBits:
-    def by_hand(self, model, X, y, epochs, make=optim.Adam, batch_size=32, seed=0):
-        opt = make(model.parameters(), lr=1e-3)
-        loss_of = nn.CrossEntropyLoss()
-        batches = cr.data.batches(X, y, batch_size=batch_size, shuffle=True, seed=seed)
-        for _ in range(epochs):
-            for xb, yb in batches:
-                opt.zero_grad()
-                loss = loss_of(model(xb), yb)
-                loss.backward()
-                opt.step()
-        return model
-
-    @pytest.mark.parametrize("make", [optim.Adam, optim.AdamW, optim.RMSprop, optim.Adagrad, optim.SGD])
-    def test_by_hand_and_trainer(self, digits, make):
-        X, y = digits[:2]
-        fitted = network()
-        history = cr.Trainer(fitted, nn.CrossEntropyLoss(), make(lr=1e-3)).fit(X, y, epochs=2, batch_size=32)
-        assert len(history["loss"]) == 2
-        same_state(fitted, self.by_hand(network(), X, y, 2, make))
-
-    def test_by_hand_with_dropout_and_norms(self, digits):
-        """Dropout's masks and BatchNorm's running statistics are those of the Trainer's steps as well."""
-        X, y = digits[:2]
-
-        def model():
-            return nn.Sequential(
-                nn.Linear(64, 32), nn.BatchNorm1d(32), nn.GELU(), nn.Dropout(0.3), nn.Linear(32, 10), seed=1
-            )
-
-        fitted = model()
-        cr.Trainer(fitted, nn.CrossEntropyLoss(), optim.Adam(lr=1e-3)).fit(X, y, epochs=2)
-        same_state(fitted, self.by_hand(model(), X, y, 2))
-
-    def test_steps_and_fit(self, digits):
-        X, y = digits[:2]
-        fitted, stepped = network(), network()
-        losses = []
-        trainer_of(fitted).fit(X, y, epochs=1)
-        trainer = trainer_of(stepped)
-        for xb, yb in cr.data.batches(X, y, batch_size=32, seed=0):
-            losses.append(trainer.step(xb, yb))
-        assert all(type(loss) is float for loss in losses)
-        assert trainer.global_step == len(losses) == 45
-        same_state(fitted, stepped)
-
-    @pytest.mark.parametrize("batch_size", [32, 512])
-    def test_threads(self, digits, batch_size):
-        X, y, Xt, yt = digits
-        states, histories, predictions = [], [], []
-        for threads in (1, 2, 3, 2):
-            cr.set_num_threads(threads)
-            model = nn.Sequential(nn.Linear(64, 256), nn.ReLU(), nn.Dropout(0.2), nn.Linear(256, 10), seed=3)
-            trainer = trainer_of(model, metrics=["accuracy"])
-            history = trainer.fit(X, y, epochs=2, batch_size=batch_size, validation_data=(Xt, yt))
-            states.append(model.state_dict())
-            histories.append(history.to_dict())
-            predictions.append(model.predict(Xt).tobytes())
-        for state in states[1:]:
-            same_state(states[0], state)
-        assert histories[1:] == histories[:-1]
-        assert len(set(predictions)) == 1
-
-    def test_two_fits_are_one(self, digits):
-        """A second fit goes on: another order, other masks, the optimizer's state kept."""
-        X, y = digits[:2]
-        once, twice = network(dropout=0.2), network(dropout=0.2)
-        trainer_of(once).fit(X, y, epochs=4)
-        trainer = trainer_of(twice)
-        trainer.fit(X, y, epochs=1)
-        trainer.fit(X, y, epochs=3)
-        same_state(once, twice)
-
-    def test_reset_and_seed_start_over(self, digits):
-        X, y = digits[:2]
-        model = network(dropout=0.2)
-        trainer = trainer_of(model)
-        trainer.fit(X, y, epochs=2)
-        first = model.state_dict()
-        model.init(0)
-        trainer.reset()
-        trainer.fit(X, y, epochs=2)
-        same_state(first, model)
-        other = network(dropout=0.2)
-        trainer_of(other, seed=1).fit(X, y, epochs=2)
-        assert (other.state_dict()["0.weight"] != first["0.weight"]).any()
-        third = network(dropout=0.2)
-        trainer_of(third, seed=5).fit(X, y, epochs=2, seed=0)
-        same_state(first, third)
-
-    def test_a_saved_model_goes_on_with_the_same_bits(self, digits, tmp_path):
-        X, y = digits[:2]
-        model = network()
-        trainer_of(model).fit(X, y, epochs=1)
-        model.save(tmp_path / "m.safetensors")
-        loaded = cr.load(tmp_path / "m.safetensors").train()
-        for m in (model, loaded):
-            trainer_of(m).fit(X, y, epochs=1)
-        same_state(model.state_dict(), loaded.state_dict())
-
-
-PROGRAM = r"""
-// What the Python test trains, in C++; writes the predictions' bytes. With "count": allocations of a step, printed.
-#include <chainrule/chainrule.hpp>
-
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include <fstream>
-#include <new>
-#include <vector>
-
-namespace cr = chainrule;
-
-extern "C" void* __libc_malloc(std::size_t);
-extern "C" void* __libc_memalign(std::size_t, std::size_t);
-static long allocations = 0;
-extern "C" void* malloc(std::size_t n) { ++allocations; return __libc_malloc(n); }
-extern "C" void* aligned_alloc(std::size_t a, std::size_t n) { ++allocations; return __libc_memalign(a, n); }
-extern "C" int posix_memalign(void** p, std::size_t a, std::size_t n) {
-  ++allocations;
-  return (*p = __libc_memalign(a, n)) ? 0 : 12;
-}
-
-template <class T> std::vector<T> read(const char* path) {
-  std::ifstream file(path, std::ios::binary);
-  std::vector<char> bytes((std::istreambuf_iterator<char>(file)), {});
-  std::vector<T> values(bytes.size() / sizeof(T));
-  std::memcpy(values.data(), bytes.data(), bytes.size());
-  return values;
-}
-
-int main(int argc, char** argv) {
-  const auto x = read<float>(argv[1]);
-  const auto labels = read<std::int64_t>(argv[2]);
-  const std::size_t n = labels.size();
-  const cr::Tensor X = cr::Tensor::view(x.data(), {n, 64}), y = cr::Tensor::view(labels.data(), {n});
-
-  cr::nn::Sequential model{cr::nn::Linear(64, 128), cr::nn::ReLU(), cr::nn::Dropout(0.2), cr::nn::Linear(128, 10)};
-  model.init(/*seed=*/0);
-  cr::Trainer trainer(model, cr::nn::CrossEntropyLoss(), cr::optim::AdamW({.lr = 2e-3, .weight_decay = 1e-4}),
-                      {.metrics = {"accuracy"}});
-  if (argc > 4 && !std::strcmp(argv[4], "count")) {
-    const std::vector<cr::Tensor> xb = {cr::Tensor::view(x.data(), {32, 64})};
-    const cr::Tensor yb = cr::Tensor::view(labels.data(), {32});
-    trainer.step(xb, yb);
-    trainer.step(xb, yb);
-    const long steps_before = allocations;
-    for (int i = 0; i < 100; ++i) trainer.step(xb, yb);
-    const long of_steps = allocations - steps_before;
-    long of_fit[2];
-    for (int k = 0; k < 2; ++k) {  // an epoch allocates its order and its row of history, whatever its length
-      cr::nn::Sequential other{cr::nn::Linear(64, 128), cr::nn::ReLU(), cr::nn::Dropout(0.2), cr::nn::Linear(128, 10)};
-      cr::Trainer fresh(other, cr::nn::CrossEntropyLoss(), cr::optim::Adam());
-      const cr::Tensor part = cr::Tensor::view(x.data(), {k ? 1024 : 128, 64});
-      const cr::Tensor part_y = cr::Tensor::view(labels.data(), {k ? 1024 : 128});
-      fresh.fit(part, part_y, {.batch_size = 32});
-      const long before = allocations;
-      fresh.fit(part, part_y, {.batch_size = 32});
-      of_fit[k] = allocations - before;
-    }
-    std::printf("%ld %ld %ld\n", of_steps, of_fit[0], of_fit[1]);
-    return 0;
-  }
-  const cr::History h = trainer.fit(X, y, {.epochs = 3, .batch_size = 32});
-  const cr::Tensor logits = model.predict(X);
-  std::ofstream out(argv[3], std::ios::binary);
-  for (const auto& [name, values] : h.columns())
-    out.write(reinterpret_cast<const char*>(values.data()), static_cast<std::streamsize>(values.size() * sizeof(double)));
-  out.write(reinterpret_cast<const char*>(logits.data<float>()), static_cast<std::streamsize>(logits.size() * 4));
-}
-"""
-
-
-@pytest.mark.build
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts calls of glibc's malloc")
-class TestCpp:
-    @pytest.fixture(scope="class")
-    def program(self, tmp_path_factory, digits):
-        folder = tmp_path_factory.mktemp("cpp")
-        libraries = library() / "cpp"
-        (folder / "train.cpp").write_text(PROGRAM)
-        X, y = digits[:2]
-        X.tofile(folder / "x")
-        y.tofile(folder / "y")
-        run(
-            os.environ.get("CXX", "c++"), "-std=c++20", "-O1", "-Wall", "-Wextra", "-I", ROOT / "cpp" / "include",
-            "train.cpp", "-o", "train", "-L", libraries, "-lchainrule", f"-Wl,-rpath,{libraries}", cwd=folder,
-        )  # fmt: skip
-        return folder
-
-    def test_python_and_cpp_have_the_same_bits(self, program, digits):
-        X, y = digits[:2]
-        model = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Dropout(0.2), nn.Linear(128, 10), seed=0)
-        trainer = cr.Trainer(
-            model, nn.CrossEntropyLoss(), optim.AdamW(lr=2e-3, weight_decay=1e-4), metrics=["accuracy"]
-        )
-        history = trainer.fit(X, y, epochs=3, batch_size=32)
-        run(program / "train", "x", "y", "out", cwd=program)
-        written = (program / "out").read_bytes()
-        ours = b"".join(np.array(column).tobytes() for column in history.values()) + model.predict(X).tobytes()
-        assert len(written) == len(ours)
-        assert written == ours
-
-    def test_steps_allocate_nothing(self, program):
-        steps, short, long = map(int, run(program / "train", "x", "y", "-", "count", cwd=program).split())
-        assert steps == 0
-        slices = 4  # work is cut into slices of time; each may allocate a little, steps may not
-        assert long - short <= 8 * slices, f"28 steps more allocate {long - short} times more"
 
 
 class TestWeightsAndSplits:
@@ -385,12 +178,15 @@ class TestWeightsAndSplits:
         times = np.array([1, 3, 2])[y]
         weighted, _ = self.trained(X, y, class_weight={1: 3.0, 2: 2.0})
         repeated, _ = self.trained(np.repeat(X, times, axis=0), np.repeat(y, times))
-        both, _ = self.trained(X, y, class_weight={1: 1.5, 2: 2.0, 0: 1.0}, sample_weight=np.where(y == 1, 2.0, 1.0))
+        both, _ = self.trained(
+            X, y, class_weight={1: 1.5, 2: 2.0, 0: 1.0}, sample_weight=np.where(y == 1, 2.0, 1.0)
+        )
         self.close(weighted, repeated)
         self.close(both, repeated)
 
     def test_weights_are_sorted_with_the_samples(self):
-        """Shuffled and cut into batches, each weight stays with its sample: samples of weight 0 leave no trace."""
+        """Shuffled and cut into batches, each weight stays with its sample: samples of weight 0 leave no
+        trace."""
         X, y = small_data(64)
         spoiled, weight = X.copy(), np.ones(64, np.float32)
         spoiled[::3], weight[::3] = 1e3, 0
@@ -445,7 +241,8 @@ class TestFailures:
         with pytest.raises(cr.ValueError) as caught:
             trainer.fit(X, y, shuffle=False, batch_size=32)
         assert str(caught.value) == (
-            "fit: the data holds inf or NaN: found in epoch 1, batch 3; clean it first: no update was made from this batch"
+            "fit: the data holds inf or NaN: found in epoch 1, batch 3; clean it first: no update was made "
+            "from this batch"
         )
         same = small_network()  # the two good batches were learned from, the third left no trace
         trainer_of(same).fit(X[:64], y[:64], shuffle=False, batch_size=32)
@@ -458,7 +255,9 @@ class TestFailures:
     def test_divergence_keeps_the_last_good_parameters(self):
         X, y = small_data()
         model = small_network()
-        history = cr.Trainer(model, nn.CrossEntropyLoss(), optim.SGD(lr=1e38)).fit(X, y, epochs=5, shuffle=False)
+        history = cr.Trainer(model, nn.CrossEntropyLoss(), optim.SGD(lr=1e38)).fit(
+            X, y, epochs=5, shuffle=False
+        )
         assert "not finite" in history.stopped
         assert "lower the learning rate or clip gradients" in history.stopped
         assert "not finite" in str(history)
@@ -470,11 +269,17 @@ class TestFailures:
         X, y = small_data()
         model = small_network()
         trainer = cr.Trainer(model, nn.CrossEntropyLoss(), optim.SGD(lr=1e38))
-        with pytest.raises(cr.ValueError, match="^step: the loss or a gradient was not finite in this batch; "):
-            for _ in range(10):
-                good = model.state_dict()
-                trainer.step(X, y)
-        same_state(model, good)
+        states = [model.state_dict()]
+
+        def step():
+            trainer.step(X, y)
+            states.append(model.state_dict())
+
+        step()  # from small weights to enormous ones
+        with pytest.raises(cr.ValueError) as caught:
+            [step() for _ in range(10)]
+        assert str(caught.value).startswith("step: the loss or a gradient was not finite in this batch; ")
+        same_state(model, states[-1])
 
     @pytest.mark.parametrize("bad", [3, -1, 2**32, -(2**62)])
     def test_labels_outside_the_classes(self, bad):
@@ -490,27 +295,50 @@ class TestFailures:
     @pytest.mark.parametrize(
         ("change", "error", "text"),
         [
-            ({"X": np.zeros((0, 6), np.float32), "y": np.zeros(0, int)}, cr.ShapeError,
-             "fit: there are no samples: x is (0, 6); check for empty data"),
-            ({"y": np.zeros(5, int)}, cr.ShapeError,
-             "fit: numbers of samples differ: y is (5,), the first input has 96 rows"),
-            ({"X": np.zeros((96, 5), np.float32)}, cr.ShapeError,
-             "model.0 Linear(6, 16): last axis must have 6 features: x is (32, 5); pass (batch, 6), or build the layer "
-             "for 5 features"),
-            ({"y": np.zeros(96)}, cr.DTypeError,
-             'CrossEntropyLoss: class labels must be integers: output is (32, 3), target is (32,) of float64; convert them '
-             'with astype("int64"), or give probabilities of shape (32, 3)'),
+            (
+                {"X": np.zeros((0, 6), np.float32), "y": np.zeros(0, int)},
+                cr.ShapeError,
+                "fit: there are no samples: x is (0, 6); check for empty data",
+            ),
+            (
+                {"y": np.zeros(5, int)},
+                cr.ShapeError,
+                "fit: numbers of samples differ: y is (5,), the first input has 96 rows",
+            ),
+            (
+                {"X": np.zeros((96, 5), np.float32)},
+                cr.ShapeError,
+                "model.0 Linear(6, 16): last axis must have 6 features: x is (32, 5); pass (batch, 6), or "
+                "build the layer "
+                "for 5 features",
+            ),
+            (
+                {"y": np.zeros(96)},
+                cr.DTypeError,
+                "CrossEntropyLoss: class labels must be integers: output is (32, 3), target is (32,) of "
+                "float64; convert them "
+                'with astype("int64"), or give probabilities of shape (32, 3)',
+            ),
             ({"validation_split": 1.0}, cr.ValueError, "fit: validation_split must be in [0, 1): 1.000000"),
             ({"batch_size": 0}, cr.ValueError, "fit: batch_size must be at least 1: 0"),
             ({"epochs": -1}, cr.ValueError, "fit: epochs must be 0 or more: -1"),
-            ({"sample_weight": np.ones(3)}, cr.ShapeError,
-             "fit: sample_weight must hold one number per sample: it is (3,) for 96 samples"),
-            ({"validation_split": 0.5, "validation_data": small_data()}, cr.ValueError,
-             "fit: validation_data and validation_split were both given; give one of them"),
-            ({"class_weight": {0: 1.0}, "y": np.zeros((96, 1), np.float32)}, cr.DTypeError,
-             "fit: class_weight needs integer labels: float32; use sample_weight"),
+            (
+                {"sample_weight": np.ones(3)},
+                cr.ShapeError,
+                "fit: sample_weight must hold one number per sample: it is (3,) for 96 samples",
+            ),
+            (
+                {"validation_split": 0.5, "validation_data": small_data()},
+                cr.ValueError,
+                "fit: validation_data and validation_split were both given; give one of them",
+            ),
+            (
+                {"class_weight": {0: 1.0}, "y": np.zeros((96, 1), np.float32)},
+                cr.DTypeError,
+                "fit: class_weight needs integer labels: float32; use sample_weight",
+            ),
         ],
-    )  # fmt: skip
+    )
     def test_texts(self, change, error, text):
         X, y = small_data()
         model = small_network()
@@ -520,9 +348,11 @@ class TestFailures:
         same_state(model, small_network())
 
     def test_constructor_texts(self):
-        with pytest.raises(cr.DTypeError, match=r"^Adam: the first argument is the parameters, got 0\.001; write lr=0\.001$"):
+        with pytest.raises(
+            cr.DTypeError, match=r"^Adam: the first argument is the parameters, got 0\.001; write lr=0\.001$"
+        ):
             optim.Adam(1e-3)
-        with pytest.raises(cr.ShapeError, match="a loss never broadcasts$"):
+        with pytest.raises(cr.ShapeError, match=r"a loss never broadcasts$"):
             cr.Trainer(small_network(), nn.MSELoss(), optim.Adam()).fit(*small_data())
 
     def test_user_memory_is_never_written(self):

@@ -11,16 +11,13 @@
 #include <variant>
 #include <vector>
 
+#include "chainrule/arguments.hpp"
 #include "chainrule/tensor.hpp"
 
 namespace chainrule {
 class Loss;
 namespace nn {
 
-// An argument of a layer, loss or optimizer as it is printed and saved: (name, value).
-using ArgumentValue =
-    std::variant<bool, std::int64_t, double, std::string, std::vector<std::int64_t>, std::vector<double>>;
-using Arguments = std::vector<std::pair<std::string, ArgumentValue>>;
 
 struct NamedTensor {
   std::string name;  // a path: "0.weight"

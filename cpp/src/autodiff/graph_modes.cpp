@@ -118,6 +118,7 @@ Tensor zeros_of(const TensorType& type) {
 
 GraphData differentiate(const GraphData& graph, bool reverse) {
   const auto tracer = Tracer::create();
+  const TraceScope recording(*tracer);
   Tensors x, seeds;
   std::vector<ValueId> wrt;
   for (ValueId id : graph.inputs) {

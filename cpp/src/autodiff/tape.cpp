@@ -11,16 +11,20 @@
 namespace chainrule {
 namespace {
 
-// Every recorded op that the roots came from, latest first.
-std::vector<GradNode*> nodes_behind(std::span<const Tensor> roots) {
-  std::vector<GradNode*> found;
-  std::unordered_set<GradNode*> seen;
+using Handle = std::shared_ptr<GradNode>;
+
+// Every recorded op that the roots came from, latest first; none of the stops' and none behind them.
+std::vector<Handle> nodes_behind(std::span<const Tensor> roots, std::span<const Tensor> stops) {
+  std::vector<Handle> found;
+  std::unordered_set<const GradNode*> seen;
+  for (const Tensor& stop : stops)
+    if (stop.data_handle()->node) seen.insert(stop.data_handle()->node.get());
   for (const Tensor& root : roots)
-    if (GradNode* node = root.data_handle()->node.get(); node && seen.insert(node).second) found.push_back(node);
+    if (const Handle& node = root.data_handle()->node; node && seen.insert(node.get()).second) found.push_back(node);
   for (std::size_t i = 0; i < found.size(); ++i)
-    for (const Edge& edge : found[i]->edges)
-      if (edge.node && seen.insert(edge.node.get()).second) found.push_back(edge.node.get());
-  std::sort(found.begin(), found.end(), [](const GradNode* a, const GradNode* b) { return a->order > b->order; });
+    for (std::size_t e = 0; e < found[i]->edges.size(); ++e)
+      if (const Handle node = found[i]->edges[e].node; node && seen.insert(node.get()).second) found.push_back(node);
+  std::sort(found.begin(), found.end(), [](const Handle& a, const Handle& b) { return a->order > b->order; });
   return found;
 }
 
@@ -71,35 +75,41 @@ class GradMode {
 void run_tape(std::span<const Tensor> roots, std::span<const Tensor> cotangents, const TapeOptions& options,
               const std::function<void(const std::shared_ptr<TensorData>&, const Tensor&)>& arrive) {
   const GradMode mode(options.create_graph);
-  const std::vector<GradNode*> nodes = nodes_behind(roots);
+  const std::vector<Handle> nodes = nodes_behind(roots, options.stops);
   std::unordered_map<const GradNode*, Tensors> waiting;
-  std::unordered_map<const GradNode*, std::shared_ptr<GradNode>> handles;
-  std::unordered_map<TensorData*, std::pair<std::shared_ptr<TensorData>, Tensor>> leaves;
+  std::unordered_map<const TensorData*, std::pair<std::shared_ptr<TensorData>, Tensor>> leaves;
+  std::unordered_map<const GradNode*, std::shared_ptr<TensorData>> stops;
+  for (const Tensor& stop : options.stops)
+    if (stop.data_handle()->node) stops.emplace(stop.data_handle()->node.get(), stop.data_handle());
   waiting.reserve(nodes.size());
-  const auto deliver = [&](const std::shared_ptr<GradNode>& node, int output, const std::shared_ptr<TensorData>& leaf, const Tensor& g) {
+  const auto deliver = [&](const Handle& node, int output, std::shared_ptr<TensorData> leaf, const Tensor& g) {
     if (node) {
-      Tensors& at = waiting[node.get()];
-      at.resize(node->output_types.size());
-      accumulate(at[static_cast<std::size_t>(output)], g);
-      if (options.create_graph) handles.emplace(node.get(), node);
-    } else if (leaf) {
-      auto& slot = leaves[leaf.get()];
-      slot.first = leaf;
-      accumulate(slot.second, g);
+      const auto stop = stops.find(node.get());
+      if (stop == stops.end()) {
+        Tensors& at = waiting[node.get()];
+        at.resize(node->output_types.size());
+        accumulate(at[static_cast<std::size_t>(output)], g);
+        return;
+      }
+      leaf = stop->second;
     }
+    if (!leaf) return;
+    auto& slot = leaves[leaf.get()];
+    slot.first = leaf;
+    accumulate(slot.second, g);
   };
   for (std::size_t i = 0; i < roots.size(); ++i) {
     const auto& data = roots[i].data_handle();
     deliver(data->node, data->output_index, data->node || !data->requires_grad ? nullptr : data, cotangents[i]);
   }
-  for (GradNode* node : nodes) {
-    const auto found = waiting.find(node);
+  for (const Handle& node : nodes) {
+    const auto found = waiting.find(node.get());
     if (found == waiting.end()) continue;
     const Tensors gy = std::move(found->second);
     waiting.erase(found);
     std::vector<char> needs;
     for (const Edge& edge : node->edges) needs.push_back(edge.wanted());
-    const Saved saved(*node, options.create_graph ? handles.at(node) : nullptr, options.create_graph);
+    const Saved saved(*node, node, options.create_graph);
     const Tensors gx = pull_back(call_of(*node, saved), gy, needs);
     for (std::size_t i = 0; i < gx.size(); ++i)
       if (gx[i].defined()) deliver(node->edges[i].node, node->edges[i].output, node->edges[i].leaf, gx[i]);
@@ -112,13 +122,17 @@ void run_tape(std::span<const Tensor> roots, std::span<const Tensor> cotangents,
   for (auto& [leaf, entry] : leaves) arrive(entry.first, entry.second);
 }
 
-Tensors push_tape(std::span<const Tensor> outputs, std::span<const Tensor> leaves, std::span<const Tensor> tangents) {
-  std::vector<GradNode*> nodes = nodes_behind(outputs);
+Tensors push_tape(std::span<const Tensor> outputs, std::span<const Tensor> leaves, std::span<const Tensor> tangents, bool record) {
+  const GradMode mode(record);
+  std::vector<Handle> nodes = nodes_behind(outputs, leaves);
   std::reverse(nodes.begin(), nodes.end());
   std::unordered_map<const TensorData*, Tensor> at_leaf;
-  for (std::size_t i = 0; i < leaves.size(); ++i) at_leaf[leaves[i].data_handle().get()] = tangents[i];
   std::unordered_map<const GradNode*, Tensors> at_node;
-  const auto tangent_of = [&](const std::shared_ptr<GradNode>& node, int output, const TensorData* leaf) {
+  for (std::size_t i = 0; i < leaves.size(); ++i) {
+    at_leaf[leaves[i].data_handle().get()] = tangents[i];
+    if (const Handle& node = leaves[i].data_handle()->node) at_node[node.get()] = {tangents[i]};
+  }
+  const auto tangent_of = [&](const Handle& node, int output, const TensorData* leaf) {
     if (node) {
       const auto found = at_node.find(node.get());
       return found == at_node.end() ? Tensor() : found->second[static_cast<std::size_t>(output)];
@@ -126,15 +140,14 @@ Tensors push_tape(std::span<const Tensor> outputs, std::span<const Tensor> leave
     const auto found = at_leaf.find(leaf);
     return found == at_leaf.end() ? Tensor() : found->second;
   };
-  const NoGrad nothing;
-  for (GradNode* node : nodes) {
+  for (const Handle& node : nodes) {
     Tensors tx;
     bool flows = false;
     for (const Edge& edge : node->edges) {
       tx.push_back(tangent_of(edge.node, edge.output, edge.leaf.get()));
       flows |= tx.back().defined();
     }
-    if (flows) at_node[node] = push_forward(call_of(*node, Saved(*node, nullptr, false)), tx);
+    if (flows) at_node[node.get()] = push_forward(call_of(*node, Saved(*node, node, record)), tx);
   }
   Tensors result;
   for (const Tensor& y : outputs) {

@@ -130,14 +130,16 @@ Tensors apply(const Op& op, std::span<const Tensor> inputs, const Attrs& attrs) 
                      "it takes " + std::to_string(op.min_inputs));
   Types in(inputs.size());
   std::shared_ptr<Tracer> tracer;
-  bool wanted = false;
+  bool wanted = false, constant = !inputs.empty();
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     if (!inputs[i].defined()) fail<StateError>(op.name, "an operand is undefined", "operand " + std::to_string(i));
     const auto& data = inputs[i].data_handle();
     in[i] = data->type();
     if (data->tracer && (!tracer || data->tracer->level() > tracer->level())) tracer = data->tracer;
     wanted |= data->requires_grad || data->node != nullptr;
+    constant &= data->constant;
   }
+  if (Tracer* now = TraceScope::current(); now != nullptr && !tracer && !constant) tracer = now->shared_from_this();
   const Types out = op.infer(op, in, attrs);
   if (tracer) return tracer->record(op, inputs, attrs, out);
 
@@ -152,6 +154,7 @@ Tensors apply(const Op& op, std::span<const Tensor> inputs, const Attrs& attrs) 
     run(op, inputs, in, outputs, out, attrs);
   }
   if (wanted) remember(op, inputs, in, outputs, out, attrs);
+  for (const Tensor& t : outputs) t.data_handle()->constant = constant;
   return outputs;
 }
 

@@ -69,6 +69,20 @@ class Tracer : public std::enable_shared_from_this<Tracer> {
   int level_ = 0;
 };
 
+// While one lives, ops on this thread are recorded by the tracer even where no operand is a symbol: a parameter's
+// exponential must follow the parameter, not the value it had when traced. Only constants are computed at once.
+class TraceScope {
+ public:
+  explicit TraceScope(Tracer& tracer);
+  ~TraceScope();
+  TraceScope(const TraceScope&) = delete;
+  TraceScope& operator=(const TraceScope&) = delete;
+  static Tracer* current() noexcept;
+
+ private:
+  Tracer* before_;
+};
+
 // The module path that nodes recorded from now on belong to, on this thread.
 class Scope {
  public:

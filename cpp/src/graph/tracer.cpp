@@ -10,7 +10,12 @@ namespace chainrule {
 namespace {
 thread_local int levels = 0;
 thread_local std::string scope_path;
+thread_local Tracer* recording_now = nullptr;
 }  // namespace
+
+TraceScope::TraceScope(Tracer& tracer) : before_(recording_now) { recording_now = &tracer; }
+TraceScope::~TraceScope() { recording_now = before_; }
+Tracer* TraceScope::current() noexcept { return recording_now; }
 
 Scope::Scope(const std::string& name) : length_before_(scope_path.size()) {
   if (name.empty()) return;
@@ -98,6 +103,7 @@ void update_buffer(const Tensor& buffer, const Tensor& new_value) {
 
 GraphData trace_types(const Function& f, const Types& types) {
   const auto tracer = Tracer::create();
+  const TraceScope recording(*tracer);
   Tensors inputs;
   for (const TensorType& type : types) inputs.push_back(tracer->input(type));
   const Tensors outputs = f(inputs);

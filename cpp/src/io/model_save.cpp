@@ -63,18 +63,22 @@ class Paths {
 // Puts every module's mode back, also where forward throws.
 class Modes {
  public:
-  explicit Modes(nn::ModuleImpl& root) {
-    nn::each_module(
-        root, [&](const std::string&, nn::ModuleImpl& module) { modes_.emplace_back(&module, module.training()); });
-  }
+  explicit Modes(nn::ModuleImpl& root) { visit(root); }
   ~Modes() {
-    // A module before its children, since it sets theirs.
-    for (const auto& [module, training] : modes_) module->set_training(training);
+    // Setting a module sets its children: the last ones visited, which no one contains any more, come first.
+    for (auto it = modes_.rbegin(); it != modes_.rend(); ++it) it->first->set_training(it->second);
   }
   Modes(const Modes&) = delete;
   Modes& operator=(const Modes&) = delete;
 
  private:
+  void visit(nn::ModuleImpl& module) {  // children before whoever contains them
+    if (!seen_.insert(&module).second) return;
+    for (const auto& [name, child] : module.children()) visit(*child);
+    modes_.emplace_back(&module, module.training());
+  }
+
+  std::unordered_set<const nn::ModuleImpl*> seen_;
   std::vector<std::pair<nn::ModuleImpl*, bool>> modes_;
 };
 

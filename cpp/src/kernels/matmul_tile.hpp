@@ -60,6 +60,12 @@ template <int N, class F> CHAINRULE_INLINE void unroll(F&& f) {
 }
 #define CHAINRULE_EACH(i) [&](auto i) __attribute__((always_inline))
 
+// All cache lines of NV packets, wherever the first one begins.
+template <class T, int NV> CHAINRULE_INLINE void prefetch_row(const T* row) {
+  unroll<NV>(CHAINRULE_EACH(j) { prefetch_far(row + j * lanes<T>); });
+  prefetch_far(row + NV * lanes<T> - 1);
+}
+
 // masked_b: the panel of B is read in place and its last packet is ragged.
 template <class T, int MR, int NV, Layout layout, bool masked_b> void tile(const TileCall<T>& call) noexcept {
   using P = Packet<T>;
@@ -85,13 +91,16 @@ template <class T, int MR, int NV, Layout layout, bool masked_b> void tile(const
   const T* a[groups];
   unroll<groups>(CHAINRULE_EACH(g) { a[g] = call.a + 3 * g * a_stride; });
 
+  const T *out_row = out, *const out_end = out + MR * out_stride;
   for (std::ptrdiff_t left = call.depth; left > 0; left -= chunk) {
+    if (out_row != out_end) {  // one row of C per chunk is called into the cache
+      prefetch_row<T, NV>(out_row);
+      out_row += out_stride;
+    }
     if (next_from != nullptr) {
       unroll<NV>(CHAINRULE_EACH(j) { ei::pstoreu(next_to + j * L, ei::ploadu<P>(next_from + j * L)); });
       next_from += call.next_stride, next_to += NV * L;
-      const T* far = next_from + next_ahead * call.next_stride;
-      unroll<NV>(CHAINRULE_EACH(j) { prefetch_far(far + j * L); });
-      prefetch_far(far + NV * L - 1);
+      prefetch_row<T, NV>(next_from + next_ahead * call.next_stride);
     }
     for (const T* end = b + (left < chunk ? left : chunk) * b_stride; b != end; b += b_stride) {
       P row[NV];

@@ -4,7 +4,7 @@
 #include "chainrule/ops.hpp"
 #include "core/fail.hpp"
 #include "graph/tensor_data.hpp"
-#include "nn/arguments.hpp"
+#include "core/arguments.hpp"
 
 namespace chainrule {
 namespace {

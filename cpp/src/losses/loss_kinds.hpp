@@ -4,7 +4,7 @@
 #include <string>
 
 #include "chainrule/losses.hpp"
-#include "nn/arguments.hpp"
+#include "core/arguments.hpp"
 
 namespace chainrule {
 

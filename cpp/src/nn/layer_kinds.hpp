@@ -7,7 +7,7 @@
 #include <string>
 
 #include "chainrule/nn.hpp"
-#include "nn/arguments.hpp"
+#include "core/arguments.hpp"
 
 namespace chainrule::nn {
 

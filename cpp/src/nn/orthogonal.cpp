@@ -9,7 +9,8 @@
 
 #include "chainrule/random.hpp"
 #include "core/fail.hpp"
-#include "nn/arguments.hpp"
+#include "chainrule/nn.hpp"
+#include "core/arguments.hpp"
 
 namespace chainrule::nn::init {
 

@@ -7,7 +7,7 @@
 
 #include "chainrule/optim.hpp"
 #include "graph/op.hpp"
-#include "nn/arguments.hpp"
+#include "core/arguments.hpp"
 
 namespace chainrule::optim {
 

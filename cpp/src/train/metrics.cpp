@@ -23,7 +23,9 @@ void check_same(const std::string& name, const Tensor& a, const Tensor& b) {
 }
 
 double accuracy(const Tensor& output, const Tensor& target, const std::string& link) {
-  const Tensor predicted = link == "identity" ? output : link_classes(output, link);
+  // A loss of one's own declares no link: class scores beside labels speak for themselves.
+  const bool scores = link == "identity" && !is_floating(target.dtype()) && output.rank() == target.rank() + 1 && output.shape(-1) > 1;
+  const Tensor predicted = scores ? argmax(output, -1) : link == "identity" ? output : link_classes(output, link);
   Tensor wanted = target;
   // Probabilities as targets: their largest is the class.
   if (is_floating(target.dtype()) && target.shape() == output.shape() && (link == "softmax" || link == "exp")) wanted = argmax(target, -1);

@@ -40,6 +40,7 @@ void clip_gradients(Tensors& gradients, const Tensor& limit) {
 GraphData trace_step(const nn::Module& model, const Loss& loss, optim::Optimizer& optimizer, const StepInputs& inputs, bool clip) {
   const nn::ModeOverride mode(true);
   const auto tracer = Tracer::create();
+  const TraceScope recording(*tracer);
   Tensors x;
   for (const TensorType& type : inputs.x) x.push_back(tracer->input(type));
   const Tensor target = tracer->input(inputs.target);
@@ -84,6 +85,7 @@ GraphData trace_step(const nn::Module& model, const Loss& loss, optim::Optimizer
 GraphData trace_evaluation(const nn::Module& model, const Loss& loss, const StepInputs& inputs) {
   const nn::ModeOverride mode(false);
   const auto tracer = Tracer::create();
+  const TraceScope recording(*tracer);
   Tensors x;
   for (const TensorType& type : inputs.x) x.push_back(tracer->input(type));
   const Tensor target = tracer->input(inputs.target);

@@ -1,56 +1,84 @@
 // Derivatives of functions run on values.
 #include "autodiff/rules.hpp"
 #include "autodiff/tape.hpp"
+#include "chainrule/ops.hpp"
 #include "chainrule/transforms.hpp"
 #include "core/fail.hpp"
 
 namespace chainrule {
 namespace {
 
-// Fresh leaves with the values of x, so that f's gradient never reaches x itself.
-Tensors leaves_of(const std::vector<Tensor>& x, const char* who) {
-  Tensors leaves;
-  for (const Tensor& t : x) {
-    if (!is_floating(t.dtype()))
-      fail<DTypeError>(who, "an argument has no gradient", "dtype is " + std::string(name_of(t.dtype())), "use astype(\"float32\")");
-    leaves.push_back(t.detach());
-    leaves.back().requires_grad_();
-  }
-  return leaves;
-}
+thread_local int depth = 0;  // of transforms whose function is running on this thread
 
-Tensors collect(std::span<const Tensor> roots, std::span<const Tensor> cotangents, const Tensors& leaves, bool retain) {
-  Tensors gradients(leaves.size());
-  run_tape(roots, cotangents, {.retain = retain}, [&](const std::shared_ptr<TensorData>& leaf, const Tensor& g) {
-    for (std::size_t i = 0; i < leaves.size(); ++i)
-      if (leaves[i].data_handle() == leaf) gradients[i] = g;
-  });
-  for (std::size_t i = 0; i < leaves.size(); ++i)
-    if (!gradients[i].defined()) gradients[i] = Tensor::zeros(leaves[i].shape(), leaves[i].dtype());
-  return gradients;
-}
+// One differentiation: leaves with the values of x, so that f's gradient never reaches x itself. Inside another one
+// (or where x wants a gradient) the leaves keep the way back to x, and what is computed from them is recorded in turn.
+class Differentiation {
+ public:
+  Differentiation(const std::vector<Tensor>& x, const char* who) : nested_(depth > 0) {
+    for (const Tensor& t : x) {
+      if (!is_floating(t.dtype()))
+        fail<DTypeError>(who, "an argument has no gradient", "dtype is " + std::string(name_of(t.dtype())), "use astype(\"float32\")");
+      nested_ |= t.requires_grad();
+    }
+    for (const Tensor& t : x) leaves_.push_back(leaf_of(t));
+  }
+
+  Tensors call(const Function& f) const {
+    struct Level {
+      Level() { ++depth; }
+      ~Level() { --depth; }
+    } level;
+    return f(leaves_);
+  }
+  bool nested() const { return nested_; }
+  const Tensors& leaves() const { return leaves_; }
+  Tensor value(const Tensor& y) const { return nested_ ? y : y.detach(); }
+
+  Tensors collect(std::span<const Tensor> roots, std::span<const Tensor> cotangents, bool retain) const {
+    Tensors gradients(leaves_.size());
+    run_tape(roots, cotangents, {.retain = retain, .create_graph = nested_, .stops = leaves_}, [&](const std::shared_ptr<TensorData>& leaf, const Tensor& g) {
+      for (std::size_t i = 0; i < leaves_.size(); ++i)
+        if (leaves_[i].data_handle() == leaf) gradients[i] = g;
+    });
+    for (std::size_t i = 0; i < leaves_.size(); ++i)
+      if (!gradients[i].defined()) gradients[i] = Tensor::zeros(leaves_[i].shape(), leaves_[i].dtype());
+    return gradients;
+  }
+
+ private:
+  static Tensor leaf_of(const Tensor& t) {
+    if (t.requires_grad()) return reshape(t, t.shape());  // a recorded identity
+    Tensor leaf = t.detach();
+    leaf.requires_grad_();
+    return leaf;
+  }
+
+  bool nested_;
+  Tensors leaves_;
+};
 
 }  // namespace
 
 std::pair<Tensor, std::vector<Tensor>> value_and_gradients(const Function& f, const std::vector<Tensor>& x) {
-  const Tensors leaves = leaves_of(x, "grad");
-  const Tensors y = f(leaves);
+  const Differentiation d(x, "grad");
+  const Tensors y = d.call(f);
   if (y.size() != 1) fail<ValueError>("grad", "the function does not return one value", std::to_string(y.size()) + " were returned");
   const Tensor start = start_cotangent(y[0], {}, "grad");
-  return {y[0].detach(), collect(std::span(y).first(1), std::span(&start, 1), leaves, false)};
+  Tensors gradients = d.collect(std::span(y).first(1), std::span(&start, 1), false);
+  return {d.value(y[0]), std::move(gradients)};
 }
 
 std::pair<std::vector<Tensor>, Pullback> vjp(const Function& f, const std::vector<Tensor>& x) {
-  const Tensors leaves = leaves_of(x, "vjp");
-  const Tensors y = f(leaves);
+  const Differentiation d(x, "vjp");
+  const Tensors y = d.call(f);
   Tensors values;
-  for (const Tensor& t : y) values.push_back(t.detach());
-  return {values, [leaves, y](const std::vector<Tensor>& gy) {
+  for (const Tensor& t : y) values.push_back(d.value(t));
+  return {values, [d, y](const std::vector<Tensor>& gy) {
             if (gy.size() != y.size())
               fail<ValueError>("vjp", "wrong number of cotangents", std::to_string(gy.size()) + " for " + std::to_string(y.size()) + " outputs");
             Tensors starts;
             for (std::size_t i = 0; i < y.size(); ++i) starts.push_back(start_cotangent(y[i], gy[i], "vjp"));
-            return collect(y, starts, leaves, true);
+            return d.collect(y, starts, true);
           }};
 }
 
@@ -63,11 +91,11 @@ std::pair<std::vector<Tensor>, std::vector<Tensor>> jvp(const Function& f, const
       fail<ShapeError>("jvp", "a tangent does not fit its argument", tangents[i].shape().str() + " for " + x[i].shape().str(), "give one value per element");
     moves.push_back(tangents[i].astype(x[i].dtype()));
   }
-  const Tensors leaves = leaves_of(x, "jvp");
-  const Tensors y = f(leaves);
-  Tensors ty = push_tape(y, leaves, moves), values;
+  const Differentiation d(x, "jvp");
+  const Tensors y = d.call(f);
+  Tensors ty = push_tape(y, d.leaves(), moves, d.nested()), values;
   for (std::size_t i = 0; i < y.size(); ++i) {
-    values.push_back(y[i].detach());
+    values.push_back(d.value(y[i]));
     if (!ty[i].defined()) ty[i] = Tensor::zeros(y[i].shape(), y[i].dtype());
   }
   return {values, ty};

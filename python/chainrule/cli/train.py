@@ -44,8 +44,7 @@ class _Lines:
 
 
 class _Recorder:
-    """Keeps every finished epoch, so that an interrupted training has its history. Sets the next one's learning
-    rate, and passes reports on."""
+    """Keeps every finished epoch, even of an interrupted training, and sets the rate of the next one."""
 
     def __init__(self, trainer: _core.Trainer, schedule: str, show: Any) -> None:
         self.history: dict[str, list[float]] = {}

@@ -19,6 +19,7 @@ Tensor wave(Shape shape, double phase) {
   for (std::int64_t i = 0; i < t.size(); ++i) reinterpret_cast<double*>(bytes_of(t))[i] = std::sin(1.3 * static_cast<double>(i) + phase);
   return t;
 }
+Tensor sin_like(const Tensor& x) { return tanh(x) * x + sigmoid(x * x); }
 double dot(const Tensor& a, const Tensor& b) { return sum(a * b).item(); }
 
 // A function with forks, broadcasting, a product, softmax, slices and picks.
@@ -119,4 +120,20 @@ TEST_CASE("a chain of 100 000 ops neither overflows the stack nor leaks") {
     for (int i = 0; i < 100000; ++i) y = y * 1.0;
   }
   CHECK(x.data_handle().use_count() == 1);
+}
+
+TEST_CASE("transforms of values nest: third derivative, forward over reverse, reverse over forward") {
+  const auto f = [](const Tensor& t) { return exp(t) * t * t; };
+  const Tensor x = Tensor::scalar(0.5, DType::float64), one = Tensor::scalar(1.0, DType::float64);
+  const double e = std::exp(0.5);
+  CHECK(grad(grad(grad(f)))(x).item() == doctest::Approx(e * (0.25 + 6 * 0.5 + 6)).epsilon(1e-12));
+  const auto gradient = [&](const Tensors& in) { return Tensors{grad(f)(in[0])}; };
+  const double second = e * (0.25 + 4 * 0.5 + 2);
+  CHECK(jvp(gradient, {x}, {one}).second[0].item() == doctest::Approx(second).epsilon(1e-12));
+  const auto along = [&](const Tensor& t) { return jvp([&](const Tensors& in) { return Tensors{f(in[0])}; }, {t}, {one}).second[0]; };
+  CHECK(grad(along)(x).item() == doctest::Approx(second).epsilon(1e-12));
+  // A derivative with respect to what an inner derivative only captures.
+  const auto mixed = [&](const Tensor& t) { return grad([&](const Tensor& s) { return sin_like(s * t); })(x); };
+  const double h = 1e-6;
+  CHECK(grad(mixed)(one).item() == doctest::Approx((mixed(one + h).item() - mixed(one - h).item()) / (2 * h)).epsilon(1e-6));
 }

@@ -114,8 +114,9 @@ TEST_CASE("hostile models: tensors") {
   CHECK_CHANGE_REFUSED(h["0.bias"]["data_offsets"] = Json({88, 104}), "two tensors overlap");
   CHECK_CHANGE_REFUSED(h.erase("0.bias"), "there is a hole in front of a tensor");
   CHECK_CHANGE_REFUSED((h["x"] = h["0.bias"], h.erase("0.bias")), "there is no tensor '0.bias'");
-  CHECK_CHANGE_REFUSED((h["x"] = Json{{"dtype", "U8"}, {"shape", {0}}, {"data_offsets", {0, 0}}}),
-                       "where the tensor 'x' belongs");
+  CHECK_CHANGE_REFUSED(
+      (h["x"] = Json{{"dtype", "U8"}, {"shape", Json::array({0})}, {"data_offsets", Json::array({0, 0})}}),
+      "where the tensor 'x' belongs");
 }
 
 TEST_CASE("hostile models: the description") {

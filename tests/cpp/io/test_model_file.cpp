@@ -259,6 +259,12 @@ TEST_CASE("model file: modes, errors and nothing else changed by saving") {
   (void)model.to_bytes();
   CHECK(model.training());
   CHECK_FALSE(model->children()[1].second->training());
+  const nn::BatchNorm1d shared(6);  // in two places, with a mode of its own
+  nn::Sequential twice{shared, nn::Sequential{shared}};
+  shared->set_training(false);
+  (void)twice.to_bytes();
+  CHECK_FALSE(shared.training());
+  CHECK(twice.training());
   const auto after = model.state_dict();
   for (std::size_t i = 0; i < before.size(); ++i) check_same(before[i].tensor, after[i].tensor);
   CHECK_REFUSED_AS(StateError, nn::Module().to_bytes(), "no layer");

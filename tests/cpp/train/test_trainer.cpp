@@ -184,3 +184,19 @@ TEST_CASE("fit refuses what does not fit") {
   CHECK_THROWS_AS(trainer.fit(Tensor::ones({150, 9}), task.y), ShapeError);
   CHECK_THROWS_AS(Trainer(nn::ReLU(), nn::MSELoss(), optim::Adam()), ValueError);
 }
+
+namespace {
+// A parameter that reaches the output only through an op on it alone.
+struct Scaled final : nn::Layer {
+  Scaled() { add_parameter("log_scale", Tensor::zeros({3})); }
+  Tensor forward(const Tensor& x) override { return x * exp(own_parameters()[0].tensor); }
+  std::string kind() const override { return "Scaled"; }
+};
+}  // namespace
+
+TEST_CASE("an op on a parameter alone is traced, not frozen") {
+  const nn::Module model = nn::make_module<Scaled>();
+  const Tensor x = Tensor::ones({8, 3}), y = x * 2.0;
+  Trainer(model, nn::MSELoss(), optim::SGD({.lr = 0.1})).fit(x, y, {.epochs = 40, .batch_size = 8});
+  for (const float v : model.parameters()[0].span<float>()) CHECK(v == doctest::Approx(std::log(2.0)).epsilon(0.05));
+}

@@ -1,5 +1,5 @@
 // Text of arguments, and reading them back with every type checked.
-#include "nn/arguments.hpp"
+#include "core/arguments.hpp"
 
 #include <charconv>
 #include <cmath>

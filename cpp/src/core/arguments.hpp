@@ -5,7 +5,8 @@
 #include <string_view>
 #include <vector>
 
-#include "chainrule/nn.hpp"
+#include "chainrule/arguments.hpp"
+#include "chainrule/dtype.hpp"
 
 namespace chainrule::nn {
 
