@@ -13,8 +13,14 @@ namespace cr = chainrule;
 extern "C" void* __libc_malloc(std::size_t);
 extern "C" void* __libc_memalign(std::size_t, std::size_t);
 static long allocations = 0;
-extern "C" void* malloc(std::size_t n) { ++allocations; return __libc_malloc(n); }
-extern "C" void* aligned_alloc(std::size_t a, std::size_t n) { ++allocations; return __libc_memalign(a, n); }
+extern "C" void* malloc(std::size_t n) {
+  ++allocations;
+  return __libc_malloc(n);
+}
+extern "C" void* aligned_alloc(std::size_t a, std::size_t n) {
+  ++allocations;
+  return __libc_memalign(a, n);
+}
 extern "C" int posix_memalign(void** p, std::size_t a, std::size_t n) {
   ++allocations;
   return (*p = __libc_memalign(a, n)) ? 0 : 12;
@@ -64,6 +70,7 @@ int main(int argc, char** argv) {
   const cr::Tensor logits = model.predict(X);
   std::ofstream out(argv[3], std::ios::binary);
   for (const auto& [name, values] : h.columns())
-    out.write(reinterpret_cast<const char*>(values.data()), static_cast<std::streamsize>(values.size() * sizeof(double)));
+    out.write(reinterpret_cast<const char*>(values.data()),
+              static_cast<std::streamsize>(values.size() * sizeof(double)));
   out.write(reinterpret_cast<const char*>(logits.data<float>()), static_cast<std::streamsize>(logits.size() * 4));
 }

@@ -4,6 +4,8 @@ compiled."""
 
 from __future__ import annotations
 
+from functools import partial
+
 import chainrule as cr
 import numpy as np
 import pytest

@@ -3,6 +3,8 @@ mode, kinks."""
 
 from __future__ import annotations
 
+from functools import partial
+
 import chainrule as cr
 import numpy as np
 import pytest

@@ -28,39 +28,33 @@ void bind_errors(py::module_& m) {
   types.value = make_error(m, "ValueError", "A value out of its domain.", pair(PyExc_ValueError));
   types.dtype = make_error(m, "DTypeError", "Element types that do not fit.", pair(PyExc_TypeError));
   types.index = make_error(m, "IndexError", "An index or a name that is not there.", pair(PyExc_IndexError));
-  types.state = make_error(m, "StateError", "Something called at the wrong time.", py::make_tuple(py::handle(types.error)));
+  types.state =
+      make_error(m, "StateError", "Something called at the wrong time.", py::make_tuple(py::handle(types.error)));
   types.file = make_error(m, "FileError", "A file that is unreadable, damaged or hostile.", pair(PyExc_OSError));
   py::register_exception_translator([](std::exception_ptr thrown) {
     try {
       if (thrown) std::rethrow_exception(thrown);
-    } catch (const ShapeError& e) {
-      PyErr_SetString(types.shape, e.what());
-    } catch (const ValueError& e) {
+    } catch (const ShapeError& e) { PyErr_SetString(types.shape, e.what()); } catch (const ValueError& e) {
       PyErr_SetString(types.value, e.what());
-    } catch (const DTypeError& e) {
-      PyErr_SetString(types.dtype, e.what());
-    } catch (const IndexError& e) {
+    } catch (const DTypeError& e) { PyErr_SetString(types.dtype, e.what()); } catch (const IndexError& e) {
       PyErr_SetString(types.index, e.what());
-    } catch (const StateError& e) {
-      PyErr_SetString(types.state, e.what());
-    } catch (const FileError& e) {
+    } catch (const StateError& e) { PyErr_SetString(types.state, e.what()); } catch (const FileError& e) {
       PyErr_SetString(types.file, e.what());
-    } catch (const Error& e) {
-      PyErr_SetString(types.error, e.what());
-    }
+    } catch (const Error& e) { PyErr_SetString(types.error, e.what()); }
   });
 }
 
 void bind_config(py::module_& m) {
-  m.attr("__version__") = std::to_string(CHAINRULE_VERSION_MAJOR) + "." + std::to_string(CHAINRULE_VERSION_MINOR) + "." +
-                          std::to_string(CHAINRULE_VERSION_PATCH);
+  m.attr("__version__") = std::to_string(CHAINRULE_VERSION_MAJOR) + "." + std::to_string(CHAINRULE_VERSION_MINOR) +
+                          "." + std::to_string(CHAINRULE_VERSION_PATCH);
   m.def("config", &config, "Version, instruction set and why, threads, Eigen version and build type, as text.");
   m.def("show_config", [] { py::print(config()); }, "Print what this build is and what it runs on.");
   m.def("isa_level", &isa_level, "The instruction set in use: \"v2\", \"v3\", \"v4\", \"native\" or \"default\".");
   m.def("num_threads", &num_threads, "How many threads chainrule uses.");
   m.def("set_num_threads", &set_num_threads, "threads"_a, "Use this many threads, at least 1.");
-  m.def("manual_seed", [](const py::object& seed) { manual_seed(to_seed(seed, "manual_seed")); }, "seed"_a,
-        "Set the seed that layers built without one, and dropout outside a Trainer, take their keys from (0 at start).");
+  m.def(
+      "manual_seed", [](const py::object& seed) { manual_seed(to_seed(seed, "manual_seed")); }, "seed"_a,
+      "Set the seed that layers built without one, and dropout outside a Trainer, take their keys from (0 at start).");
 }
 
 }  // namespace chainrule::python

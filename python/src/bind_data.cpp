@@ -19,27 +19,41 @@ void bind_batches(py::module_& m) {
   py::class_<BatchIterator>(m, "_BatchIterator")
       .def("__iter__", [](py::object self) { return self; })
       .def("__next__", &BatchIterator::next);
-  py::class_<data::Batches>(m, "Batches", "Mini-batches of two arrays. Can be iterated over again: each pass has a new order.")
-      .def("__iter__", [](data::Batches& b) {
-        auto begin = b.begin();
-        return BatchIterator{std::move(begin), b.end()};
-      }, py::keep_alive<0, 1>())
+  py::class_<data::Batches>(m, "Batches",
+                            "Mini-batches of two arrays. Can be iterated over again: each pass has a new order.")
+      .def(
+          "__iter__",
+          [](data::Batches& b) {
+            auto begin = b.begin();
+            return BatchIterator{std::move(begin), b.end()};
+          },
+          py::keep_alive<0, 1>())
       .def("__len__", &data::Batches::size);
-  m.def("batches", [](const py::object& x, const py::object& y, std::int64_t batch_size, bool shuffle, const py::object& seed) {
-    const Tensor target = y.is_none() ? Tensor() : borrow(y, "batches");
-    return data::batches(borrow(x, "batches"), target, {batch_size, shuffle, to_seed(seed, "batches")});
-  }, "X"_a, "y"_a = py::none(), py::kw_only(), "batch_size"_a = d.batch_size, "shuffle"_a = d.shuffle, "seed"_a = d.seed,
-        "Pairs of NumPy arrays (xb, yb), in the order in which a Trainer with this seed takes them. The last batch may be smaller.");
-  m.def("split_rows", [](std::int64_t n, double fraction, const py::object& seed, const py::object& stratify) {
-    const Tensor labels = stratify.is_none() ? Tensor() : borrow(stratify, "split_rows");
-    auto [train, rest] = data::split_rows(n, fraction, to_seed(seed, "split_rows"), labels);
-    return py::make_tuple(py::array_t<std::int64_t>(static_cast<py::ssize_t>(train.size()), train.data()),
-                          py::array_t<std::int64_t>(static_cast<py::ssize_t>(rest.size()), rest.data()));
-  }, "n"_a, "fraction"_a, py::kw_only(), "seed"_a = 0, "stratify"_a = py::none(),
-        "(train rows, held-out rows): row numbers shuffled by seed; stratify=labels keeps the share of each class.");
+  m.def(
+      "batches",
+      [](const py::object& x, const py::object& y, std::int64_t batch_size, bool shuffle, const py::object& seed) {
+        const Tensor target = y.is_none() ? Tensor() : borrow(y, "batches");
+        return data::batches(borrow(x, "batches"), target, {batch_size, shuffle, to_seed(seed, "batches")});
+      },
+      "X"_a, "y"_a = py::none(), py::kw_only(), "batch_size"_a = d.batch_size, "shuffle"_a = d.shuffle,
+      "seed"_a = d.seed,
+      "Pairs of NumPy arrays (xb, yb), in the order in which a Trainer with this seed takes them. The last batch may "
+      "be smaller.");
+  m.def(
+      "split_rows",
+      [](std::int64_t n, double fraction, const py::object& seed, const py::object& stratify) {
+        const Tensor labels = stratify.is_none() ? Tensor() : borrow(stratify, "split_rows");
+        auto [train, rest] = data::split_rows(n, fraction, to_seed(seed, "split_rows"), labels);
+        return py::make_tuple(py::array_t<std::int64_t>(static_cast<py::ssize_t>(train.size()), train.data()),
+                              py::array_t<std::int64_t>(static_cast<py::ssize_t>(rest.size()), rest.data()));
+      },
+      "n"_a, "fraction"_a, py::kw_only(), "seed"_a = 0, "stratify"_a = py::none(),
+      "(train rows, held-out rows): row numbers shuffled by seed; stratify=labels keeps the share of each class.");
 }
 
-std::string path_of(const py::object& path) { return py::module_::import("os").attr("fspath")(path).cast<std::string>(); }
+std::string path_of(const py::object& path) {
+  return py::module_::import("os").attr("fspath")(path).cast<std::string>();
+}
 
 py::object column_values(const data::Column& column) {
   if (!column.numeric) return py::cast(column.text);
@@ -49,49 +63,69 @@ py::object column_values(const data::Column& column) {
 void bind_tables(py::module_& m) {
   using data::Table;
   const data::CsvOptions d;
-  py::class_<Table>(m, "Table", "A table read from a CSV file: columns of numbers (missing: NaN) or text (missing: empty).")
+  py::class_<Table>(m, "Table",
+                    "A table read from a CSV file: columns of numbers (missing: NaN) or text (missing: empty).")
       .def_readonly("rows", &Table::rows)
-      .def_property_readonly("columns", [](const Table& t) {
-        std::vector<std::string> names;
-        for (const auto& column : t.columns) names.push_back(column.name);
-        return names;
-      }, "The names of the columns.")
+      .def_property_readonly(
+          "columns",
+          [](const Table& t) {
+            std::vector<std::string> names;
+            for (const auto& column : t.columns) names.push_back(column.name);
+            return names;
+          },
+          "The names of the columns.")
       .def("__len__", [](const Table& t) { return t.rows; })
-      .def("__contains__", [](const Table& t, const std::string& name) {
-        for (const auto& column : t.columns)
-          if (column.name == name) return true;
-        return false;
-      }, "name"_a)
-      .def("__getitem__", [](const Table& t, const std::string& name) { return column_values(t.column(name)); }, "name"_a,
-           "A column: a float64 array, or a list of strings.")
-      .def("complete_rows", [](const Table& t, const std::vector<std::string>& names) {
-        const auto rows = t.complete_rows(names);
-        return py::array_t<std::int64_t>(static_cast<py::ssize_t>(rows.size()), rows.data());
-      }, "names"_a = py::tuple(), "Rows in which none of these columns (none given: of all) has a missing cell.")
-      .def("take", [](const Table& t, const py::array_t<std::int64_t>& rows) {
-        return t.take(std::span(rows.data(), static_cast<std::size_t>(rows.size())));
-      }, "rows"_a, "The table of these rows.")
-      .def("is_numeric", [](const Table& t, const std::string& name) { return t.column(name).numeric; }, "name"_a)
+      .def(
+          "__contains__",
+          [](const Table& t, const std::string& name) {
+            for (const auto& column : t.columns)
+              if (column.name == name) return true;
+            return false;
+          },
+          "name"_a)
+      .def(
+          "__getitem__", [](const Table& t, const std::string& name) { return column_values(t.column(name)); },
+          "name"_a, "A column: a float64 array, or a list of strings.")
+      .def(
+          "complete_rows",
+          [](const Table& t, const std::vector<std::string>& names) {
+            const auto rows = t.complete_rows(names);
+            return py::array_t<std::int64_t>(static_cast<py::ssize_t>(rows.size()), rows.data());
+          },
+          "names"_a = py::tuple(), "Rows in which none of these columns (none given: of all) has a missing cell.")
+      .def(
+          "take",
+          [](const Table& t, const py::array_t<std::int64_t>& rows) {
+            return t.take(std::span(rows.data(), static_cast<std::size_t>(rows.size())));
+          },
+          "rows"_a, "The table of these rows.")
+      .def(
+          "is_numeric", [](const Table& t, const std::string& name) { return t.column(name).numeric; }, "name"_a)
       .def("__repr__", [](const Table& t) {
         return "Table(" + std::to_string(t.rows) + " rows, " + std::to_string(t.columns.size()) + " columns)";
       });
-  m.def("read_csv", [](const py::object& path, const std::string& delimiter, const std::string& decimal, bool header,
-                       const py::object& missing, const std::vector<std::string>& text) {
-    data::CsvOptions options;
-    if (delimiter.size() > 1) throw ValueError("read_csv: delimiter must be one character, got \"" + delimiter + "\"");
-    if (decimal.size() != 1) throw ValueError("read_csv: decimal must be one character, got \"" + decimal + "\"");
-    options.delimiter = delimiter.empty() ? char{0} : delimiter[0];
-    options.decimal = decimal[0];
-    options.header = header;
-    options.text = text;
-    if (!missing.is_none()) options.missing = missing.cast<std::vector<std::string>>();
-    const std::string name = path_of(path);
-    const py::gil_scoped_release unlocked;
-    return data::read_csv(name, options);
-  }, "path"_a, py::kw_only(), "delimiter"_a = "", "decimal"_a = std::string(1, d.decimal), "header"_a = d.header,
-        "missing"_a = py::none(), "text"_a = py::tuple(),
-        "Read a CSV file. The delimiter is found from the first lines where it is not given; missing lists what counts as\n"
-        "missing, text the columns kept as text even where all their cells are numbers.");
+  m.def(
+      "read_csv",
+      [](const py::object& path, const std::string& delimiter, const std::string& decimal, bool header,
+         const py::object& missing, const std::vector<std::string>& text) {
+        data::CsvOptions options;
+        if (delimiter.size() > 1)
+          throw ValueError("read_csv: delimiter must be one character, got \"" + delimiter + "\"");
+        if (decimal.size() != 1) throw ValueError("read_csv: decimal must be one character, got \"" + decimal + "\"");
+        options.delimiter = delimiter.empty() ? char{0} : delimiter[0];
+        options.decimal = decimal[0];
+        options.header = header;
+        options.text = text;
+        if (!missing.is_none()) options.missing = missing.cast<std::vector<std::string>>();
+        const std::string name = path_of(path);
+        const py::gil_scoped_release unlocked;
+        return data::read_csv(name, options);
+      },
+      "path"_a, py::kw_only(), "delimiter"_a = "", "decimal"_a = std::string(1, d.decimal), "header"_a = d.header,
+      "missing"_a = py::none(), "text"_a = py::tuple(),
+      "Read a CSV file. The delimiter is found from the first lines where it is not given; missing lists what counts "
+      "as\n"
+      "missing, text the columns kept as text even where all their cells are numbers.");
   using data::Schema;
   py::class_<Schema>(m, "Schema", "How a table becomes numbers: learned from training rows, saved with the model.")
       .def_readonly("target", &Schema::target)
@@ -99,44 +133,58 @@ void bind_tables(py::module_& m) {
       .def_readonly("classes", &Schema::classes, "Label i is classes[i].")
       .def_readonly("target_mean", &Schema::target_mean)
       .def_readonly("target_scale", &Schema::target_scale)
-      .def_property_readonly("columns", [](const Schema& s) {
-        py::list columns;
-        for (const auto& c : s.columns) columns.append(py::make_tuple(c.name, c.kind));
-        return columns;
-      }, "(name, kind) pairs.")
+      .def_property_readonly(
+          "columns",
+          [](const Schema& s) {
+            py::list columns;
+            for (const auto& c : s.columns) columns.append(py::make_tuple(c.name, c.kind));
+            return columns;
+          },
+          "(name, kind) pairs.")
       .def_property_readonly("width", &Schema::width, "Features after encoding.")
-      .def("encode", [](const Schema& s, const Table& t) { return to_numpy(data::encode(s, t)); }, "table"_a,
-           "The table's features as (rows, width) float32.")
-      .def("encode_target", [](const Schema& s, const Table& t) { return to_numpy(data::encode_target(s, t)); }, "table"_a,
-           "The table's target: int64 labels, or float32 (rows, 1).")
+      .def(
+          "encode", [](const Schema& s, const Table& t) { return to_numpy(data::encode(s, t)); }, "table"_a,
+          "The table's features as (rows, width) float32.")
+      .def(
+          "encode_target", [](const Schema& s, const Table& t) { return to_numpy(data::encode_target(s, t)); },
+          "table"_a, "The table's target: int64 labels, or float32 (rows, 1).")
       .def("to_json", [](const Schema& s) { return data::schema_to_json(s); })
       .def_static("from_json", [](const std::string& json) { return data::schema_from_json(json); }, "json"_a);
   const data::SchemaOptions o;
-  m.def("fit_schema", [](const Table& table, const std::string& target, const py::object& rows, const std::string& missing,
-                         const std::string& task, const std::vector<std::string>& ignore) {
-    std::vector<std::int64_t> used;
-    if (rows.is_none())
-      for (std::int64_t i = 0; i < table.rows; ++i) used.push_back(i);
-    else
-      used = rows.cast<std::vector<std::int64_t>>();
-    return data::fit_schema(table, target, used, {missing, task, ignore});
-  }, "table"_a, "target"_a, "rows"_a = py::none(), py::kw_only(), "missing"_a = o.missing, "task"_a = o.task,
-        "ignore"_a = py::tuple(),
-        "Learn means, scales, categories and classes from the given rows (None: all). missing: \"error\", \"fill\" (mean, or the\n"
-        "most frequent category) or \"drop\"; task: \"auto\", \"classification\" or \"regression\"; ignore: columns that are no\n"
-        "features.");
+  m.def(
+      "fit_schema",
+      [](const Table& table, const std::string& target, const py::object& rows, const std::string& missing,
+         const std::string& task, const std::vector<std::string>& ignore) {
+        std::vector<std::int64_t> used;
+        if (rows.is_none())
+          for (std::int64_t i = 0; i < table.rows; ++i) used.push_back(i);
+        else
+          used = rows.cast<std::vector<std::int64_t>>();
+        return data::fit_schema(table, target, used, {missing, task, ignore});
+      },
+      "table"_a, "target"_a, "rows"_a = py::none(), py::kw_only(), "missing"_a = o.missing, "task"_a = o.task,
+      "ignore"_a = py::tuple(),
+      "Learn means, scales, categories and classes from the given rows (None: all). missing: \"error\", \"fill\" "
+      "(mean, or the\n"
+      "most frequent category) or \"drop\"; task: \"auto\", \"classification\" or \"regression\"; ignore: columns that "
+      "are no\n"
+      "features.");
 }
 
 }  // namespace
 
 void bind_data(py::module_& m) {
   bind_batches(m);
-  m.def("parse_idx", [](const py::bytes& bytes, const std::string& name) {
-    const std::string_view view = bytes;
-    return to_numpy(data::parse_idx({reinterpret_cast<const unsigned char*>(view.data()), view.size()}, name));
-  }, "data"_a, "name"_a = "bytes", "An array from the bytes of an IDX file (MNIST's format).");
-  m.def("read_idx", [](const py::object& path) { return to_numpy(data::read_idx(path_of(path))); }, "path"_a,
-        "An array from an IDX file (MNIST's format), gzip-compressed or not.");
+  m.def(
+      "parse_idx",
+      [](const py::bytes& bytes, const std::string& name) {
+        const std::string_view view = bytes;
+        return to_numpy(data::parse_idx({reinterpret_cast<const unsigned char*>(view.data()), view.size()}, name));
+      },
+      "data"_a, "name"_a = "bytes", "An array from the bytes of an IDX file (MNIST's format).");
+  m.def(
+      "read_idx", [](const py::object& path) { return to_numpy(data::read_idx(path_of(path))); }, "path"_a,
+      "An array from an IDX file (MNIST's format), gzip-compressed or not.");
   bind_tables(m);
 }
 

@@ -19,7 +19,8 @@ namespace {
 
 std::vector<Tensor> primals(const py::args& args) {
   std::vector<Tensor> tensors;
-  for (py::handle arg : args) tensors.push_back(is_tensor(arg) ? arg.cast<const Tensor&>() : new_tensor(arg, py::none()));
+  for (py::handle arg : args)
+    tensors.push_back(is_tensor(arg) ? arg.cast<const Tensor&>() : new_tensor(arg, py::none()));
   return tensors;
 }
 
@@ -35,7 +36,8 @@ Argnums to_argnums(const py::object& argnums, std::size_t count, const char* op)
   const auto n = static_cast<std::int64_t>(count);
   for (std::int64_t i : wanted) {
     if (i < -n || i >= n)
-      throw ValueError(std::string(op) + ": argnums is " + std::to_string(i) + ", but there are " + std::to_string(n) + " arguments");
+      throw ValueError(std::string(op) + ": argnums is " + std::to_string(i) + ", but there are " + std::to_string(n) +
+                       " arguments");
     result.indices.push_back(static_cast<std::size_t>(i < 0 ? i + n : i));
   }
   return result;
@@ -48,13 +50,15 @@ py::tuple as_tuple(const std::vector<Tensor>& tensors) {
 }
 
 // (value, gradients, aux) of f at the primals. f runs on values, with those arguments replaced that are differentiated.
-py::tuple differentiate(const py::object& f, const py::object& argnums, bool has_aux, const py::args& args, const char* op) {
+py::tuple differentiate(const py::object& f, const py::object& argnums, bool has_aux, const py::args& args,
+                        const char* op) {
   const std::vector<Tensor> all = primals(args);
   const Argnums wanted = to_argnums(argnums, all.size(), op);
   std::vector<Tensor> chosen;
   for (std::size_t i : wanted.indices) {
     if (!is_floating(all[i].dtype()))
-      throw DTypeError(std::string(op) + ": argument " + std::to_string(i) + " is " + std::string(name_of(all[i].dtype())) +
+      throw DTypeError(std::string(op) + ": argument " + std::to_string(i) + " is " +
+                       std::string(name_of(all[i].dtype())) +
                        "; only floating-point arguments have gradients: pass floats");
     chosen.push_back(all[i]);
   }
@@ -76,9 +80,7 @@ py::tuple differentiate(const py::object& f, const py::object& argnums, bool has
   };
   const auto [value, gradients] = value_and_gradients(call, chosen);
   py::object result = py::cast(gradients[0]);
-  if (!wanted.bare) {
-    result = as_tuple(gradients);
-  }
+  if (!wanted.bare) { result = as_tuple(gradients); }
   return py::make_tuple(value, result, aux);
 }
 
@@ -98,7 +100,8 @@ std::vector<Tensor> matching(const py::object& value, std::size_t count, const c
   else
     tensors.push_back(to_tensor(value, op));
   if (tensors.size() != count)
-    throw ValueError(std::string(op) + ": expected " + std::to_string(count) + " " + what + ", got " + std::to_string(tensors.size()));
+    throw ValueError(std::string(op) + ": expected " + std::to_string(count) + " " + what + ", got " +
+                     std::to_string(tensors.size()));
   return tensors;
 }
 
@@ -112,15 +115,19 @@ void check_function(const py::object& f, const char* op) {
 void bind_graph(py::module_& m) {
   py::class_<Graph>(m, "Graph", "A recorded computation; printed, one line per operation.")
       .def("__str__", &Graph::str)
-      .def("__repr__", [](const Graph& g) {
-        return "Graph(" + std::to_string(g.size()) + " nodes, " + std::to_string(g.flops()) + " FLOP)";
-      })
+      .def("__repr__",
+           [](const Graph& g) {
+             return "Graph(" + std::to_string(g.size()) + " nodes, " + std::to_string(g.flops()) + " FLOP)";
+           })
       .def("__len__", &Graph::size)
       .def_property_readonly("flops", &Graph::flops, "Floating-point operations of one run.");
-  m.def("trace", [](const py::object& f, const py::args& examples) {
-    check_function(f, "trace");
-    return trace(to_function(f), primals(examples));
-  }, "f"_a, "Record what f does on tensors shaped like the examples.");
+  m.def(
+      "trace",
+      [](const py::object& f, const py::args& examples) {
+        check_function(f, "trace");
+        return trace(to_function(f), primals(examples));
+      },
+      "f"_a, "Record what f does on tensors shaped like the examples.");
   py::class_<Compiled>(m, "Compiled", "A compiled function of tensors.")
       .def("__call__", [](const Compiled& c, const py::args& args) {
         std::vector<Tensor> inputs;
@@ -132,47 +139,70 @@ void bind_graph(py::module_& m) {
         }
         return from_tensors(outputs);
       });
-  m.def("compile", [](const py::object& f) {
-    check_function(f, "compile");
-    return compile(to_function(f));
-  }, "f"_a, "f compiled: traced once per input shapes and dtypes, then run as a program. A branch on values is an error.");
-  m.def("grad", [](const py::object& f, const py::object& argnums, bool has_aux) {
-    check_function(f, "grad");
-    return named_like(py::cpp_function([f, argnums, has_aux](const py::args& args) -> py::object {
-      const py::tuple all = differentiate(f, argnums, has_aux, args, "grad");
-      return has_aux ? py::object(py::make_tuple(all[1], all[2])) : py::object(all[1]);
-    }), f, "grad");
-  }, "f"_a, "argnums"_a = 0, "has_aux"_a = false,
-        "The function that gives the gradient of scalar-valued f. argnums: an int gives a bare gradient, a tuple a tuple.\n"
-        "has_aux: f returns (value, aux), the result is (gradient, aux).");
-  m.def("value_and_grad", [](const py::object& f, const py::object& argnums, bool has_aux) {
-    check_function(f, "value_and_grad");
-    return named_like(py::cpp_function([f, argnums, has_aux](const py::args& args) -> py::object {
-      const py::tuple all = differentiate(f, argnums, has_aux, args, "value_and_grad");
-      const py::object value = has_aux ? py::object(py::make_tuple(all[0], all[2])) : py::object(all[0]);
-      return py::make_tuple(value, all[1]);
-    }), f, "value_and_grad");
-  }, "f"_a, "argnums"_a = 0, "has_aux"_a = false,
-        "The function that gives (value, gradient) of scalar-valued f; with has_aux ((value, aux), gradient).");
-  m.def("vjp", [](const py::object& f, const py::args& args) {
-    check_function(f, "vjp");
-    auto [outputs, pullback] = vjp(to_function(f), primals(args));
-    const std::size_t count = outputs.size();
-    const auto pull = [pullback = std::move(pullback), count](const py::object& cotangent) {
-      return as_tuple(pullback(matching(cotangent, count, "pullback", "cotangents, one per output (a tuple where there are several)")));
-    };
-    return py::make_tuple(from_tensors(outputs), py::cpp_function(pull, "cotangent"_a));
-  }, "f"_a,
-        "(outputs, pullback) of f at the primals. pullback takes one cotangent per output and always returns a tuple: one\n"
-        "cotangent per primal.");
-  m.def("jvp", [](const py::object& f, const py::object& at, const py::object& along) {
-    check_function(f, "jvp");
-    const py::tuple args = PyTuple_Check(at.ptr()) ? py::reinterpret_borrow<py::tuple>(at) : py::make_tuple(at);
-    const std::vector<Tensor> x = primals(py::reinterpret_borrow<py::args>(args));
-    const auto [outputs, tangents] = jvp(to_function(f), x, matching(along, x.size(), "jvp", "tangents, one per primal"));
-    return py::make_tuple(from_tensors(outputs), from_tensors(tangents));
-  }, "f"_a, "primals"_a, "tangents"_a,
-        "(outputs, tangents) of f when the primals move along the tangents. Several primals are a tuple.");
+  m.def(
+      "compile",
+      [](const py::object& f) {
+        check_function(f, "compile");
+        return compile(to_function(f));
+      },
+      "f"_a,
+      "f compiled: traced once per input shapes and dtypes, then run as a program. A branch on values is an error.");
+  m.def(
+      "grad",
+      [](const py::object& f, const py::object& argnums, bool has_aux) {
+        check_function(f, "grad");
+        return named_like(py::cpp_function([f, argnums, has_aux](const py::args& args) -> py::object {
+                            const py::tuple all = differentiate(f, argnums, has_aux, args, "grad");
+                            return has_aux ? py::object(py::make_tuple(all[1], all[2])) : py::object(all[1]);
+                          }),
+                          f, "grad");
+      },
+      "f"_a, "argnums"_a = 0, "has_aux"_a = false,
+      "The function that gives the gradient of scalar-valued f. argnums: an int gives a bare gradient, a tuple a "
+      "tuple.\n"
+      "has_aux: f returns (value, aux), the result is (gradient, aux).");
+  m.def(
+      "value_and_grad",
+      [](const py::object& f, const py::object& argnums, bool has_aux) {
+        check_function(f, "value_and_grad");
+        return named_like(py::cpp_function([f, argnums, has_aux](const py::args& args) -> py::object {
+                            const py::tuple all = differentiate(f, argnums, has_aux, args, "value_and_grad");
+                            const py::object value =
+                                has_aux ? py::object(py::make_tuple(all[0], all[2])) : py::object(all[0]);
+                            return py::make_tuple(value, all[1]);
+                          }),
+                          f, "value_and_grad");
+      },
+      "f"_a, "argnums"_a = 0, "has_aux"_a = false,
+      "The function that gives (value, gradient) of scalar-valued f; with has_aux ((value, aux), gradient).");
+  m.def(
+      "vjp",
+      [](const py::object& f, const py::args& args) {
+        check_function(f, "vjp");
+        auto [outputs, pullback] = vjp(to_function(f), primals(args));
+        const std::size_t count = outputs.size();
+        const auto pull = [pullback = std::move(pullback), count](const py::object& cotangent) {
+          return as_tuple(pullback(
+              matching(cotangent, count, "pullback", "cotangents, one per output (a tuple where there are several)")));
+        };
+        return py::make_tuple(from_tensors(outputs), py::cpp_function(pull, "cotangent"_a));
+      },
+      "f"_a,
+      "(outputs, pullback) of f at the primals. pullback takes one cotangent per output and always returns a tuple: "
+      "one\n"
+      "cotangent per primal.");
+  m.def(
+      "jvp",
+      [](const py::object& f, const py::object& at, const py::object& along) {
+        check_function(f, "jvp");
+        const py::tuple args = PyTuple_Check(at.ptr()) ? py::reinterpret_borrow<py::tuple>(at) : py::make_tuple(at);
+        const std::vector<Tensor> x = primals(py::reinterpret_borrow<py::args>(args));
+        const auto [outputs, tangents] =
+            jvp(to_function(f), x, matching(along, x.size(), "jvp", "tangents, one per primal"));
+        return py::make_tuple(from_tensors(outputs), from_tensors(tangents));
+      },
+      "f"_a, "primals"_a, "tangents"_a,
+      "(outputs, tangents) of f when the primals move along the tangents. Several primals are a tuple.");
 }
 
 }  // namespace chainrule::python

@@ -6,7 +6,9 @@ namespace {
 
 Model model_of(const py::object& module) { return Model(unwrap_module(module, "model").impl()); }
 
-std::string path_of(const py::object& path) { return py::module_::import("os").attr("fspath")(path).cast<std::string>(); }
+std::string path_of(const py::object& path) {
+  return py::module_::import("os").attr("fspath")(path).cast<std::string>();
+}
 
 SaveOptions options_of(const py::object& schema, const std::string& training, const py::object& input_shape) {
   SaveOptions options;
@@ -20,43 +22,60 @@ SaveOptions options_of(const py::object& schema, const std::string& training, co
 
 void bind_model(py::module_& m) {
   const SaveOptions d;
-  m.def("save", [](const py::object& model, const py::object& path, const py::object& schema, const std::string& training,
-                   const py::object& input_shape) {
-    const nn::Module module = unwrap_module(model, "save");
-    const SaveOptions options = options_of(schema, training, input_shape);
-    const std::string name = path_of(path);
-    const py::gil_scoped_release unlocked;
-    save(module, name, options);
-  }, "model"_a, "path"_a, py::kw_only(), "schema"_a = py::none(), "training"_a = d.training_json, "input_shape"_a = py::none(),
-        "Write a model file. schema: the columns it was trained on; training: a JSON object on how; input_shape: of one\n"
-        "sample, where neither the layers nor an earlier call tell it.");
-  m.def("load", [](const py::object& path) {
-    const std::string name = path_of(path);
-    return wrap_module(load(name));
-  }, "path"_a, "Read a model file, written by Python or C++. The model is in eval mode and can be trained on.");
-  m.def("loads", [](const py::bytes& bytes) {
-    const std::string_view view = bytes;
-    return wrap_module(loads({reinterpret_cast<const unsigned char*>(view.data()), view.size()}));
-  }, "data"_a, "Read a model from the bytes of a model file.");
+  m.def(
+      "save",
+      [](const py::object& model, const py::object& path, const py::object& schema, const std::string& training,
+         const py::object& input_shape) {
+        const nn::Module module = unwrap_module(model, "save");
+        const SaveOptions options = options_of(schema, training, input_shape);
+        const std::string name = path_of(path);
+        const py::gil_scoped_release unlocked;
+        save(module, name, options);
+      },
+      "model"_a, "path"_a, py::kw_only(), "schema"_a = py::none(), "training"_a = d.training_json,
+      "input_shape"_a = py::none(),
+      "Write a model file. schema: the columns it was trained on; training: a JSON object on how; input_shape: of one\n"
+      "sample, where neither the layers nor an earlier call tell it.");
+  m.def(
+      "load",
+      [](const py::object& path) {
+        const std::string name = path_of(path);
+        return wrap_module(load(name));
+      },
+      "path"_a, "Read a model file, written by Python or C++. The model is in eval mode and can be trained on.");
+  m.def(
+      "loads",
+      [](const py::bytes& bytes) {
+        const std::string_view view = bytes;
+        return wrap_module(loads({reinterpret_cast<const unsigned char*>(view.data()), view.size()}));
+      },
+      "data"_a, "Read a model from the bytes of a model file.");
 
   py::object module = m.attr("Module");
   const auto method = [&](const char* name, auto f, const char* doc) {
     module.attr(name) = py::cpp_function(f, py::name(name), py::is_method(module), py::doc(doc));
   };
-  method("save", [](const py::object& self, const py::object& path) { unwrap_module(self, "save").save(path_of(path)); },
-         "Write the model to a file that Python and C++ load. An existing file is replaced only once the new one is whole.");
-  method("to_bytes", [](const py::object& self) { return py::bytes(unwrap_module(self, "to_bytes").to_bytes()); },
-         "The bytes of the model file.");
+  method(
+      "save", [](const py::object& self, const py::object& path) { unwrap_module(self, "save").save(path_of(path)); },
+      "Write the model to a file that Python and C++ load. An existing file is replaced only once the new one is "
+      "whole.");
+  method(
+      "to_bytes", [](const py::object& self) { return py::bytes(unwrap_module(self, "to_bytes").to_bytes()); },
+      "The bytes of the model file.");
   const auto property = [&](const char* name, auto f, const char* doc) {
     const py::object getter = py::cpp_function(f, py::is_method(module));
     module.attr(name) = py::module_::import("builtins").attr("property")(getter, py::none(), py::none(), doc);
   };
-  property("schema", [](const py::object& self) -> py::object {
-    const data::Schema* schema = model_of(self).schema();
-    return schema == nullptr ? py::none() : py::cast(*schema);
-  }, "The columns of the table a loaded model was trained on, or None.");
-  property("training_json", [](const py::object& self) { return model_of(self).training_json(); },
-           "How a loaded model was trained, as JSON; \"{}\" if unknown.");
+  property(
+      "schema",
+      [](const py::object& self) -> py::object {
+        const data::Schema* schema = model_of(self).schema();
+        return schema == nullptr ? py::none() : py::cast(*schema);
+      },
+      "The columns of the table a loaded model was trained on, or None.");
+  property(
+      "training_json", [](const py::object& self) { return model_of(self).training_json(); },
+      "How a loaded model was trained, as JSON; \"{}\" if unknown.");
 }
 
 }  // namespace chainrule::python

@@ -51,8 +51,10 @@ bool from_torch(const py::dict& state) {
 void load_state(const py::object& self, const py::dict& state, const std::optional<std::string>& layout) {
   if (!layout && from_torch(state))
     throw ValueError(
-        "load_state_dict: torch tensors need layout=: torch keeps Linear weights as (out, in), chainrule as (in, out), and a "
-        "square one would load wrong without a sound; write layout=\"torch\" (or \"chainrule\" if they are already (in, out))");
+        "load_state_dict: torch tensors need layout=: torch keeps Linear weights as (out, in), chainrule as (in, out), "
+        "and a "
+        "square one would load wrong without a sound; write layout=\"torch\" (or \"chainrule\" if they are already "
+        "(in, out))");
   handle(self).load_state_dict(from_dict(state, "load_state_dict"), layout.value_or("chainrule"));
 }
 
@@ -70,8 +72,8 @@ py::array predict(const py::object& self, const py::object& x, std::int64_t batc
 py::tuple reduce(const py::object& self) {
   const py::module_ core = py::module_::import("chainrule._core");
   if (defined_in_python(self))
-    return py::make_tuple(core.attr("_make_empty"), py::make_tuple(py::type::of(self)), get_state(self), py::none(), py::none(),
-                          core.attr("_set_state"));
+    return py::make_tuple(core.attr("_make_empty"), py::make_tuple(py::type::of(self)), get_state(self), py::none(),
+                          py::none(), core.attr("_set_state"));
   const Module module = handle(self);
   return py::make_tuple(core.attr("_unpickle"), py::make_tuple(py::bytes(module.to_bytes()), module.training()));
 }
@@ -80,56 +82,88 @@ using ModuleClass = py::class_<ModuleImpl, PyModule, py::smart_holder>;
 
 void bind_states(ModuleClass& c) {
   c.def("parameters", &parameter_list, "The parameters as a list, each once.");
-  c.def("named_parameters", [](const py::object& self) { return named(handle(self).named_parameters(), true); },
-        "(name, parameter) pairs, each parameter once, by its first path.");
-  c.def("named_buffers", [](const py::object& self) { return named(handle(self).named_buffers(), false); },
-        "(name, tensor) pairs of what is kept but not trained, such as running statistics.");
-  c.def("buffer", [](const py::object& self, const std::string& name, const py::object& value) {
-    return self.cast<ModuleImpl&>().add_buffer(name, new_tensor(value, py::none()));
-  }, "name"_a, "value"_a, "Keep an array with the module: saved and copied with it, not trained. Reachable as an attribute.");
-  c.def("state_dict", [](const py::object& self) { return to_dict(handle(self).state_dict()); },
-        "Copies of all parameters and buffers, by name, as NumPy arrays.");
+  c.def(
+      "named_parameters", [](const py::object& self) { return named(handle(self).named_parameters(), true); },
+      "(name, parameter) pairs, each parameter once, by its first path.");
+  c.def(
+      "named_buffers", [](const py::object& self) { return named(handle(self).named_buffers(), false); },
+      "(name, tensor) pairs of what is kept but not trained, such as running statistics.");
+  c.def(
+      "buffer",
+      [](const py::object& self, const std::string& name, const py::object& value) {
+        return self.cast<ModuleImpl&>().add_buffer(name, new_tensor(value, py::none()));
+      },
+      "name"_a, "value"_a,
+      "Keep an array with the module: saved and copied with it, not trained. Reachable as an attribute.");
+  c.def(
+      "state_dict", [](const py::object& self) { return to_dict(handle(self).state_dict()); },
+      "Copies of all parameters and buffers, by name, as NumPy arrays.");
   c.def("load_state_dict", &load_state, "state"_a, "layout"_a = py::none(),
-        "Copy values in by name. layout=\"torch\": Linear weights are (out, in) and are transposed; torch tensors need the\n"
+        "Copy values in by name. layout=\"torch\": Linear weights are (out, in) and are transposed; torch tensors need "
+        "the\n"
         "layout to be named. On any difference nothing is changed, and the error lists all of them.");
-  c.def("init", [](py::object self, const py::object& seed) {
-    handle(self).init(to_seed(seed, "init"));
-    return self;
-  }, "seed"_a, "Draw all parameters anew; buffers return to their start. Returns the module.");
-  c.def("astype", [](py::object self, const py::object& dtype) {
-    handle(self).astype(to_dtype(dtype));
-    return self;
-  }, "dtype"_a, "Convert all parameters and buffers in place. Returns the module.");
-  c.def_property_readonly("dtype", [](const py::object& self) { return std::string(name_of(handle(self).dtype())); },
-                          "Element type of the parameters; float32 where there are none.");
-  c.def("zero_grad", [](const py::object& self) {
-    for (Tensor p : handle(self).parameters()) p.zero_grad();
-  }, "Forget the gradients of all parameters.");
-  c.def("requires_grad_", [](py::object self, bool on) {
-    for (Tensor p : handle(self).parameters()) p.requires_grad_(on);
-    return self;
-  }, "on"_a = true, "Set requires_grad of all parameters. Returns the module.");
+  c.def(
+      "init",
+      [](py::object self, const py::object& seed) {
+        handle(self).init(to_seed(seed, "init"));
+        return self;
+      },
+      "seed"_a, "Draw all parameters anew; buffers return to their start. Returns the module.");
+  c.def(
+      "astype",
+      [](py::object self, const py::object& dtype) {
+        handle(self).astype(to_dtype(dtype));
+        return self;
+      },
+      "dtype"_a, "Convert all parameters and buffers in place. Returns the module.");
+  c.def_property_readonly(
+      "dtype", [](const py::object& self) { return std::string(name_of(handle(self).dtype())); },
+      "Element type of the parameters; float32 where there are none.");
+  c.def(
+      "zero_grad",
+      [](const py::object& self) {
+        for (Tensor p : handle(self).parameters()) p.zero_grad();
+      },
+      "Forget the gradients of all parameters.");
+  c.def(
+      "requires_grad_",
+      [](py::object self, bool on) {
+        for (Tensor p : handle(self).parameters()) p.requires_grad_(on);
+        return self;
+      },
+      "on"_a = true, "Set requires_grad of all parameters. Returns the module.");
 }
 
 void bind_modes(ModuleClass& c) {
-  c.def("train", [](py::object self, bool on) {
-    handle(self).train(on);
-    return self;
-  }, "on"_a = true, "Set train mode (dropout drops, BatchNorm1d uses batch statistics). Returns the module.");
-  c.def("eval", [](py::object self) {
-    handle(self).eval();
-    return self;
-  }, "Set eval mode. Returns the module.");
-  c.def_property_readonly("training", [](const py::object& self) { return self.cast<ModuleImpl&>().training(); },
-                          "True in train mode, which a new model is in; a loaded one is in eval mode.");
-  c.def_property_readonly("children", [](const py::object& self) {
-    py::dict result;
-    for (const auto& [name, child] : self.cast<ModuleImpl&>().children()) result[py::str(name)] = py::cast(child);
-    return result;
-  }, "The modules this one is made of, by name.");
-  c.def_property_readonly("link", [](const py::object& self) { return handle(self).link(); },
-                          "How outputs become probabilities or classes: \"softmax\", \"sigmoid\", \"exp\", \"probability\" or\n"
-                          "\"identity\"; set by the Trainer from its loss.");
+  c.def(
+      "train",
+      [](py::object self, bool on) {
+        handle(self).train(on);
+        return self;
+      },
+      "on"_a = true, "Set train mode (dropout drops, BatchNorm1d uses batch statistics). Returns the module.");
+  c.def(
+      "eval",
+      [](py::object self) {
+        handle(self).eval();
+        return self;
+      },
+      "Set eval mode. Returns the module.");
+  c.def_property_readonly(
+      "training", [](const py::object& self) { return self.cast<ModuleImpl&>().training(); },
+      "True in train mode, which a new model is in; a loaded one is in eval mode.");
+  c.def_property_readonly(
+      "children",
+      [](const py::object& self) {
+        py::dict result;
+        for (const auto& [name, child] : self.cast<ModuleImpl&>().children()) result[py::str(name)] = py::cast(child);
+        return result;
+      },
+      "The modules this one is made of, by name.");
+  c.def_property_readonly(
+      "link", [](const py::object& self) { return handle(self).link(); },
+      "How outputs become probabilities or classes: \"softmax\", \"sigmoid\", \"exp\", \"probability\" or\n"
+      "\"identity\"; set by the Trainer from its loss.");
 }
 
 void bind_copies(ModuleClass& c, py::module_& m) {
@@ -144,23 +178,30 @@ void bind_copies(ModuleClass& c, py::module_& m) {
   c.def("_set_group", &set_group, "name"_a, "container"_a);
   m.def("_make_empty", &make_empty, "cls"_a);
   m.def("_set_state", &set_state, "module"_a, "state"_a);
-  m.def("_unpickle", [](const py::bytes& bytes, bool training) {
-    const std::string_view view = bytes;
-    Model model = loads({reinterpret_cast<const unsigned char*>(view.data()), view.size()}, "pickle");
-    model.train(training);
-    return wrap_module(model);
-  }, "data"_a, "training"_a);
+  m.def(
+      "_unpickle",
+      [](const py::bytes& bytes, bool training) {
+        const std::string_view view = bytes;
+        Model model = loads({reinterpret_cast<const unsigned char*>(view.data()), view.size()}, "pickle");
+        model.train(training);
+        return wrap_module(model);
+      },
+      "data"_a, "training"_a);
 }
 
 }  // namespace
 
 void bind_nn(py::module_& m) {
-  ModuleClass c(m, "Module", py::metaclass(module_metaclass()), py::dynamic_attr(),
-                "A part of a network, or a whole one. Derive from it, assign layers, nn.Parameter(array) and lists of layers\n"
-                "in __init__ (no super().__init__() needed), and write forward(self, x).");
+  ModuleClass c(
+      m, "Module", py::metaclass(module_metaclass()), py::dynamic_attr(),
+      "A part of a network, or a whole one. Derive from it, assign layers, nn.Parameter(array) and lists of layers\n"
+      "in __init__ (no super().__init__() needed), and write forward(self, x).");
   c.def(py::init_alias<>());
-  c.def("__call__", &call, "Run the module on tensors or arrays; returns a tensor, or a tuple where forward returns one.");
-  c.def("__getattr__", [](const py::object& self, const std::string& name) { return get_attribute(self, name); }, "name"_a);
+  c.def("__call__", &call,
+        "Run the module on tensors or arrays; returns a tensor, or a tuple where forward returns one.");
+  c.def(
+      "__getattr__", [](const py::object& self, const std::string& name) { return get_attribute(self, name); },
+      "name"_a);
   c.def("__setattr__", &set_attribute, "name"_a, "value"_a);
   c.def("__delattr__", &delete_attribute, "name"_a);
   c.def("__repr__", [](const py::object& self) { return handle(self).str(); });
@@ -168,10 +209,12 @@ void bind_nn(py::module_& m) {
     const py::object escaped = py::module_::import("html").attr("escape")(handle(self).summary());
     return "<pre>" + escaped.cast<std::string>() + "</pre>";
   });
-  c.def("summary", [](const py::object& self) { return handle(self).summary(); },
-        "A table: path, layer, output features, parameters.");
+  c.def(
+      "summary", [](const py::object& self) { return handle(self).summary(); },
+      "A table: path, layer, output features, parameters.");
   c.def("predict", &predict, "x"_a, "batch_size"_a = 1024, "output"_a = "raw",
-        "Outputs for all samples as a NumPy array, in eval mode whatever the flag says. output=\"proba\" gives probabilities\n"
+        "Outputs for all samples as a NumPy array, in eval mode whatever the flag says. output=\"proba\" gives "
+        "probabilities\n"
         "and \"class\" labels, by the link of the loss it was trained with.");
   c.def_static("__init_subclass__", [](const py::kwargs&) {});
   bind_states(c);

@@ -1,4 +1,5 @@
-// Op functions. The elementwise families come from the one list in elementwise_list.hpp; the rest has NumPy's signatures.
+// Op functions. The elementwise families come from the one list in elementwise_list.hpp; the rest has NumPy's
+// signatures.
 #include "calls.hpp"
 
 namespace chainrule::python {
@@ -7,56 +8,89 @@ namespace {
 // Ops below keep their operand only where it is recorded or where the result shares its memory, so they copy arrays.
 Tensor operand(const py::object& x, const char* op) { return to_tensor(x, op); }
 
-template <class F> Tensor run(const Tensor& x, F&& f) { return released_if(x.size() > release_threshold, std::forward<F>(f)); }
+template <class F> Tensor run(const Tensor& x, F&& f) {
+  return released_if(x.size() > release_threshold, std::forward<F>(f));
+}
 
 void bind_elementwise(py::module_& m) {
 #define CHAINRULE_BIND_UNARY(name, Struct, doc) \
   m.def(#name, [](const py::object& x) { return call_unary(&name, x, #name); }, "x"_a, doc);
-#define CHAINRULE_BIND_BINARY(name, Struct, doc) \
-  m.def(#name, [](const py::object& a, const py::object& b) { return call_binary(&name, a, b, #name); }, "a"_a, "b"_a, doc);
+#define CHAINRULE_BIND_BINARY(name, Struct, doc)                                                                     \
+  m.def(                                                                                                             \
+      #name, [](const py::object& a, const py::object& b) { return call_binary(&name, a, b, #name); }, "a"_a, "b"_a, \
+      doc);
   CHAINRULE_UNARY_OPS(CHAINRULE_BIND_UNARY)
   CHAINRULE_BINARY_OPS(CHAINRULE_BIND_BINARY)
   CHAINRULE_COMPARISON_OPS(CHAINRULE_BIND_BINARY)
 #undef CHAINRULE_BIND_UNARY
 #undef CHAINRULE_BIND_BINARY
-  m.def("leaky_relu", [](const py::object& x, double slope) {
-    const Tensor t = operand(x, "leaky_relu");
-    return run(t, [&] { return leaky_relu(t, slope); });
-  }, "x"_a, "negative_slope"_a = 0.01, "x where positive, else negative_slope * x.");
-  m.def("elu", [](const py::object& x, double alpha) {
-    const Tensor t = operand(x, "elu");
-    return run(t, [&] { return elu(t, alpha); });
-  }, "x"_a, "alpha"_a = 1.0, "x where positive, else alpha * (e^x - 1) (Clevert et al., 2015).");
-  m.def("clip", [](const py::object& x, double low, double high) {
-    const Tensor t = operand(x, "clip");
-    return run(t, [&] { return clip(t, low, high); });
-  }, "x"_a, "low"_a, "high"_a, "Values limited to [low, high].");
-  m.def("where", [](const py::object& condition, const py::object& a, const py::object& b) {
-    const Tensor c = operand(condition, "where"), x = operand(a, "where"), y = operand(b, "where");
-    return run(c, [&] { return where(c, x, y); });
-  }, "condition"_a, "a"_a, "b"_a, "a where the condition (bool) holds, else b.");
-  m.def("fma", [](const py::object& a, const py::object& b, const py::object& c) {
-    return fma(operand(a, "fma"), operand(b, "fma"), operand(c, "fma"));
-  }, "a"_a, "b"_a, "c"_a, "a * b + c, rounded once.");
-  m.def("cast", [](const py::object& x, const py::object& dtype) { return cast(operand(x, "cast"), to_dtype(dtype)); }, "x"_a,
-        "dtype"_a, "The values in another dtype.");
+  m.def(
+      "leaky_relu",
+      [](const py::object& x, double slope) {
+        const Tensor t = operand(x, "leaky_relu");
+        return run(t, [&] { return leaky_relu(t, slope); });
+      },
+      "x"_a, "negative_slope"_a = 0.01, "x where positive, else negative_slope * x.");
+  m.def(
+      "elu",
+      [](const py::object& x, double alpha) {
+        const Tensor t = operand(x, "elu");
+        return run(t, [&] { return elu(t, alpha); });
+      },
+      "x"_a, "alpha"_a = 1.0, "x where positive, else alpha * (e^x - 1) (Clevert et al., 2015).");
+  m.def(
+      "clip",
+      [](const py::object& x, double low, double high) {
+        const Tensor t = operand(x, "clip");
+        return run(t, [&] { return clip(t, low, high); });
+      },
+      "x"_a, "low"_a, "high"_a, "Values limited to [low, high].");
+  m.def(
+      "where",
+      [](const py::object& condition, const py::object& a, const py::object& b) {
+        const Tensor c = operand(condition, "where"), x = operand(a, "where"), y = operand(b, "where");
+        return run(c, [&] { return where(c, x, y); });
+      },
+      "condition"_a, "a"_a, "b"_a, "a where the condition (bool) holds, else b.");
+  m.def(
+      "fma",
+      [](const py::object& a, const py::object& b, const py::object& c) {
+        return fma(operand(a, "fma"), operand(b, "fma"), operand(c, "fma"));
+      },
+      "a"_a, "b"_a, "c"_a, "a * b + c, rounded once.");
+  m.def(
+      "cast", [](const py::object& x, const py::object& dtype) { return cast(operand(x, "cast"), to_dtype(dtype)); },
+      "x"_a, "dtype"_a, "The values in another dtype.");
 }
 
 void bind_shapes(py::module_& m) {
-  m.def("reshape", [](const py::object& x, const py::object& shape) {
-    return reshape(operand(x, "reshape"), to_shape(shape, "reshape"));
-  }, "x"_a, "shape"_a, "Another shape of the same size; one size may be -1.");
-  m.def("transpose", [](const py::object& x, const py::object& axes) {
-    return transpose(operand(x, "transpose"), to_axes(axes, "transpose"));
-  }, "x"_a, "axes"_a = py::none(), "Axes in the given order; reversed by default.");
-  m.def("squeeze", [](const py::object& x, const py::object& axis) {
-    return squeeze(operand(x, "squeeze"), to_axes(axis, "squeeze"));
-  }, "x"_a, "axis"_a = py::none(), "Without the given axes of size 1; without all of them by default.");
-  m.def("expand_dims", [](const py::object& x, int axis) { return expand_dims(operand(x, "expand_dims"), axis); }, "x"_a, "axis"_a,
-        "With a new axis of size 1.");
-  m.def("broadcast_to", [](const py::object& x, const py::object& shape) {
-    return broadcast_to(operand(x, "broadcast_to"), to_shape(shape, "broadcast_to"));
-  }, "x"_a, "shape"_a, "Repeated along new axes and axes of size 1.");
+  m.def(
+      "reshape",
+      [](const py::object& x, const py::object& shape) {
+        return reshape(operand(x, "reshape"), to_shape(shape, "reshape"));
+      },
+      "x"_a, "shape"_a, "Another shape of the same size; one size may be -1.");
+  m.def(
+      "transpose",
+      [](const py::object& x, const py::object& axes) {
+        return transpose(operand(x, "transpose"), to_axes(axes, "transpose"));
+      },
+      "x"_a, "axes"_a = py::none(), "Axes in the given order; reversed by default.");
+  m.def(
+      "squeeze",
+      [](const py::object& x, const py::object& axis) {
+        return squeeze(operand(x, "squeeze"), to_axes(axis, "squeeze"));
+      },
+      "x"_a, "axis"_a = py::none(), "Without the given axes of size 1; without all of them by default.");
+  m.def(
+      "expand_dims", [](const py::object& x, int axis) { return expand_dims(operand(x, "expand_dims"), axis); }, "x"_a,
+      "axis"_a, "With a new axis of size 1.");
+  m.def(
+      "broadcast_to",
+      [](const py::object& x, const py::object& shape) {
+        return broadcast_to(operand(x, "broadcast_to"), to_shape(shape, "broadcast_to"));
+      },
+      "x"_a, "shape"_a, "Repeated along new axes and axes of size 1.");
   const auto join = [](const py::object& parts, int axis) { return concat(to_tensors(parts, "concat"), axis); };
   m.def("concat", join, "parts"_a, "axis"_a = 0, "The parts one after another along an axis.");
   m.def("concatenate", join, "parts"_a, "axis"_a = 0, "The parts one after another along an axis.");
@@ -65,11 +99,14 @@ void bind_shapes(py::module_& m) {
 using Reduction = Tensor (*)(const Tensor&, const Dims&, bool);
 
 void bind_reduction(py::module_& m, const char* name, Reduction f, const char* doc) {
-  m.def(name, [f, name](const py::object& x, const py::object& axis, bool keepdims) {
-    const Tensor t = borrow(x, name);
-    const Dims axes = to_axes(axis, name);
-    return run(t, [&] { return f(t, axes, keepdims); });
-  }, "x"_a, "axis"_a = py::none(), "keepdims"_a = false, doc);
+  m.def(
+      name,
+      [f, name](const py::object& x, const py::object& axis, bool keepdims) {
+        const Tensor t = borrow(x, name);
+        const Dims axes = to_axes(axis, name);
+        return run(t, [&] { return f(t, axes, keepdims); });
+      },
+      "x"_a, "axis"_a = py::none(), "keepdims"_a = false, doc);
 }
 
 void bind_reductions(py::module_& m) {
@@ -78,50 +115,78 @@ void bind_reductions(py::module_& m) {
   bind_reduction(m, "max", &max, "Largest element along the axes; all of them by default.");
   bind_reduction(m, "min", &min, "Smallest element along the axes; all of them by default.");
   bind_reduction(m, "logsumexp", &logsumexp, "log(sum(e^x)) over the axes, without overflow.");
-  m.def("var", [](const py::object& x, const py::object& axis, bool keepdims, int ddof) {
-    const Tensor t = borrow(x, "var");
-    const Dims axes = to_axes(axis, "var");
-    return run(t, [&] { return var(t, axes, keepdims, ddof); });
-  }, "x"_a, "axis"_a = py::none(), "keepdims"_a = false, "ddof"_a = 0, "Variance over the axes, divided by n - ddof.");
-  m.def("argmax", [](const py::object& x, std::optional<int> axis, bool keepdims) {
-    const Tensor t = borrow(x, "argmax");
-    return run(t, [&] { return argmax(t, axis, keepdims); });
-  }, "x"_a, "axis"_a = py::none(), "keepdims"_a = false, "Index of the largest element (the first of equal ones), int64.");
+  m.def(
+      "var",
+      [](const py::object& x, const py::object& axis, bool keepdims, int ddof) {
+        const Tensor t = borrow(x, "var");
+        const Dims axes = to_axes(axis, "var");
+        return run(t, [&] { return var(t, axes, keepdims, ddof); });
+      },
+      "x"_a, "axis"_a = py::none(), "keepdims"_a = false, "ddof"_a = 0, "Variance over the axes, divided by n - ddof.");
+  m.def(
+      "argmax",
+      [](const py::object& x, std::optional<int> axis, bool keepdims) {
+        const Tensor t = borrow(x, "argmax");
+        return run(t, [&] { return argmax(t, axis, keepdims); });
+      },
+      "x"_a, "axis"_a = py::none(), "keepdims"_a = false,
+      "Index of the largest element (the first of equal ones), int64.");
 }
 
 void bind_structured(py::module_& m) {
-  m.def("matmul", [](const py::object& a, const py::object& b, bool transpose_a, bool transpose_b) {
-    const bool kept = recorded(a) || recorded(b);
-    const Tensor x = kept ? to_tensor(a, "matmul") : borrow(a, "matmul");
-    const Tensor y = kept ? to_tensor(b, "matmul") : borrow(b, "matmul");
-    return released_if(x.size() > release_threshold || y.size() > release_threshold,
-                       [&] { return matmul(x, y, transpose_a, transpose_b); });
-  }, "a"_a, "b"_a, py::kw_only(), "transpose_a"_a = false, "transpose_b"_a = false,
-        "Matrix product (..., m, k) x (..., k, n) -> (..., m, n); leading sizes broadcast; the flags read an operand with its\n"
-        "last two axes exchanged.");
-  m.def("softmax", [](const py::object& x, int axis) {
-    const Tensor t = borrow(x, "softmax");
-    return run(t, [&] { return softmax(t, axis); });
-  }, "x"_a, "axis"_a = -1, "e^x / sum(e^x) along the axis; its Jacobian is diag(s) - s s'.");
-  m.def("log_softmax", [](const py::object& x, int axis) {
-    const Tensor t = borrow(x, "log_softmax");
-    return run(t, [&] { return log_softmax(t, axis); });
-  }, "x"_a, "axis"_a = -1, "log(softmax(x)) along the axis, without overflow.");
-  m.def("softmax_cross_entropy", [](const py::object& logits, const py::object& labels, double label_smoothing,
-                                    std::optional<std::int64_t> ignore_index) {
-    return softmax_cross_entropy(operand(logits, "softmax_cross_entropy"), operand(labels, "softmax_cross_entropy"),
-                                 label_smoothing, ignore_index);
-  }, "logits"_a, "labels"_a, py::kw_only(), "label_smoothing"_a = 0.0, "ignore_index"_a = py::none(),
-        "Per-sample loss log(sum(e^x)) - x[label] of logits (..., C) and labels (...). Ignored labels give 0.");
-  m.def("take_along", [](const py::object& x, const py::object& index, int axis) {
-    return take_along(operand(x, "take_along"), operand(index, "take_along"), axis);
-  }, "x"_a, "index"_a, "axis"_a = -1,
-        "One entry of x per position along the axis: index has x's shape without that axis. Negative entries count from the end.");
-  m.def("one_hot", [](const py::object& index, std::int64_t classes, const py::object& dtype) {
-    return one_hot(operand(index, "one_hot"), classes, to_dtype(dtype));
-  }, "index"_a, "classes"_a, "dtype"_a = "float32", "1 at the index, 0 elsewhere, along a new last axis.");
-  m.def("dropout", [](const py::object& x, double p) { return dropout(operand(x, "dropout"), p); }, "x"_a, "p"_a,
-        "Each element is zeroed with probability p, the rest divided by 1 - p.");
+  m.def(
+      "matmul",
+      [](const py::object& a, const py::object& b, bool transpose_a, bool transpose_b) {
+        const bool kept = recorded(a) || recorded(b);
+        const Tensor x = kept ? to_tensor(a, "matmul") : borrow(a, "matmul");
+        const Tensor y = kept ? to_tensor(b, "matmul") : borrow(b, "matmul");
+        return released_if(x.size() > release_threshold || y.size() > release_threshold,
+                           [&] { return matmul(x, y, transpose_a, transpose_b); });
+      },
+      "a"_a, "b"_a, py::kw_only(), "transpose_a"_a = false, "transpose_b"_a = false,
+      "Matrix product (..., m, k) x (..., k, n) -> (..., m, n); leading sizes broadcast; the flags read an operand "
+      "with its\n"
+      "last two axes exchanged.");
+  m.def(
+      "softmax",
+      [](const py::object& x, int axis) {
+        const Tensor t = borrow(x, "softmax");
+        return run(t, [&] { return softmax(t, axis); });
+      },
+      "x"_a, "axis"_a = -1, "e^x / sum(e^x) along the axis; its Jacobian is diag(s) - s s'.");
+  m.def(
+      "log_softmax",
+      [](const py::object& x, int axis) {
+        const Tensor t = borrow(x, "log_softmax");
+        return run(t, [&] { return log_softmax(t, axis); });
+      },
+      "x"_a, "axis"_a = -1, "log(softmax(x)) along the axis, without overflow.");
+  m.def(
+      "softmax_cross_entropy",
+      [](const py::object& logits, const py::object& labels, double label_smoothing,
+         std::optional<std::int64_t> ignore_index) {
+        return softmax_cross_entropy(operand(logits, "softmax_cross_entropy"), operand(labels, "softmax_cross_entropy"),
+                                     label_smoothing, ignore_index);
+      },
+      "logits"_a, "labels"_a, py::kw_only(), "label_smoothing"_a = 0.0, "ignore_index"_a = py::none(),
+      "Per-sample loss log(sum(e^x)) - x[label] of logits (..., C) and labels (...). Ignored labels give 0.");
+  m.def(
+      "take_along",
+      [](const py::object& x, const py::object& index, int axis) {
+        return take_along(operand(x, "take_along"), operand(index, "take_along"), axis);
+      },
+      "x"_a, "index"_a, "axis"_a = -1,
+      "One entry of x per position along the axis: index has x's shape without that axis. Negative entries count from "
+      "the end.");
+  m.def(
+      "one_hot",
+      [](const py::object& index, std::int64_t classes, const py::object& dtype) {
+        return one_hot(operand(index, "one_hot"), classes, to_dtype(dtype));
+      },
+      "index"_a, "classes"_a, "dtype"_a = "float32", "1 at the index, 0 elsewhere, along a new last axis.");
+  m.def(
+      "dropout", [](const py::object& x, double p) { return dropout(operand(x, "dropout"), p); }, "x"_a, "p"_a,
+      "Each element is zeroed with probability p, the rest divided by 1 - p.");
 }
 
 }  // namespace

@@ -10,8 +10,8 @@ using optim::Optimizer;
 std::optional<std::vector<Tensor>> parameters_of(const py::object& params, const char* name) {
   if (params.is_none()) return {};
   if (PyFloat_Check(params.ptr()) || PyLong_Check(params.ptr()))
-    throw DTypeError(std::string(name) + ": the first argument is the parameters, got " + std::string(py::repr(params)) +
-                     "; write lr=" + std::string(py::repr(params)));
+    throw DTypeError(std::string(name) + ": the first argument is the parameters, got " +
+                     std::string(py::repr(params)) + "; write lr=" + std::string(py::repr(params)));
   if (py::isinstance<nn::ModuleImpl>(params))
     throw DTypeError(std::string(name) + ": expected a list of parameters, got a module; write model.parameters()");
   std::vector<Tensor> tensors;
@@ -21,7 +21,8 @@ std::optional<std::vector<Tensor>> parameters_of(const py::object& params, const
   }
   for (py::handle item : params) {
     py::handle value = item;
-    if (PyTuple_Check(item.ptr()) && PyTuple_GET_SIZE(item.ptr()) == 2) value = PyTuple_GET_ITEM(item.ptr(), 1);  // (name, p)
+    if (PyTuple_Check(item.ptr()) && PyTuple_GET_SIZE(item.ptr()) == 2)
+      value = PyTuple_GET_ITEM(item.ptr(), 1);  // (name, p)
     if (!is_tensor(value))
       throw DTypeError(std::string(name) + ": parameters must be tensors, got " + type_name(item) +
                        "; write model.parameters(), or cr.tensor(a, requires_grad=True)");
@@ -36,22 +37,33 @@ template <class O, class Options> O make(const py::object& params, const Options
 }
 
 void bind_optimizer_class(py::module_& m) {
-  py::class_<Optimizer>(m, "Optimizer", "Moves parameters against their gradients. Without parameters it is a recipe that a Trainer copies.")
-      .def("step", [](Optimizer& o) {
-        const py::gil_scoped_release unlocked;
-        o.step();
-      }, "Move every parameter that has a gradient.")
+  py::class_<Optimizer>(
+      m, "Optimizer",
+      "Moves parameters against their gradients. Without parameters it is a recipe that a Trainer copies.")
+      .def(
+          "step",
+          [](Optimizer& o) {
+            const py::gil_scoped_release unlocked;
+            o.step();
+          },
+          "Move every parameter that has a gradient.")
       .def("zero_grad", &Optimizer::zero_grad, "Forget the gradients.")
       .def_property("lr", &Optimizer::lr, &Optimizer::set_lr, "The learning rate; can be set at any time.")
       .def_property_readonly("step_count", &Optimizer::step_count, "Steps taken.")
-      .def_property_readonly("parameters", [](const Optimizer& o) {
-        py::list list;
-        for (const Tensor& p : o.parameters()) list.append(py::cast(Parameter(p)));
-        return list;
-      }, "What it moves.")
-      .def("state_dict", [](const Optimizer& o) { return to_dict(o.state_dict()); }, "Copies of its state, by name.")
-      .def("load_state_dict", [](Optimizer& o, const py::dict& state) { o.load_state_dict(from_dict(state, "load_state_dict")); },
-           "state"_a, "Put back what state_dict() gave.")
+      .def_property_readonly(
+          "parameters",
+          [](const Optimizer& o) {
+            py::list list;
+            for (const Tensor& p : o.parameters()) list.append(py::cast(Parameter(p)));
+            return list;
+          },
+          "What it moves.")
+      .def(
+          "state_dict", [](const Optimizer& o) { return to_dict(o.state_dict()); }, "Copies of its state, by name.")
+      .def(
+          "load_state_dict",
+          [](Optimizer& o, const py::dict& state) { o.load_state_dict(from_dict(state, "load_state_dict")); },
+          "state"_a, "Put back what state_dict() gave.")
       .def("recipe", &Optimizer::recipe, "The same arguments without parameters and state.")
       .def("__repr__", &Optimizer::str);
 }
@@ -69,7 +81,8 @@ template <class O, class Options> void bind_adam(py::module_& m, const char* nam
              options.lr = lr, options.betas = to_betas(betas), options.eps = eps, options.weight_decay = weight_decay;
              options.amsgrad = amsgrad, options.maximize = maximize;
              return make<O>(params, options, name);
-           }), "params"_a = py::none(), py::kw_only(), "lr"_a = d.lr, "betas"_a = pair_of(d.betas), "eps"_a = d.eps,
+           }),
+           "params"_a = py::none(), py::kw_only(), "lr"_a = d.lr, "betas"_a = pair_of(d.betas), "eps"_a = d.eps,
            "weight_decay"_a = d.weight_decay, "amsgrad"_a = d.amsgrad, "maximize"_a = d.maximize);
 }
 
@@ -79,31 +92,40 @@ void bind_optim(py::module_& m) {
   bind_optimizer_class(m);
   const optim::SGDOptions sgd;
   py::class_<optim::SGD, Optimizer>(m, "SGD", "Gradient descent, with momentum and Nesterov's step if wanted.")
-      .def(py::init([](const py::object& params, double lr, double momentum, double dampening, double weight_decay, bool nesterov,
-                       bool maximize) {
-             return make<optim::SGD>(params, optim::SGDOptions{lr, momentum, dampening, weight_decay, nesterov, maximize}, "SGD");
-           }), "params"_a = py::none(), py::kw_only(), "lr"_a = sgd.lr, "momentum"_a = sgd.momentum,
+      .def(py::init([](const py::object& params, double lr, double momentum, double dampening, double weight_decay,
+                       bool nesterov, bool maximize) {
+             return make<optim::SGD>(
+                 params, optim::SGDOptions{lr, momentum, dampening, weight_decay, nesterov, maximize}, "SGD");
+           }),
+           "params"_a = py::none(), py::kw_only(), "lr"_a = sgd.lr, "momentum"_a = sgd.momentum,
            "dampening"_a = sgd.dampening, "weight_decay"_a = sgd.weight_decay, "nesterov"_a = sgd.nesterov,
            "maximize"_a = sgd.maximize);
   const optim::AdagradOptions adagrad;
-  py::class_<optim::Adagrad, Optimizer>(m, "Adagrad", "Steps divided by the root of all squared gradients so far (Duchi et al., 2011).")
-      .def(py::init([](const py::object& params, double lr, double lr_decay, double weight_decay, double initial, double eps,
-                       bool maximize) {
-             return make<optim::Adagrad>(params, optim::AdagradOptions{lr, lr_decay, weight_decay, initial, eps, maximize}, "Adagrad");
-           }), "params"_a = py::none(), py::kw_only(), "lr"_a = adagrad.lr, "lr_decay"_a = adagrad.lr_decay,
+  py::class_<optim::Adagrad, Optimizer>(
+      m, "Adagrad", "Steps divided by the root of all squared gradients so far (Duchi et al., 2011).")
+      .def(py::init([](const py::object& params, double lr, double lr_decay, double weight_decay, double initial,
+                       double eps, bool maximize) {
+             return make<optim::Adagrad>(
+                 params, optim::AdagradOptions{lr, lr_decay, weight_decay, initial, eps, maximize}, "Adagrad");
+           }),
+           "params"_a = py::none(), py::kw_only(), "lr"_a = adagrad.lr, "lr_decay"_a = adagrad.lr_decay,
            "weight_decay"_a = adagrad.weight_decay, "initial_accumulator_value"_a = adagrad.initial_accumulator_value,
            "eps"_a = adagrad.eps, "maximize"_a = adagrad.maximize);
   const optim::RMSpropOptions rms;
-  py::class_<optim::RMSprop, Optimizer>(m, "RMSprop", "Steps divided by the root of a running mean of squared gradients (Hinton, 2012).")
-      .def(py::init([](const py::object& params, double lr, double alpha, double eps, double weight_decay, double momentum,
-                       bool centered, bool maximize) {
+  py::class_<optim::RMSprop, Optimizer>(
+      m, "RMSprop", "Steps divided by the root of a running mean of squared gradients (Hinton, 2012).")
+      .def(py::init([](const py::object& params, double lr, double alpha, double eps, double weight_decay,
+                       double momentum, bool centered, bool maximize) {
              return make<optim::RMSprop>(
                  params, optim::RMSpropOptions{lr, alpha, eps, weight_decay, momentum, centered, maximize}, "RMSprop");
-           }), "params"_a = py::none(), py::kw_only(), "lr"_a = rms.lr, "alpha"_a = rms.alpha, "eps"_a = rms.eps,
+           }),
+           "params"_a = py::none(), py::kw_only(), "lr"_a = rms.lr, "alpha"_a = rms.alpha, "eps"_a = rms.eps,
            "weight_decay"_a = rms.weight_decay, "momentum"_a = rms.momentum, "centered"_a = rms.centered,
            "maximize"_a = rms.maximize);
-  bind_adam<optim::Adam, optim::AdamOptions>(m, "Adam", "Adam (Kingma and Ba, 2015); weight_decay is L2, added to the gradient.");
-  bind_adam<optim::AdamW, optim::AdamWOptions>(m, "AdamW", "Adam with decoupled weight decay (Loshchilov and Hutter, 2019).");
+  bind_adam<optim::Adam, optim::AdamOptions>(m, "Adam",
+                                             "Adam (Kingma and Ba, 2015); weight_decay is L2, added to the gradient.");
+  bind_adam<optim::AdamW, optim::AdamWOptions>(m, "AdamW",
+                                               "Adam with decoupled weight decay (Loshchilov and Hutter, 2019).");
 }
 
 }  // namespace chainrule::python

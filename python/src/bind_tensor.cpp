@@ -43,9 +43,10 @@ void bind_operators(TensorClass& c) {
 
 double to_number(const Tensor& t, const char* what) {
   if (t.symbolic())
-    throw StateError(std::string(what) +
-                     ": a traced tensor has no value yet; keep it a tensor (where(condition, a, b) chooses between values), or "
-                     "run the function on values (grad does; compile, Trainer and save trace)");
+    throw StateError(
+        std::string(what) +
+        ": a traced tensor has no value yet; keep it a tensor (where(condition, a, b) chooses between values), or "
+        "run the function on values (grad does; compile, Trainer and save trace)");
   if (t.size() != 1)
     throw ShapeError(std::string(what) + ": needs a tensor of one element, got shape " + t.shape().str() +
                      "; reduce it first, e.g. with .sum() or .max()");
@@ -55,11 +56,14 @@ double to_number(const Tensor& t, const char* what) {
 py::object item(const Tensor& t) {
   const double value = to_number(t, "item");
   switch (t.dtype()) {
-    case DType::boolean: return py::bool_(value != 0.0);
+    case DType::boolean:
+      return py::bool_(value != 0.0);
     case DType::int32:
     case DType::int64:
-    case DType::uint8: return to_numpy(t).attr("item")();
-    default: return py::float_(value);
+    case DType::uint8:
+      return to_numpy(t).attr("item")();
+    default:
+      return py::float_(value);
   }
 }
 
@@ -76,7 +80,8 @@ void bind_values(TensorClass& c) {
   c.def_property_readonly("shape", [](const Tensor& t) { return shape_tuple(t.shape()); }, "Sizes of the axes.");
   c.def_property_readonly("ndim", &Tensor::rank, "Number of axes.");
   c.def_property_readonly("size", &Tensor::size, "Number of elements.");
-  c.def_property_readonly("dtype", [](const Tensor& t) { return std::string(name_of(t.dtype())); }, "Name of the element type.");
+  c.def_property_readonly(
+      "dtype", [](const Tensor& t) { return std::string(name_of(t.dtype())); }, "Name of the element type.");
   c.def("numpy", [](const Tensor& t) { return to_numpy(t); }, "The values as a new NumPy array.");
   c.def("__array__", &array_protocol, "dtype"_a = py::none(), "copy"_a = py::none());
   c.def("item", &item, "The only element as a Python number.");
@@ -98,7 +103,8 @@ void bind_values(TensorClass& c) {
     for (std::int64_t i = 0; i < t.shape(0); ++i) rows.append(py::cast(index_tensor(t, py::int_(i))));
     return py::iter(rows);
   });
-  c.def("__contains__", [](const Tensor& t, const py::object& value) { return to_numpy(t).attr("__contains__")(value); });
+  c.def("__contains__",
+        [](const Tensor& t, const py::object& value) { return to_numpy(t).attr("__contains__")(value); });
   c.def("__repr__", &Tensor::str);
   c.def("__str__", &Tensor::str);
   c.def("_repr_html_", [](const Tensor& t) {
@@ -119,28 +125,39 @@ void bind_values(TensorClass& c) {
 }
 
 void bind_gradients(TensorClass& c) {
-  c.def_property("requires_grad", &Tensor::requires_grad, [](Tensor& t, bool on) { t.requires_grad_(on); },
-                 "Whether operations on this tensor are recorded for backward().");
-  c.def("requires_grad_", [](py::object self, bool on) {
-    self.cast<Tensor&>().requires_grad_(on);
-    return self;
-  }, "on"_a = true, "Set requires_grad and return the tensor.");
-  c.def_property_readonly("grad", [](const Tensor& t) { return tensor_or_none(t.grad()); },
-                          "The gradient that backward() has added up here, or None.");
+  c.def_property(
+      "requires_grad", &Tensor::requires_grad, [](Tensor& t, bool on) { t.requires_grad_(on); },
+      "Whether operations on this tensor are recorded for backward().");
+  c.def(
+      "requires_grad_",
+      [](py::object self, bool on) {
+        self.cast<Tensor&>().requires_grad_(on);
+        return self;
+      },
+      "on"_a = true, "Set requires_grad and return the tensor.");
+  c.def_property_readonly(
+      "grad", [](const Tensor& t) { return tensor_or_none(t.grad()); },
+      "The gradient that backward() has added up here, or None.");
   c.def("zero_grad", &Tensor::zero_grad, "Forget the gradient.");
-  c.def("backward", [](const Tensor& t, const py::object& cotangent) {
-    const Tensor gy = to_tensor_or_undefined(cotangent, "backward");
-    const py::gil_scoped_release unlocked;
-    t.backward(gy);
-  }, "cotangent"_a = py::none(),
-        "Add the derivative of this tensor into .grad of every leaf that requires one. Only a tensor of one element can\n"
-        "do without a cotangent (it is 1).");
+  c.def(
+      "backward",
+      [](const Tensor& t, const py::object& cotangent) {
+        const Tensor gy = to_tensor_or_undefined(cotangent, "backward");
+        const py::gil_scoped_release unlocked;
+        t.backward(gy);
+      },
+      "cotangent"_a = py::none(),
+      "Add the derivative of this tensor into .grad of every leaf that requires one. Only a tensor of one element can\n"
+      "do without a cotangent (it is 1).");
   c.def("detach", &Tensor::detach, "The same values, cut off from what computed them.");
-  c.def("copy_", [](py::object self, const py::object& source) {
-    Tensor& t = self.cast<Tensor&>();
-    t.copy_(borrow(source, "copy_"));
-    return self;
-  }, "source"_a, "Copy values in, in place: same shape; the dtype is converted. Returns the tensor.");
+  c.def(
+      "copy_",
+      [](py::object self, const py::object& source) {
+        Tensor& t = self.cast<Tensor&>();
+        t.copy_(borrow(source, "copy_"));
+        return self;
+      },
+      "source"_a, "Copy values in, in place: same shape; the dtype is converted. Returns the tensor.");
 }
 
 Dims shape_arguments(const py::args& args, const char* op) {
@@ -155,64 +172,96 @@ void bind_methods(TensorClass& c) {
 #undef CHAINRULE_METHOD
   using Reduction = Tensor (*)(const Tensor&, const Dims&, bool);
   const auto reduction = [&c](const char* name, Reduction f, const char* doc) {
-    c.def(name, [f, name](const Tensor& t, const py::object& axis, bool keepdims) {
-      const Dims axes = to_axes(axis, name);
-      return released_if(t.size() > release_threshold, [&] { return f(t, axes, keepdims); });
-    }, "axis"_a = py::none(), "keepdims"_a = false, doc);
+    c.def(
+        name,
+        [f, name](const Tensor& t, const py::object& axis, bool keepdims) {
+          const Dims axes = to_axes(axis, name);
+          return released_if(t.size() > release_threshold, [&] { return f(t, axes, keepdims); });
+        },
+        "axis"_a = py::none(), "keepdims"_a = false, doc);
   };
   reduction("sum", &sum, "Sum over the axes; all of them by default.");
   reduction("mean", &mean, "Mean over the axes; all of them by default.");
   reduction("max", &max, "Largest element along the axes; all of them by default.");
   reduction("min", &min, "Smallest element along the axes; all of them by default.");
   reduction("logsumexp", &logsumexp, "log(sum(e^x)) over the axes, without overflow.");
-  c.def("var", [](const Tensor& t, const py::object& axis, bool keepdims, int ddof) { return var(t, to_axes(axis, "var"), keepdims, ddof); },
-        "axis"_a = py::none(), "keepdims"_a = false, "ddof"_a = 0, "Variance over the axes, divided by n - ddof.");
-  c.def("argmax", [](const Tensor& t, std::optional<int> axis, bool keepdims) { return argmax(t, axis, keepdims); },
-        "axis"_a = py::none(), "keepdims"_a = false, "Index of the largest element (the first of equal ones).");
-  c.def("softmax", [](const Tensor& t, int axis) { return softmax(t, axis); }, "axis"_a = -1, "e^x / sum(e^x) along the axis.");
-  c.def("log_softmax", [](const Tensor& t, int axis) { return log_softmax(t, axis); }, "axis"_a = -1,
-        "log(softmax(x)) along the axis, without overflow.");
-  c.def("clip", [](const Tensor& t, double low, double high) { return clip(t, low, high); }, "low"_a, "high"_a,
-        "Values limited to [low, high].");
-  c.def("astype", [](const Tensor& t, const py::object& dtype) { return t.astype(to_dtype(dtype)); }, "dtype"_a,
-        "The values in another dtype.");
-  c.def("reshape", [](const Tensor& t, const py::args& shape) { return t.reshape(shape_arguments(shape, "reshape")); },
-        "Another shape of the same size; one size may be -1.");
-  c.def("transpose", [](const Tensor& t, const py::args& axes) {
-    const bool reversed = axes.empty() || (axes.size() == 1 && axes[0].is_none());
-    return t.transpose(reversed ? Dims{} : shape_arguments(axes, "transpose"));
-  }, "Axes in the given order; reversed by default.");
+  c.def(
+      "var",
+      [](const Tensor& t, const py::object& axis, bool keepdims, int ddof) {
+        return var(t, to_axes(axis, "var"), keepdims, ddof);
+      },
+      "axis"_a = py::none(), "keepdims"_a = false, "ddof"_a = 0, "Variance over the axes, divided by n - ddof.");
+  c.def(
+      "argmax", [](const Tensor& t, std::optional<int> axis, bool keepdims) { return argmax(t, axis, keepdims); },
+      "axis"_a = py::none(), "keepdims"_a = false, "Index of the largest element (the first of equal ones).");
+  c.def(
+      "softmax", [](const Tensor& t, int axis) { return softmax(t, axis); }, "axis"_a = -1,
+      "e^x / sum(e^x) along the axis.");
+  c.def(
+      "log_softmax", [](const Tensor& t, int axis) { return log_softmax(t, axis); }, "axis"_a = -1,
+      "log(softmax(x)) along the axis, without overflow.");
+  c.def(
+      "clip", [](const Tensor& t, double low, double high) { return clip(t, low, high); }, "low"_a, "high"_a,
+      "Values limited to [low, high].");
+  c.def(
+      "astype", [](const Tensor& t, const py::object& dtype) { return t.astype(to_dtype(dtype)); }, "dtype"_a,
+      "The values in another dtype.");
+  c.def(
+      "reshape", [](const Tensor& t, const py::args& shape) { return t.reshape(shape_arguments(shape, "reshape")); },
+      "Another shape of the same size; one size may be -1.");
+  c.def(
+      "transpose",
+      [](const Tensor& t, const py::args& axes) {
+        const bool reversed = axes.empty() || (axes.size() == 1 && axes[0].is_none());
+        return t.transpose(reversed ? Dims{} : shape_arguments(axes, "transpose"));
+      },
+      "Axes in the given order; reversed by default.");
   c.def_property_readonly("T", &Tensor::T, "The axes reversed.");
-  c.def("squeeze", [](const Tensor& t, const py::object& axis) { return squeeze(t, to_axes(axis, "squeeze")); }, "axis"_a = py::none(),
-        "Without the given axes of size 1; without all of them by default.");
-  c.def("expand_dims", [](const Tensor& t, int axis) { return expand_dims(t, axis); }, "axis"_a, "With a new axis of size 1.");
+  c.def(
+      "squeeze", [](const Tensor& t, const py::object& axis) { return squeeze(t, to_axes(axis, "squeeze")); },
+      "axis"_a = py::none(), "Without the given axes of size 1; without all of them by default.");
+  c.def(
+      "expand_dims", [](const Tensor& t, int axis) { return expand_dims(t, axis); }, "axis"_a,
+      "With a new axis of size 1.");
   c.def("flatten", [](const Tensor& t) { return t.reshape({-1}); }, "All elements along one axis.");
 }
 
 void bind_making(py::module_& m) {
-  m.def("tensor", [](const py::object& value, const py::object& dtype, bool requires_grad) {
-    Tensor t = new_tensor(value, dtype);
-    if (requires_grad) t.requires_grad_(true);
-    return t;
-  }, "value"_a, "dtype"_a = py::none(), py::kw_only(), "requires_grad"_a = false,
-        "A new tensor from numbers, nested lists, an array or a tensor; always a copy. Python floats become float32, ints\n"
-        "int64, bools bool; arrays keep their dtype.");
-  m.def("from_numpy", [](const py::array& array) { return share_array(array, "from_numpy"); }, "array"_a,
-        "A tensor on the array's own memory, without a copy. It is never written through; later changes of the array show.");
+  m.def(
+      "tensor",
+      [](const py::object& value, const py::object& dtype, bool requires_grad) {
+        Tensor t = new_tensor(value, dtype);
+        if (requires_grad) t.requires_grad_(true);
+        return t;
+      },
+      "value"_a, "dtype"_a = py::none(), py::kw_only(), "requires_grad"_a = false,
+      "A new tensor from numbers, nested lists, an array or a tensor; always a copy. Python floats become float32, "
+      "ints\n"
+      "int64, bools bool; arrays keep their dtype.");
+  m.def(
+      "from_numpy", [](const py::array& array) { return share_array(array, "from_numpy"); }, "array"_a,
+      "A tensor on the array's own memory, without a copy. It is never written through; later changes of the array "
+      "show.");
   const auto filled = [&m](const char* name, Tensor (*make)(const Shape&, DType), const char* doc) {
-    m.def(name, [make, name](const py::object& shape, const py::object& dtype) {
-      const Shape sizes = to_shape(shape, name);
-      (void)sizes.checked_size(name);
-      return make(sizes, to_dtype(dtype));
-    }, "shape"_a, "dtype"_a = "float32", doc);
+    m.def(
+        name,
+        [make, name](const py::object& shape, const py::object& dtype) {
+          const Shape sizes = to_shape(shape, name);
+          (void)sizes.checked_size(name);
+          return make(sizes, to_dtype(dtype));
+        },
+        "shape"_a, "dtype"_a = "float32", doc);
   };
   filled("zeros", &Tensor::zeros, "A tensor of zeros.");
   filled("ones", &Tensor::ones, "A tensor of ones.");
-  m.def("full", [](const py::object& shape, double value, const py::object& dtype) {
-    const Shape sizes = to_shape(shape, "full");
-    (void)sizes.checked_size("full");
-    return Tensor::full(sizes, value, to_dtype(dtype));
-  }, "shape"_a, "value"_a, "dtype"_a = "float32", "A tensor with the same value everywhere.");
+  m.def(
+      "full",
+      [](const py::object& shape, double value, const py::object& dtype) {
+        const Shape sizes = to_shape(shape, "full");
+        (void)sizes.checked_size("full");
+        return Tensor::full(sizes, value, to_dtype(dtype));
+      },
+      "shape"_a, "value"_a, "dtype"_a = "float32", "A tensor with the same value everywhere.");
 }
 
 // `with no_grad():`. Nested blocks restore what they found.
@@ -223,23 +272,26 @@ struct NoGradBlock {
 void bind_no_grad(py::module_& m) {
   py::class_<NoGradBlock>(m, "no_grad", "A with-block in which operations are not recorded for backward().")
       .def(py::init<>())
-      .def("__enter__", [](NoGradBlock& b) {
-        b.before.push_back(grad_enabled());
-        set_grad_enabled(false);
-      })
+      .def("__enter__",
+           [](NoGradBlock& b) {
+             b.before.push_back(grad_enabled());
+             set_grad_enabled(false);
+           })
       .def("__exit__", [](NoGradBlock& b, const py::args&) {
         set_grad_enabled(b.before.back());
         b.before.pop_back();
       });
   m.def("grad_enabled", &grad_enabled, "Whether operations are recorded for backward() now.");
-  m.def("stop_gradient", [](const py::object& x) { return to_tensor(x, "stop_gradient").detach(); }, "x"_a,
-        "The same values; no gradient flows through.");
+  m.def(
+      "stop_gradient", [](const py::object& x) { return to_tensor(x, "stop_gradient").detach(); }, "x"_a,
+      "The same values; no gradient flows through.");
 }
 
 }  // namespace
 
 void bind_tensor(py::module_& m) {
-  TensorClass c(m, "Tensor", "An array that may record how it was computed. Made with chainrule.tensor or by operations.");
+  TensorClass c(m, "Tensor",
+                "An array that may record how it was computed. Made with chainrule.tensor or by operations.");
   const auto make = [](const py::object& value, bool requires_grad) {
     Tensor t = new_tensor(value, py::none());
     if (requires_grad) t.requires_grad_(true);
@@ -250,17 +302,20 @@ void bind_tensor(py::module_& m) {
   bind_operators(c);
   bind_gradients(c);
   bind_methods(c);
-  py::class_<Parameter, Tensor>(m, "Parameter", "A tensor that a module trains: it registers itself when assigned to one.")
+  py::class_<Parameter, Tensor>(m, "Parameter",
+                                "A tensor that a module trains: it registers itself when assigned to one.")
       .def(py::init([](const py::object& value, bool requires_grad) {
              Parameter p(new_tensor(value, py::none()));
              if (!is_floating(p.dtype()))
-               throw DTypeError("Parameter: only floating-point values can be trained, got " + std::string(name_of(p.dtype())) +
-                                "; pass floats, e.g. array.astype(np.float32)");
+               throw DTypeError("Parameter: only floating-point values can be trained, got " +
+                                std::string(name_of(p.dtype())) + "; pass floats, e.g. array.astype(np.float32)");
              p.requires_grad_(requires_grad);
              return p;
-           }), "value"_a, "requires_grad"_a = true)
-      .def("numpy", [](const py::object& self) { return live_view(self.cast<const Parameter&>(), self); },
-           "A read-only view of the values, which shows every later change.");
+           }),
+           "value"_a, "requires_grad"_a = true)
+      .def(
+          "numpy", [](const py::object& self) { return live_view(self.cast<const Parameter&>(), self); },
+          "A read-only view of the values, which shows every later change.");
   bind_making(m);
   bind_no_grad(m);
 }

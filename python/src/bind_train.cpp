@@ -1,5 +1,5 @@
-// Trainer, History and Progress. Whole epochs run in C++ without the GIL; between slices Python gets its turn for Ctrl-C
-// and for showing progress.
+// Trainer, History and Progress. Whole epochs run in C++ without the GIL; between slices Python gets its turn for
+// Ctrl-C and for showing progress.
 #include "common.hpp"
 
 namespace chainrule::python {
@@ -10,7 +10,8 @@ Metric to_metric(py::handle value) {
   if (PyCallable_Check(value.ptr()) == 0)
     throw DTypeError("metrics: expected names or functions m(output, target), got " + type_name(value));
   const auto function = py::reinterpret_borrow<py::object>(value);
-  const std::string name = py::hasattr(function, "__name__") ? function.attr("__name__").cast<std::string>() : type_name(value);
+  const std::string name =
+      py::hasattr(function, "__name__") ? function.attr("__name__").cast<std::string>() : type_name(value);
   return {name, [held_function = hold(function), name](const Tensor& output, const Tensor& target) {
             const py::gil_scoped_acquire locked;
             const py::object result = held(held_function)(to_numpy(output), to_numpy(target));
@@ -64,9 +65,10 @@ std::pair<Tensor, Tensor> validation_pair(const py::object& data) {
   return {borrow(data[py::int_(0)], "validation_data"), borrow(data[py::int_(1)], "validation_data")};
 }
 
-History fit(Trainer& trainer, const py::object& x, const py::object& y, std::int64_t epochs, std::int64_t batch_size, bool shuffle,
-            const py::object& validation_data, double validation_split, const py::object& sample_weight,
-            const std::optional<std::map<std::int64_t, double>>& class_weight, const py::object& seed, const py::object& progress) {
+History fit(Trainer& trainer, const py::object& x, const py::object& y, std::int64_t epochs, std::int64_t batch_size,
+            bool shuffle, const py::object& validation_data, double validation_split, const py::object& sample_weight,
+            const std::optional<std::map<std::int64_t, double>>& class_weight, const py::object& seed,
+            const py::object& progress) {
   const std::vector<Tensor> inputs = borrow_inputs(x, "fit");
   const Tensor target = borrow(y, "fit");
   FitOptions options;
@@ -103,47 +105,66 @@ bool has_column(const History& history, const std::string& name) {
 
 void bind_history(py::module_& m) {
   py::class_<History>(m, "History", "What happened in each epoch: history[\"loss\"] is a list; printed, it is a table.")
-      .def("__getitem__", [](const History& h, const std::string& name) { return column(h, name); }, "name"_a)
+      .def(
+          "__getitem__", [](const History& h, const std::string& name) { return column(h, name); }, "name"_a)
       .def("__contains__", &has_column, "name"_a)
-      .def("__contains__", [](const History&, const py::object&) { return false; }, "name"_a)
+      .def(
+          "__contains__", [](const History&, const py::object&) { return false; }, "name"_a)
       .def("__len__", [](const History& h) { return h.columns().size(); })
-      .def("__iter__", [](const History& h) {
-        py::list names;
-        for (const auto& [name, _] : h.columns()) names.append(name);
-        return py::iter(names);
-      })
-      .def("keys", [](const History& h) {
-        py::list names;
-        for (const auto& [name, _] : h.columns()) names.append(name);
-        return names;
-      }, "The names of the columns.")
-      .def("values", [](const History& h) {
-        py::list lists;
-        for (const auto& [_, values] : h.columns()) lists.append(py::cast(values));
-        return lists;
-      }, "The columns.")
-      .def("items", [](const History& h) {
-        py::list items;
-        for (const auto& [name, values] : h.columns()) items.append(py::make_tuple(name, values));
-        return items;
-      }, "(name, column) pairs.")
-      .def("get", [](const History& h, const std::string& name, const py::object& otherwise) {
-        return has_column(h, name) ? py::object(column(h, name)) : otherwise;
-      }, "name"_a, "default"_a = py::none(), "A column, or the default where it is not there.")
-      .def("to_dict", [](const History& h) {
-        py::dict d;
-        for (const auto& [name, values] : h.columns()) d[py::str(name)] = py::cast(values);
-        return d;
-      }, "A dict of lists.")
+      .def("__iter__",
+           [](const History& h) {
+             py::list names;
+             for (const auto& [name, _] : h.columns()) names.append(name);
+             return py::iter(names);
+           })
+      .def(
+          "keys",
+          [](const History& h) {
+            py::list names;
+            for (const auto& [name, _] : h.columns()) names.append(name);
+            return names;
+          },
+          "The names of the columns.")
+      .def(
+          "values",
+          [](const History& h) {
+            py::list lists;
+            for (const auto& [_, values] : h.columns()) lists.append(py::cast(values));
+            return lists;
+          },
+          "The columns.")
+      .def(
+          "items",
+          [](const History& h) {
+            py::list items;
+            for (const auto& [name, values] : h.columns()) items.append(py::make_tuple(name, values));
+            return items;
+          },
+          "(name, column) pairs.")
+      .def(
+          "get",
+          [](const History& h, const std::string& name, const py::object& otherwise) {
+            return has_column(h, name) ? py::object(column(h, name)) : otherwise;
+          },
+          "name"_a, "default"_a = py::none(), "A column, or the default where it is not there.")
+      .def(
+          "to_dict",
+          [](const History& h) {
+            py::dict d;
+            for (const auto& [name, values] : h.columns()) d[py::str(name)] = py::cast(values);
+            return d;
+          },
+          "A dict of lists.")
       .def_property_readonly("epochs", &History::epochs, "Number of epochs.")
       .def_readonly("stopped", &History::stopped, "Why training ended early, or an empty string.")
       .def("to_json", &History::json, "The columns as JSON.")
       .def("__str__", &History::str)
-      .def("__repr__", [](const History& h) {
-        std::string names;
-        for (const auto& [name, _] : h.columns()) names += (names.empty() ? "" : ", ") + name;
-        return "History(" + std::to_string(h.epochs()) + " epochs: " + names + ")";
-      })
+      .def("__repr__",
+           [](const History& h) {
+             std::string names;
+             for (const auto& [name, _] : h.columns()) names += (names.empty() ? "" : ", ") + name;
+             return "History(" + std::to_string(h.epochs()) + " epochs: " + names + ")";
+           })
       .def("_repr_html_", [](const History& h) {
         const py::object escaped = py::module_::import("html").attr("escape")(h.str());
         return "<pre>" + escaped.cast<std::string>() + "</pre>";
@@ -156,17 +177,20 @@ void bind_history(py::module_& m) {
       .def_readonly("loss", &Progress::loss, "Running mean of this epoch.")
       .def_readonly("samples_per_second", &Progress::samples_per_second)
       .def_readonly("epoch_end", &Progress::epoch_end)
-      .def_property_readonly("row", [](const Progress& p) {
-        py::dict row;
-        if (p.history != nullptr)
-          for (const auto& [name, values] : p.history->columns())
-            if (!values.empty()) row[py::str(name)] = values.back();
-        return row;
-      }, "The last finished epoch's values, by name.");
+      .def_property_readonly(
+          "row",
+          [](const Progress& p) {
+            py::dict row;
+            if (p.history != nullptr)
+              for (const auto& [name, values] : p.history->columns())
+                if (!values.empty()) row[py::str(name)] = values.back();
+            return row;
+          },
+          "The last finished epoch's values, by name.");
 }
 
-Trainer make_trainer(const py::object& model, const py::object& loss, const py::object& optimizer, const py::object& metrics,
-                     std::optional<double> clip_norm, const py::object& seed) {
+Trainer make_trainer(const py::object& model, const py::object& loss, const py::object& optimizer,
+                     const py::object& metrics, std::optional<double> clip_norm, const py::object& seed) {
   if (!py::isinstance<optim::Optimizer>(optimizer))
     throw DTypeError("Trainer: optimizer must be one, e.g. optim.Adam(lr=1e-3), got " + type_name(optimizer));
   TrainerOptions options;
@@ -188,35 +212,49 @@ void bind_trainer(py::module_& m) {
       .def("fit", &fit, "X"_a, "y"_a, py::kw_only(), "epochs"_a = d.epochs, "batch_size"_a = d.batch_size,
            "shuffle"_a = d.shuffle, "validation_data"_a = py::none(), "validation_split"_a = d.validation_split,
            "sample_weight"_a = py::none(), "class_weight"_a = py::none(), "seed"_a = py::none(), "progress"_a = "auto",
-           "Train for some epochs and return their History. A second call goes on where the first ended; Ctrl-C ends training\n"
-           "at the next batch and leaves a usable model. progress: \"auto\" (a bar on a terminal), True, False, or a function\n"
+           "Train for some epochs and return their History. A second call goes on where the first ended; Ctrl-C ends "
+           "training\n"
+           "at the next batch and leaves a usable model. progress: \"auto\" (a bar on a terminal), True, False, or a "
+           "function\n"
            "of the reports.")
-      .def("evaluate", [](const Trainer& t, const py::object& x, const py::object& y, std::int64_t batch_size) {
-        const std::vector<Tensor> inputs = borrow_inputs(x, "evaluate");
-        const Tensor target = borrow(y, "evaluate");
-        const py::gil_scoped_release unlocked;
-        return t.evaluate(inputs, target, batch_size);
-      }, "X"_a, "y"_a, "batch_size"_a = 1024, "Loss and metrics on a whole set, in eval mode, as a dict of floats.")
-      .def("predict", [](const Trainer& t, const py::object& x, std::int64_t batch_size, const std::string& output) {
-        const Tensor in = borrow(x, "predict");
-        Tensor result;
-        {
-          const py::gil_scoped_release unlocked;
-          result = t.predict(in, batch_size, output);
-        }
-        return to_numpy(result);
-      }, "X"_a, "batch_size"_a = 1024, "output"_a = "raw", "As model.predict.")
-      .def("step", [](Trainer& t, const py::object& x, const py::object& y, const py::object& weight) {
-        const std::vector<Tensor> inputs = borrow_inputs(x, "step");
-        const Tensor target = borrow(y, "step");
-        const Tensor w = weight.is_none() ? Tensor() : borrow(weight, "sample_weight");
-        const py::gil_scoped_release unlocked;
-        return t.step(inputs, target, w);
-      }, "xb"_a, "yb"_a, "sample_weight"_a = py::none(), "One step on one batch; the loss before the update.")
+      .def(
+          "evaluate",
+          [](const Trainer& t, const py::object& x, const py::object& y, std::int64_t batch_size) {
+            const std::vector<Tensor> inputs = borrow_inputs(x, "evaluate");
+            const Tensor target = borrow(y, "evaluate");
+            const py::gil_scoped_release unlocked;
+            return t.evaluate(inputs, target, batch_size);
+          },
+          "X"_a, "y"_a, "batch_size"_a = 1024, "Loss and metrics on a whole set, in eval mode, as a dict of floats.")
+      .def(
+          "predict",
+          [](const Trainer& t, const py::object& x, std::int64_t batch_size, const std::string& output) {
+            const Tensor in = borrow(x, "predict");
+            Tensor result;
+            {
+              const py::gil_scoped_release unlocked;
+              result = t.predict(in, batch_size, output);
+            }
+            return to_numpy(result);
+          },
+          "X"_a, "batch_size"_a = 1024, "output"_a = "raw", "As model.predict.")
+      .def(
+          "step",
+          [](Trainer& t, const py::object& x, const py::object& y, const py::object& weight) {
+            const std::vector<Tensor> inputs = borrow_inputs(x, "step");
+            const Tensor target = borrow(y, "step");
+            const Tensor w = weight.is_none() ? Tensor() : borrow(weight, "sample_weight");
+            const py::gil_scoped_release unlocked;
+            return t.step(inputs, target, w);
+          },
+          "xb"_a, "yb"_a, "sample_weight"_a = py::none(), "One step on one batch; the loss before the update.")
       .def("reset", &Trainer::reset, "Forget optimizer state, counters and the position in the stream; weights stay.")
-      .def_property_readonly("optimizer", [](Trainer& t) { return t.optimizer(); }, "Its own optimizer.")
-      .def_property_readonly("model", [](const Trainer& t) { return wrap_module(t.model()); }, "The model.")
-      .def_property_readonly("loss", [](const Trainer& t) { return t.loss(); }, "The loss.")
+      .def_property_readonly(
+          "optimizer", [](Trainer& t) { return t.optimizer(); }, "Its own optimizer.")
+      .def_property_readonly(
+          "model", [](const Trainer& t) { return wrap_module(t.model()); }, "The model.")
+      .def_property_readonly(
+          "loss", [](const Trainer& t) { return t.loss(); }, "The loss.")
       .def_property_readonly("global_step", &Trainer::global_step, "Steps taken.")
       .def("__repr__", &Trainer::str);
 }

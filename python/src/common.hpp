@@ -52,18 +52,18 @@ Tensor share_array(const py::array& array, const char* op);  // no copy; throws 
 std::vector<Tensor> to_tensors(py::handle value, const char* op);
 std::vector<Tensor> borrow_inputs(py::handle value, const char* op);  // X or (X1, X2, ...) of fit and predict
 
-DType to_dtype(py::handle value);                            // a name, a NumPy dtype or scalar type
-Dims to_axes(py::handle axis, const char* op);               // None: no axes; an int; a tuple of ints
-Shape to_shape(py::handle shape, const char* op);            // an int or a sequence of ints
+DType to_dtype(py::handle value);                  // a name, a NumPy dtype or scalar type
+Dims to_axes(py::handle axis, const char* op);     // None: no axes; an int; a tuple of ints
+Shape to_shape(py::handle shape, const char* op);  // an int or a sequence of ints
 std::uint64_t to_seed(py::handle seed, const char* op);
 
 // --- and back -------------------------------------------------------------------------------------------------------
-py::array to_numpy(const Tensor& t);                         // a new array
-py::array live_view(const Tensor& t, py::handle owner);      // read-only, on the tensor's own memory
-py::object from_tensors(const std::vector<Tensor>& tensors); // one: itself; several: a tuple
+py::array to_numpy(const Tensor& t);                          // a new array
+py::array live_view(const Tensor& t, py::handle owner);       // read-only, on the tensor's own memory
+py::object from_tensors(const std::vector<Tensor>& tensors);  // one: itself; several: a tuple
 py::object tensor_or_none(const Tensor& t);
 py::tuple shape_tuple(const Dims& shape);
-py::dict to_dict(const std::vector<nn::NamedTensor>& tensors);          // name -> a new array
+py::dict to_dict(const std::vector<nn::NamedTensor>& tensors);  // name -> a new array
 std::vector<nn::NamedTensor> from_dict(const py::dict& d, const char* op);
 
 // A Python object that C++ may hold, copy and drop without the GIL.

@@ -24,22 +24,32 @@ py::module_ numpy() { return py::module_::import("numpy"); }
   const std::string name = py::str(static_cast<const py::object&>(dtype));
   const std::string start = std::string(op) + ": arrays of " + name + " are not supported; ";
   switch (dtype.kind()) {
-    case 'f': throw DTypeError(start + "convert with a.astype(np.float32)");
+    case 'f':
+      throw DTypeError(start + "convert with a.astype(np.float32)");
     case 'i':
-    case 'u': throw DTypeError(start + "convert with a.astype(np.int64)");
-    case 'c': throw DTypeError(start + "pass the real and imaginary parts as two arrays");
+    case 'u':
+      throw DTypeError(start + "convert with a.astype(np.int64)");
+    case 'c':
+      throw DTypeError(start + "pass the real and imaginary parts as two arrays");
     case 'U':
-    case 'S': throw DTypeError(start + "text has to be encoded as numbers first, e.g. np.unique(a, return_inverse=True)[1]");
-    case 'O': throw DTypeError(start + "it holds Python objects: convert with a.astype(np.float32), which also tells which entry is no number");
+    case 'S':
+      throw DTypeError(start + "text has to be encoded as numbers first, e.g. np.unique(a, return_inverse=True)[1]");
+    case 'O':
+      throw DTypeError(
+          start +
+          "it holds Python objects: convert with a.astype(np.float32), which also tells which entry is no number");
     case 'M':
-    case 'm': throw DTypeError(start + "convert with a.astype(np.int64)");
-    default: throw DTypeError(start + "convert to float32, float64, int32, int64, uint8 or bool");
+    case 'm':
+      throw DTypeError(start + "convert with a.astype(np.int64)");
+    default:
+      throw DTypeError(start + "convert to float32, float64, int32, int64, uint8 or bool");
   }
 }
 
 DType dtype_of_array(const py::dtype& dtype, const char* op) {
   if (dtype.byteorder() == '>')
-    throw DTypeError(std::string(op) + ": the array's bytes are in big-endian order; convert with a.astype(a.dtype.newbyteorder('='))");
+    throw DTypeError(std::string(op) +
+                     ": the array's bytes are in big-endian order; convert with a.astype(a.dtype.newbyteorder('='))");
   const auto bytes = dtype.itemsize();
   switch (dtype.kind()) {
     case 'f':
@@ -53,15 +63,18 @@ DType dtype_of_array(const py::dtype& dtype, const char* op) {
     case 'u':
       if (bytes == 1) return DType::uint8;
       break;
-    case 'b': return DType::boolean;
-    default: break;
+    case 'b':
+      return DType::boolean;
+    default:
+      break;
   }
   unsupported(dtype, op);
 }
 
 Shape shape_of(const py::array& array, const char* op) {
   if (array.ndim() > Dims::max_rank)
-    throw ShapeError(std::string(op) + ": the array has " + std::to_string(array.ndim()) + " axes; at most 8 are supported");
+    throw ShapeError(std::string(op) + ": the array has " + std::to_string(array.ndim()) +
+                     " axes; at most 8 are supported");
   Shape shape;
   for (py::ssize_t i = 0; i < array.ndim(); ++i) shape.push_back(array.shape(i));
   return shape;
@@ -115,17 +128,22 @@ Tensor scalar_or_undefined(py::handle value, const char* op) {
   if (PyLong_Check(object)) {
     int overflow = 0;
     const long long number = PyLong_AsLongLongAndOverflow(object, &overflow);
-    if (overflow != 0) throw ValueError(std::string(op) + ": the integer " + std::string(py::str(value)) + " does not fit into 64 bits");
+    if (overflow != 0)
+      throw ValueError(std::string(op) + ": the integer " + std::string(py::str(value)) + " does not fit into 64 bits");
     return Tensor(static_cast<std::int64_t>(number));
   }
   if (!is_numpy_scalar(value)) return {};
   const py::dtype dtype(value.attr("dtype"));
   switch (dtype.kind()) {
-    case 'f': return Tensor(py::float_(py::reinterpret_borrow<py::object>(value)).cast<double>());
-    case 'b': return Tensor(value.attr("item")().cast<bool>());
+    case 'f':
+      return Tensor(py::float_(py::reinterpret_borrow<py::object>(value)).cast<double>());
+    case 'b':
+      return Tensor(value.attr("item")().cast<bool>());
     case 'i':
-    case 'u': return scalar_or_undefined(value.attr("item")(), op);
-    default: unsupported(dtype, op);
+    case 'u':
+      return scalar_or_undefined(value.attr("item")(), op);
+    default:
+      unsupported(dtype, op);
   }
 }
 
@@ -133,7 +151,8 @@ std::int64_t to_size(py::handle value, const char* op, const char* what) {
   const py::object index = py::reinterpret_steal<py::object>(PyNumber_Index(value.ptr()));
   if (!index) {
     PyErr_Clear();
-    throw DTypeError(std::string(op) + ": " + what + " must be an integer or a tuple of integers, got " + type_name(value));
+    throw DTypeError(std::string(op) + ": " + what + " must be an integer or a tuple of integers, got " +
+                     type_name(value));
   }
   return index.cast<std::int64_t>();
 }
@@ -174,7 +193,9 @@ Tensor borrow(py::handle value, const char* op) {
   return scalar.defined() ? scalar : borrow_array(as_array(value, op), op).freeze();
 }
 
-Tensor to_tensor_or_undefined(py::handle value, const char* op) { return value.is_none() ? Tensor() : to_tensor(value, op); }
+Tensor to_tensor_or_undefined(py::handle value, const char* op) {
+  return value.is_none() ? Tensor() : to_tensor(value, op);
+}
 
 Tensor new_tensor(py::handle value, py::handle dtype) {
   const bool given = !dtype.is_none();
@@ -193,14 +214,16 @@ Tensor new_tensor(py::handle value, py::handle dtype) {
     const char* name = PyBool_Check(value.ptr()) ? "bool" : PyLong_Check(value.ptr()) ? "int64" : "float32";
     return copy_array(py::array(numpy().attr("asarray")(value, name)), "tensor");
   }
-  const py::array array = is_numpy_scalar(value) ? py::array(numpy().attr("asarray")(value)) : as_array(value, "tensor");
+  const py::array array =
+      is_numpy_scalar(value) ? py::array(numpy().attr("asarray")(value)) : as_array(value, "tensor");
   const Tensor t = copy_array(array, "tensor");
   return given ? t.astype(to_dtype(dtype)) : t;
 }
 
 Tensor share_array(const py::array& array, const char* op) {
   if ((array.flags() & contiguous) != contiguous)
-    throw ValueError(std::string(op) + ": the array is not C-contiguous, so it cannot be shared; use cr.tensor(a), which copies");
+    throw ValueError(std::string(op) +
+                     ": the array is not C-contiguous, so it cannot be shared; use cr.tensor(a), which copies");
   return borrow_array(array, op);
 }
 
@@ -246,22 +269,26 @@ std::uint64_t to_seed(py::handle seed, const char* op) {
     if (PyErr_Occurred() == nullptr) return value;
   }
   PyErr_Clear();
-  throw ValueError(std::string(op) + ": seed must be an integer from 0 to 2**64 - 1, got " + std::string(py::repr(seed)));
+  throw ValueError(std::string(op) + ": seed must be an integer from 0 to 2**64 - 1, got " +
+                   std::string(py::repr(seed)));
 }
 
 py::array to_numpy(const Tensor& t) {
   if (t.symbolic())
-    throw StateError("numpy: this tensor is traced and has no values yet; compute with chainrule's own functions instead");
+    throw StateError(
+        "numpy: this tensor is traced and has no values yet; compute with chainrule's own functions instead");
   if (t.dtype() == DType::bfloat16) return to_numpy(t.detach().astype(DType::float32));
-  py::array array(py::dtype(std::string(name_of(t.dtype()))), std::vector<py::ssize_t>(t.shape().begin(), t.shape().end()));
-  if (t.size() > 0) std::memcpy(array.mutable_data(), t.raw_data(), static_cast<std::size_t>(t.size()) * size_of(t.dtype()));
+  py::array array(py::dtype(std::string(name_of(t.dtype()))),
+                  std::vector<py::ssize_t>(t.shape().begin(), t.shape().end()));
+  if (t.size() > 0)
+    std::memcpy(array.mutable_data(), t.raw_data(), static_cast<std::size_t>(t.size()) * size_of(t.dtype()));
   return array;
 }
 
 py::array live_view(const Tensor& t, py::handle owner) {
   if (t.symbolic()) return to_numpy(t);
-  py::array array(py::dtype(std::string(name_of(t.dtype()))), std::vector<py::ssize_t>(t.shape().begin(), t.shape().end()),
-                  t.exported_data(), owner);
+  py::array array(py::dtype(std::string(name_of(t.dtype()))),
+                  std::vector<py::ssize_t>(t.shape().begin(), t.shape().end()), t.exported_data(), owner);
   array.attr("setflags")("write"_a = false);
   return array;
 }
@@ -290,9 +317,11 @@ py::dict to_dict(const std::vector<nn::NamedTensor>& tensors) {
 std::vector<nn::NamedTensor> from_dict(const py::dict& d, const char* op) {
   std::vector<nn::NamedTensor> tensors;
   for (auto [name, value] : d) {
-    if (!py::isinstance<py::str>(name)) throw ValueError(std::string(op) + ": names must be strings, got " + type_name(name));
+    if (!py::isinstance<py::str>(name))
+      throw ValueError(std::string(op) + ": names must be strings, got " + type_name(name));
     py::object array = py::reinterpret_borrow<py::object>(value);
-    if (py::hasattr(array, "detach") && !is_tensor(array)) array = array.attr("detach")();  // a torch tensor with a gradient
+    if (py::hasattr(array, "detach") && !is_tensor(array))
+      array = array.attr("detach")();  // a torch tensor with a gradient
     tensors.push_back({name.cast<std::string>(), new_tensor(array, py::none())});
   }
   return tensors;

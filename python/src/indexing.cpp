@@ -1,4 +1,5 @@
-// t[...]: integers, slices, None and Ellipsis become slice, squeeze and expand_dims, so indexing has gradients and traces.
+// t[...]: integers, slices, None and Ellipsis become slice, squeeze and expand_dims, so indexing has gradients and
+// traces.
 #include "indexing.hpp"
 
 namespace chainrule::python {
@@ -53,20 +54,22 @@ Tensor index_tensor(const Tensor& t, const py::object& index) {
       narrowed = true;
       ++axis;
       ++out;
-    } else if (PyIndex_Check(item.ptr()) && !PyBool_Check(item.ptr()) && !is_tensor(item) && !py::isinstance<py::array>(item)) {
+    } else if (PyIndex_Check(item.ptr()) && !PyBool_Check(item.ptr()) && !is_tensor(item) &&
+               !py::isinstance<py::array>(item)) {
       const std::int64_t i = PyLong_AsLongLong(py::reinterpret_steal<py::object>(PyNumber_Index(item.ptr())).ptr());
       if (PyErr_Occurred() != nullptr) throw py::error_already_set();
       const std::int64_t n = t.shape(axis);
       if (i < -n || i >= n)
-        throw IndexError("index: " + std::to_string(i) + " is out of bounds for axis " + std::to_string(axis) + " of shape " +
-                         t.shape().str());
+        throw IndexError("index: " + std::to_string(i) + " is out of bounds for axis " + std::to_string(axis) +
+                         " of shape " + t.shape().str());
       const std::int64_t start = i < 0 ? i + n : i;
       slices.push_back({start, start + 1, 1});
       squeezed.push_back(axis++);
       narrowed = true;
     } else {
-      throw IndexError("index: expected integers, slices, None or ..., got " + type_name(item) +
-                       "; to pick by an array of labels use take_along(x, index, axis), by a mask use where(mask, a, b)");
+      throw IndexError(
+          "index: expected integers, slices, None or ..., got " + type_name(item) +
+          "; to pick by an array of labels use take_along(x, index, axis), by a mask use where(mask, a, b)");
     }
   }
   Tensor result = narrowed ? slice(t, slices) : t;

@@ -131,7 +131,8 @@ py::object module_metaclass() {
 bool defined_in_python(py::handle module) { return class_defined_in_python(Py_TYPE(module.ptr())); }
 
 py::handle PyModule::self() const {
-  return py::detail::get_object_handle(static_cast<const ModuleImpl*>(this), py::detail::get_type_info(typeid(ModuleImpl)));
+  return py::detail::get_object_handle(static_cast<const ModuleImpl*>(this),
+                                       py::detail::get_type_info(typeid(ModuleImpl)));
 }
 
 std::string PyModule::kind() const {
@@ -238,7 +239,8 @@ void set_attribute(const py::object& self, const py::str& name, const py::object
   if (auto* slot = find(module.own_buffers(), key); slot != nullptr && !value.is_none()) {
     const Tensor source = borrow(value, key.c_str());
     if (source.symbolic())
-      throw StateError(key + ": a buffer cannot be assigned inside a traced forward; nn.BatchNorm1d shows what can change there");
+      throw StateError(
+          key + ": a buffer cannot be assigned inside a traced forward; nn.BatchNorm1d shows what can change there");
     return slot->tensor.copy_(source);
   }
   if (py::isinstance<Parameter>(value)) {

@@ -2,23 +2,23 @@
 // functions in ops.hpp, the registry, the kernels' tables and the Python names are all made from it.
 #pragma once
 
-#define CHAINRULE_UNARY_OPS(X)                                                                         \
-  X(negative, Negative, "-x.")                                                                         \
-  X(exp, Exp, "Exponential e^x.")                                                                      \
-  X(log, Log, "Natural logarithm; -inf at 0, NaN below.")                                              \
-  X(log1p, Log1p, "log(1 + x), accurate near 0.")                                                      \
-  X(expm1, Expm1, "e^x - 1, accurate near 0.")                                                         \
-  X(sqrt, Sqrt, "Square root; NaN below 0. The derivative at 0 is inf.")                               \
-  X(square, Square, "x * x.")                                                                          \
-  X(abs, Abs, "Absolute value; the derivative at 0 is 0.")                                             \
-  X(sign, Sign, "-1, 0 or 1; NaN stays NaN. The derivative is 0.")                                     \
-  X(relu, Relu, "Rectifier max(x, 0); the derivative at 0 is 0.")                                      \
-  X(sigmoid, Sigmoid, "Logistic function 1 / (1 + e^-x), with sigma' = sigma (1 - sigma).")            \
-  X(tanh, Tanh, "Hyperbolic tangent, with tanh' = 1 - tanh^2.")                                        \
-  X(softplus, Softplus, "log(1 + e^x), without overflow; its derivative is sigmoid(x).")               \
-  X(gelu, Gelu, "Gaussian error linear unit x Phi(x), exact (Hendrycks and Gimpel, 2016).")            \
-  X(gelu_tanh, GeluTanh, "GELU by its tanh approximation (Hendrycks and Gimpel, 2016).")               \
-  X(silu, Silu, "x sigmoid(x), also called swish (Elfwing et al., 2017).")                             \
+#define CHAINRULE_UNARY_OPS(X)                                                              \
+  X(negative, Negative, "-x.")                                                              \
+  X(exp, Exp, "Exponential e^x.")                                                           \
+  X(log, Log, "Natural logarithm; -inf at 0, NaN below.")                                   \
+  X(log1p, Log1p, "log(1 + x), accurate near 0.")                                           \
+  X(expm1, Expm1, "e^x - 1, accurate near 0.")                                              \
+  X(sqrt, Sqrt, "Square root; NaN below 0. The derivative at 0 is inf.")                    \
+  X(square, Square, "x * x.")                                                               \
+  X(abs, Abs, "Absolute value; the derivative at 0 is 0.")                                  \
+  X(sign, Sign, "-1, 0 or 1; NaN stays NaN. The derivative is 0.")                          \
+  X(relu, Relu, "Rectifier max(x, 0); the derivative at 0 is 0.")                           \
+  X(sigmoid, Sigmoid, "Logistic function 1 / (1 + e^-x), with sigma' = sigma (1 - sigma).") \
+  X(tanh, Tanh, "Hyperbolic tangent, with tanh' = 1 - tanh^2.")                             \
+  X(softplus, Softplus, "log(1 + e^x), without overflow; its derivative is sigmoid(x).")    \
+  X(gelu, Gelu, "Gaussian error linear unit x Phi(x), exact (Hendrycks and Gimpel, 2016).") \
+  X(gelu_tanh, GeluTanh, "GELU by its tanh approximation (Hendrycks and Gimpel, 2016).")    \
+  X(silu, Silu, "x sigmoid(x), also called swish (Elfwing et al., 2017).")                  \
   X(erf, Erf, "Error function 2/sqrt(pi) int_0^x e^(-t^2) dt.")
 
 #define CHAINRULE_BINARY_OPS(X)                                                                        \
@@ -31,10 +31,10 @@
   X(minimum, Minimum, "Smaller of a and b, NaN if either is. Equal values share the gradient equally.")
 
 // Results are bool; no derivative.
-#define CHAINRULE_COMPARISON_OPS(X)                \
-  X(equal, Equal, "a == b.")                       \
-  X(not_equal, NotEqual, "a != b.")                \
-  X(less, Less, "a < b.")                          \
-  X(less_equal, LessEqual, "a <= b.")              \
-  X(greater, Greater, "a > b.")                    \
+#define CHAINRULE_COMPARISON_OPS(X)   \
+  X(equal, Equal, "a == b.")          \
+  X(not_equal, NotEqual, "a != b.")   \
+  X(less, Less, "a < b.")             \
+  X(less_equal, LessEqual, "a <= b.") \
+  X(greater, Greater, "a > b.")       \
   X(greater_equal, GreaterEqual, "a >= b.")

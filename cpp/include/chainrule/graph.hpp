@@ -16,7 +16,7 @@ class CHAINRULE_API Graph {
  public:
   Graph() = default;
   explicit Graph(std::shared_ptr<const GraphData> data) : data_(std::move(data)) {}
-  std::string str() const;  // one line per node: value, op, inputs, attributes, shape, dtype, FLOP
+  std::string str() const;   // one line per node: value, op, inputs, attributes, shape, dtype, FLOP
   std::size_t size() const;  // nodes
   std::int64_t flops() const;
   const GraphData& data() const { return *data_; }

@@ -18,7 +18,6 @@ namespace chainrule {
 class Loss;
 namespace nn {
 
-
 struct NamedTensor {
   std::string name;  // a path: "0.weight"
   Tensor tensor;

@@ -29,13 +29,13 @@ CHAINRULE_API Tensor leaky_relu(const Tensor& x, double negative_slope = 0.01);
 CHAINRULE_API Tensor elu(const Tensor& x, double alpha = 1.0);
 CHAINRULE_API Tensor clip(const Tensor& x, double low, double high);
 CHAINRULE_API Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b);  // condition is bool
-CHAINRULE_API Tensor fma(const Tensor& a, const Tensor& b, const Tensor& c);             // a * b + c, rounded once
+CHAINRULE_API Tensor fma(const Tensor& a, const Tensor& b, const Tensor& c);            // a * b + c, rounded once
 CHAINRULE_API Tensor cast(const Tensor& x, DType dtype);
 
 // --- shapes --------------------------------------------------------------------------------------------------------
-CHAINRULE_API Tensor reshape(const Tensor& x, const Dims& shape);            // one size may be -1
-CHAINRULE_API Tensor transpose(const Tensor& x, const Dims& axes = {});     // no axes: reversed
-CHAINRULE_API Tensor squeeze(const Tensor& x, const Dims& axes = {});       // no axes: all of size 1
+CHAINRULE_API Tensor reshape(const Tensor& x, const Dims& shape);        // one size may be -1
+CHAINRULE_API Tensor transpose(const Tensor& x, const Dims& axes = {});  // no axes: reversed
+CHAINRULE_API Tensor squeeze(const Tensor& x, const Dims& axes = {});    // no axes: all of size 1
 CHAINRULE_API Tensor expand_dims(const Tensor& x, int axis);
 CHAINRULE_API Tensor broadcast_to(const Tensor& x, const Shape& shape);
 CHAINRULE_API Tensor concat(const std::vector<Tensor>& parts, int axis = 0);

@@ -24,7 +24,7 @@ concept Scalar = std::is_arithmetic_v<T>;
 
 class CHAINRULE_API Tensor {
  public:
-  Tensor() = default;                                     // undefined: holds nothing
+  Tensor() = default;                                                  // undefined: holds nothing
   template <Scalar T> Tensor(T value) : Tensor(make_scalar(value)) {}  // a weak scalar: takes the other operand's dtype
   explicit Tensor(std::shared_ptr<TensorData> data) : data_(std::move(data)) {}
 
@@ -60,10 +60,10 @@ class CHAINRULE_API Tensor {
   bool weak() const noexcept;
   template <class T> const T* data() const { return static_cast<const T*>(data_of(dtype_of<T>)); }
   template <class T> std::span<const T> span() const { return {data<T>(), static_cast<std::size_t>(size())}; }
-  const void* raw_data() const;  // any dtype
+  const void* raw_data() const;       // any dtype
   const void* exported_data() const;  // raw_data(), which from now on never moves: for live views handed to others
-  double item() const;           // the only element, as double
-  std::string str() const;       // values and shape, as printed
+  double item() const;                // the only element, as double
+  std::string str() const;            // values and shape, as printed
 
   // --- gradients ---------------------------------------------------------------------------------------------------
   bool requires_grad() const noexcept;
@@ -83,7 +83,7 @@ class CHAINRULE_API Tensor {
   Tensor reshape(const Dims& shape) const;  // one size may be -1
   Tensor transpose(const Dims& axes = {}) const;
   Tensor T() const { return transpose(); }
-  Tensor sum(const Dims& axes = {}, bool keepdims = false) const;   // no axes: all
+  Tensor sum(const Dims& axes = {}, bool keepdims = false) const;  // no axes: all
   Tensor mean(const Dims& axes = {}, bool keepdims = false) const;
   Tensor max(const Dims& axes = {}, bool keepdims = false) const;
   Tensor min(const Dims& axes = {}, bool keepdims = false) const;
@@ -100,7 +100,9 @@ class CHAINRULE_API Tensor {
   static Tensor make_scalar(float value) { return make_scalar(static_cast<double>(value)); }
   static Tensor make_scalar(std::int64_t value);
   static Tensor make_scalar(bool value);
-  template <std::integral I> static Tensor make_scalar(I value) { return make_scalar(static_cast<std::int64_t>(value)); }
+  template <std::integral I> static Tensor make_scalar(I value) {
+    return make_scalar(static_cast<std::int64_t>(value));
+  }
   const void* data_of(DType dtype) const;  // throws DTypeError if this has another dtype
 
   std::shared_ptr<TensorData> data_;

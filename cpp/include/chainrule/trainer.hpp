@@ -34,7 +34,7 @@ class CHAINRULE_API History {
   const std::vector<double>& operator[](const std::string& name) const;  // throws IndexError listing the names
   const std::vector<std::pair<std::string, std::vector<double>>>& columns() const { return columns_; }
   std::size_t epochs() const;
-  std::string str() const;   // a table
+  std::string str() const;  // a table
   std::string json() const;
   void append(const std::string& name, double value);
   std::string stopped;  // why training ended early, or empty
@@ -51,12 +51,12 @@ struct TrainerOptions {
 
 // What fit reports while it runs, at most every slice (50 ms) and once at the end of an epoch.
 struct Progress {
-  std::int64_t epoch = 0, epochs = 0;   // epoch counts from 1
+  std::int64_t epoch = 0, epochs = 0;  // epoch counts from 1
   std::int64_t batch = 0, batches = 0;
-  double loss = 0.0;                    // running mean of this epoch
+  double loss = 0.0;  // running mean of this epoch
   double samples_per_second = 0.0;
   bool epoch_end = false;
-  const History* history = nullptr;     // with this epoch's row at epoch_end
+  const History* history = nullptr;  // with this epoch's row at epoch_end
 };
 
 struct FitOptions {
@@ -78,7 +78,8 @@ class CHAINRULE_API Trainer {
   History fit(const Tensor& x, const Tensor& y, const FitOptions& options = {});
   History fit(const std::vector<Tensor>& x, const Tensor& y, const FitOptions& options = {});
   std::map<std::string, double> evaluate(const Tensor& x, const Tensor& y, std::int64_t batch_size = 1024) const;
-  std::map<std::string, double> evaluate(const std::vector<Tensor>& x, const Tensor& y, std::int64_t batch_size = 1024) const;
+  std::map<std::string, double> evaluate(const std::vector<Tensor>& x, const Tensor& y,
+                                         std::int64_t batch_size = 1024) const;
   Tensor predict(const Tensor& x, std::int64_t batch_size = 1024, const std::string& output = "raw") const;
   double step(const Tensor& xb, const Tensor& yb, const Tensor& sample_weight = {});  // the loss before the update
   double step(const std::vector<Tensor>& xb, const Tensor& yb, const Tensor& sample_weight = {});

@@ -10,7 +10,8 @@
 
 namespace chainrule {
 
-CHAINRULE_API std::pair<Tensor, std::vector<Tensor>> value_and_gradients(const Function& f, const std::vector<Tensor>& x);
+CHAINRULE_API std::pair<Tensor, std::vector<Tensor>> value_and_gradients(const Function& f,
+                                                                         const std::vector<Tensor>& x);
 
 // The outputs, and the map from cotangents of the outputs (one each) to cotangents of the arguments.
 using Pullback = std::function<std::vector<Tensor>(const std::vector<Tensor>&)>;
@@ -25,7 +26,8 @@ template <class F>
   requires std::is_invocable_r_v<Tensor, F, const Tensor&>
 auto grad(F f) {
   return [f = std::move(f)](const Tensor& x) {
-    return value_and_gradients([&](const std::vector<Tensor>& in) { return std::vector<Tensor>{f(in[0])}; }, {x}).second[0];
+    return value_and_gradients([&](const std::vector<Tensor>& in) { return std::vector<Tensor>{f(in[0])}; }, {x})
+        .second[0];
   };
 }
 

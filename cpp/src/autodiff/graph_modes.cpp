@@ -51,7 +51,8 @@ Tensors gradients_in_trace(Tracer& tracer, std::span<const Tensor> outputs, std:
     bool reached = false;
     for (ValueId id : node.inputs) reached |= active[static_cast<std::size_t>(id)] != 0;
     for (ValueId id : node.outputs)
-      if (reached && is_floating(tracer.graph().types[static_cast<std::size_t>(id)].dtype)) active[static_cast<std::size_t>(id)] = 1;
+      if (reached && is_floating(tracer.graph().types[static_cast<std::size_t>(id)].dtype))
+        active[static_cast<std::size_t>(id)] = 1;
   }
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const auto id = static_cast<std::size_t>(tracer.value_of(outputs[i]));
@@ -73,7 +74,8 @@ Tensors gradients_in_trace(Tracer& tracer, std::span<const Tensor> outputs, std:
       wanted |= needs.back() != 0;
     }
     if (!flows || !wanted) continue;
-    const Tensors gx = r.node.op->derivative == Derivative::composite ? pull_composite(tracer, r, gy) : pull_back(r.call(), gy, needs);
+    const Tensors gx =
+        r.node.op->derivative == Derivative::composite ? pull_composite(tracer, r, gy) : pull_back(r.call(), gy, needs);
     for (std::size_t i = 0; i < gx.size(); ++i)
       if (needs[i]) accumulate(g[static_cast<std::size_t>(r.node.inputs[i])], gx[i]);
   }
@@ -97,7 +99,8 @@ Tensors tangents_in_trace(Tracer& tracer, std::span<const Tensor> outputs, std::
       flows |= tx.back().defined();
     }
     if (!flows) continue;
-    const Tensors ty = r.node.op->derivative == Derivative::composite ? push_composite(tracer, r, tx) : push_forward(r.call(), tx);
+    const Tensors ty =
+        r.node.op->derivative == Derivative::composite ? push_composite(tracer, r, tx) : push_forward(r.call(), tx);
     for (std::size_t j = 0; j < ty.size(); ++j) t[static_cast<std::size_t>(r.node.outputs[j])] = ty[j];
   }
   Tensors result;
@@ -125,13 +128,15 @@ GraphData differentiate(const GraphData& graph, bool reverse) {
     x.push_back(tracer->input(graph.types[static_cast<std::size_t>(id)]));
     wrt.push_back(x.back().data_handle()->value);
   }
-  for (ValueId id : reverse ? graph.outputs : graph.inputs) seeds.push_back(tracer->input(graph.types[static_cast<std::size_t>(id)]));
+  for (ValueId id : reverse ? graph.outputs : graph.inputs)
+    seeds.push_back(tracer->input(graph.types[static_cast<std::size_t>(id)]));
   Tensors results = replay(graph, x);
   const Tensors derivatives =
       reverse ? gradients_in_trace(*tracer, results, seeds, wrt) : tangents_in_trace(*tracer, results, wrt, seeds);
   const auto& like = reverse ? graph.inputs : graph.outputs;
   for (std::size_t i = 0; i < derivatives.size(); ++i)
-    results.push_back(derivatives[i].defined() ? derivatives[i] : zeros_of(graph.types[static_cast<std::size_t>(like[i])]));
+    results.push_back(derivatives[i].defined() ? derivatives[i]
+                                               : zeros_of(graph.types[static_cast<std::size_t>(like[i])]));
   tracer->set_outputs(results);
   return tracer->take();
 }

@@ -14,8 +14,10 @@ Tensors pull_back(const OpCall& call, std::span<const Tensor> gy, std::span<cons
   if (!flows || op.vjp == nullptr) return gx;
   gx = op.vjp({op, *call.attrs, call.x, call.y, call.x_types, call.y_types, gy, needs});
   for (std::size_t i = 0; i < gx.size(); ++i) {
-    if (!needs[i] || !gx[i].defined()) gx[i] = Tensor();
-    else if (op.broadcasts) gx[i] = sum_to(gx[i], call.x_types[i].shape);
+    if (!needs[i] || !gx[i].defined())
+      gx[i] = Tensor();
+    else if (op.broadcasts)
+      gx[i] = sum_to(gx[i], call.x_types[i].shape);
   }
   return gx;
 }
@@ -30,7 +32,8 @@ Tensors push_forward(const OpCall& call, std::span<const Tensor> tx) {
   const Tensors pushed = op.jvp({op, *call.attrs, call.x, call.y, call.x_types, call.y_types, tx, needs});
   for (std::size_t j = 0; j < pushed.size() && j < ty.size(); ++j) {
     ty[j] = pushed[j];
-    if (ty[j].defined() && !(ty[j].shape() == call.y_types[j].shape)) ty[j] = broadcast_to(ty[j], call.y_types[j].shape);
+    if (ty[j].defined() && !(ty[j].shape() == call.y_types[j].shape))
+      ty[j] = broadcast_to(ty[j], call.y_types[j].shape);
   }
   return ty;
 }
@@ -42,10 +45,12 @@ void accumulate(Tensor& sum, const Tensor& g) {
 
 Tensor start_cotangent(const Tensor& output, const Tensor& given, const char* who) {
   if (!is_floating(output.dtype()))
-    fail<DTypeError>(who, "the output has no gradient", "dtype is " + std::string(name_of(output.dtype())), "differentiate a floating result");
+    fail<DTypeError>(who, "the output has no gradient", "dtype is " + std::string(name_of(output.dtype())),
+                     "differentiate a floating result");
   if (given.defined()) {
     if (!(given.shape() == output.shape()))
-      fail<ShapeError>(who, "the cotangent does not fit", "it is " + given.shape().str() + ", the output is " + output.shape().str(),
+      fail<ShapeError>(who, "the cotangent does not fit",
+                       "it is " + given.shape().str() + ", the output is " + output.shape().str(),
                        "give one value per output element");
     return cast(given, output.dtype());
   }

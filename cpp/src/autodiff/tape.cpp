@@ -30,14 +30,17 @@ std::vector<Handle> nodes_behind(std::span<const Tensor> roots, std::span<const 
 
 // What the rules read, checked to be unchanged since it was recorded.
 struct Saved {
-  Saved(const GradNode& node, const std::shared_ptr<GradNode>& self, bool linked) : x(node.saved_inputs), y(node.saved_outputs) {
+  Saved(const GradNode& node, const std::shared_ptr<GradNode>& self, bool linked)
+      : x(node.saved_inputs), y(node.saved_outputs) {
     if (node.freed)
-      fail<StateError>(node.op->name, "its record was used up by an earlier backward", "", "call backward once, or compute the result again");
+      fail<StateError>(node.op->name, "its record was used up by an earlier backward", "",
+                       "call backward once, or compute the result again");
     for (std::size_t i = 0; i < x.size(); ++i) {
       if (!x[i].defined()) continue;
       if (x[i].data_handle()->storage->version != node.versions[i])
         fail<StateError>(node.op->name, "an operand that backward needs was changed in place after it was used",
-                         "operand " + std::to_string(i) + " of shape " + node.input_types[i].shape.str(), "change it after backward, or change a copy");
+                         "operand " + std::to_string(i) + " of shape " + node.input_types[i].shape.str(),
+                         "change it after backward, or change a copy");
       if (linked && node.edges[i].node) {
         x[i] = with_shape(x[i], node.input_types[i].shape);
         x[i].data_handle()->node = node.edges[i].node;
@@ -122,7 +125,8 @@ void run_tape(std::span<const Tensor> roots, std::span<const Tensor> cotangents,
   for (auto& [leaf, entry] : leaves) arrive(entry.first, entry.second);
 }
 
-Tensors push_tape(std::span<const Tensor> outputs, std::span<const Tensor> leaves, std::span<const Tensor> tangents, bool record) {
+Tensors push_tape(std::span<const Tensor> outputs, std::span<const Tensor> leaves, std::span<const Tensor> tangents,
+                  bool record) {
   const GradMode mode(record);
   std::vector<Handle> nodes = nodes_behind(outputs, leaves);
   std::reverse(nodes.begin(), nodes.end());
@@ -159,7 +163,8 @@ Tensors push_tape(std::span<const Tensor> outputs, std::span<const Tensor> leave
 
 void Tensor::backward(const Tensor& cotangent) const {
   if (!defined() || !requires_grad())
-    fail<StateError>("backward", "nothing was recorded", "no input of this result requires a gradient", "call requires_grad_() on a leaf before computing");
+    fail<StateError>("backward", "nothing was recorded", "no input of this result requires a gradient",
+                     "call requires_grad_() on a leaf before computing");
   const Tensor start = start_cotangent(*this, cotangent, "backward");
   run_tape(std::span(this, 1), std::span(&start, 1), {}, [](const std::shared_ptr<TensorData>& leaf, const Tensor& g) {
     const NoGrad nothing;

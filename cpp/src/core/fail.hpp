@@ -8,10 +8,12 @@
 
 namespace chainrule {
 
-std::string message(std::string_view op, std::string_view wrong, std::string_view given = {}, std::string_view todo = {});
+std::string message(std::string_view op, std::string_view wrong, std::string_view given = {},
+                    std::string_view todo = {});
 
 template <class E>
-[[noreturn]] void fail(std::string_view op, std::string_view wrong, std::string_view given = {}, std::string_view todo = {}) {
+[[noreturn]] void fail(std::string_view op, std::string_view wrong, std::string_view given = {},
+                       std::string_view todo = {}) {
   throw E(message(op, wrong, given, todo));
 }
 

@@ -24,7 +24,7 @@
 namespace chainrule {
 namespace {
 
-std::atomic<int> requested{0};     // 0: not set
+std::atomic<int> requested{0};  // 0: not set
 std::atomic<bool> forked{false};
 
 int cgroup_quota() {

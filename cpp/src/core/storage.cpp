@@ -20,7 +20,8 @@ void* allocate_aligned(std::size_t bytes) {
   const std::size_t rounded = (bytes + 63) / 64 * 64;
   void* pointer = rounded < bytes ? nullptr : std::aligned_alloc(64, rounded == 0 ? 64 : rounded);
   if (pointer == nullptr)
-    fail<ValueError>("allocate", "out of memory", std::to_string(bytes) + " bytes were asked for", "use smaller shapes");
+    fail<ValueError>("allocate", "out of memory", std::to_string(bytes) + " bytes were asked for",
+                     "use smaller shapes");
   return pointer;
 }
 

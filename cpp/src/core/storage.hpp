@@ -22,11 +22,11 @@ struct Storage {
 
   std::byte* data = nullptr;
   std::size_t bytes = 0;
-  std::uint64_t version = 0;     // counts writes
-  std::uint64_t moves = 0;       // counts move_to
-  std::shared_ptr<void> owner;   // whoever frees `data`; empty: this does
-  bool borrowed = false;         // memory of the user: never written
-  bool exported = false;         // a live view was handed out: never moved
+  std::uint64_t version = 0;    // counts writes
+  std::uint64_t moves = 0;      // counts move_to
+  std::shared_ptr<void> owner;  // whoever frees `data`; empty: this does
+  bool borrowed = false;        // memory of the user: never written
+  bool exported = false;        // a live view was handed out: never moved
 };
 
 void* allocate_aligned(std::size_t bytes);  // 64-byte aligned, never null; throws ValueError when memory runs out

@@ -12,7 +12,7 @@ struct Fact {
   std::string_view name;
   std::size_t size;
 };
-constexpr Fact facts[dtype_count] = {{"float32", 4}, {"float64", 8}, {"int32", 4},  {"int64", 8},
+constexpr Fact facts[dtype_count] = {{"float32", 4}, {"float64", 8}, {"int32", 4},   {"int64", 8},
                                      {"uint8", 1},   {"bool", 1},    {"bfloat16", 2}};
 
 // NumPy's promotion between different dtypes, rows and columns in DType's order; -1: refused.

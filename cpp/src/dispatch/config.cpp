@@ -20,9 +20,10 @@ std::string isa_level() { return std::string(dispatch::level()); }
 std::string config() {
   const std::string version = std::to_string(CHAINRULE_VERSION_MAJOR) + "." + std::to_string(CHAINRULE_VERSION_MINOR) +
                               "." + std::to_string(CHAINRULE_VERSION_PATCH);
-  return "chainrule   " + version + "\nISA level   " + isa_level() + " (" + dispatch::level_reason() + ")\nthreads     " +
-         std::to_string(num_threads()) + "\nEigen       " CHAINRULE_EIGEN_VERSION "\nbuild type  " CHAINRULE_BUILD_TYPE
-         "\ncompiler    " __VERSION__ "\n";
+  return "chainrule   " + version + "\nISA level   " + isa_level() + " (" + dispatch::level_reason() +
+         ")\nthreads     " + std::to_string(num_threads()) +
+         "\nEigen       " CHAINRULE_EIGEN_VERSION "\nbuild type  " CHAINRULE_BUILD_TYPE "\ncompiler    " __VERSION__
+         "\n";
 }
 
 void show_config() { std::fputs(config().c_str(), stdout); }

@@ -13,9 +13,9 @@
   extern "C" __attribute__((visibility("hidden"))) const chainrule::kernels::KernelEntry CHAINRULE_TABLE(file, isa)[];
 #define CHAINRULE_LIST(file, isa) CHAINRULE_TABLE(file, isa),
 
-#define CHAINRULE_LEVEL(isa)                                                              \
-  CHAINRULE_KERNEL_FILES(CHAINRULE_DECLARE, isa)                                          \
-  static const chainrule::kernels::KernelEntry* const tables_##isa[] = {                  \
+#define CHAINRULE_LEVEL(isa)                                             \
+  CHAINRULE_KERNEL_FILES(CHAINRULE_DECLARE, isa)                         \
+  static const chainrule::kernels::KernelEntry* const tables_##isa[] = { \
       CHAINRULE_KERNEL_FILES(CHAINRULE_LIST, isa) nullptr};
 
 #if CHAINRULE_LEVEL_V2
@@ -104,7 +104,8 @@ const Choice& choice() {
     c.reason = pick + 1 < n && levels[pick + 1].supported ? "capped by CHAINRULE_ISA"
                : pick + 1 < n                             ? "the highest this processor supports"
                                                           : "the highest level in this build, and supported";
-    if (cap != nullptr && *cap != 0 && !cap_known) c.reason += "; CHAINRULE_ISA=" + std::string(cap) + " is not a level of this build";
+    if (cap != nullptr && *cap != 0 && !cap_known)
+      c.reason += "; CHAINRULE_ISA=" + std::string(cap) + " is not a level of this build";
     for (const kernels::KernelEntry* const* table = levels[pick].tables; *table != nullptr; ++table)
       for (const kernels::KernelEntry* entry = *table; entry->name != nullptr; ++entry)
         c.kernels.emplace(Key{entry->name, static_cast<DType>(entry->dtype)}, entry->kernel);

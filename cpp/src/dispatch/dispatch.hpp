@@ -10,7 +10,7 @@
 namespace chainrule::dispatch {
 
 kernels::Kernel find_kernel(std::string_view name, DType key) noexcept;  // null where there is none
-std::string_view level() noexcept;   // "v2", "v3", "v4", "native", "default"
-std::string level_reason();          // why this level was chosen
+std::string_view level() noexcept;                                       // "v2", "v3", "v4", "native", "default"
+std::string level_reason();                                              // why this level was chosen
 
 }  // namespace chainrule::dispatch

@@ -56,7 +56,8 @@ void run(const Op& op, std::span<const Tensor> inputs, std::span<const TensorTyp
 
   kernels::Status status = kernels::Status::ok;
   const int threads = plan.cost < nanoseconds_worth_threads
-                          ? 1 : static_cast<int>(std::min<std::int64_t>(available_threads(), plan.units));
+                          ? 1
+                          : static_cast<int>(std::min<std::int64_t>(available_threads(), plan.units));
   if (threads == 1) {
     void* block = plan.scratch_bytes ? scratch.get(static_cast<std::size_t>(plan.scratch_bytes)) : nullptr;
     const FloatEnvironment environment;
@@ -76,8 +77,8 @@ void run(const Op& op, std::span<const Tensor> inputs, std::span<const TensorTyp
   check_status(status, op);
 }
 
-void remember(const Op& op, std::span<const Tensor> inputs, std::span<const TensorType> in, std::span<const Tensor> outputs,
-              std::span<const TensorType> out, const Attrs& attrs) {
+void remember(const Op& op, std::span<const Tensor> inputs, std::span<const TensorType> in,
+              std::span<const Tensor> outputs, std::span<const TensorType> out, const Attrs& attrs) {
   auto node = std::make_shared<GradNode>();
   node->op = &op;
   node->attrs = attrs;
@@ -113,9 +114,11 @@ void remember(const Op& op, std::span<const Tensor> inputs, std::span<const Tens
 
 void check_status(kernels::Status status, const Op& op) {
   switch (status) {
-    case kernels::Status::ok: return;
+    case kernels::Status::ok:
+      return;
     case kernels::Status::bad_label:
-      fail<IndexError>(op.name, "a label is outside the classes", "labels must be 0 ... classes - 1", "check the target, or set ignore_index");
+      fail<IndexError>(op.name, "a label is outside the classes", "labels must be 0 ... classes - 1",
+                       "check the target, or set ignore_index");
     case kernels::Status::bad_index:
       fail<IndexError>(op.name, "an index is out of range", "", "indices run from -n to n - 1");
     case kernels::Status::not_finite:
@@ -164,7 +167,8 @@ void apply_into(const Op& op, std::span<const Tensor> inputs, const Attrs& attrs
   for (std::size_t j = 0; j < outputs.size(); ++j) given[j] = type_of(outputs[j]);
   const Types out = op.infer(op, in, attrs);
   for (std::size_t j = 0; j < out.size(); ++j)
-    if (!(out[j] == given[j])) fail<ShapeError>(op.name, "output does not fit", given[j].shape.str() + " for " + out[j].shape.str());
+    if (!(out[j] == given[j]))
+      fail<ShapeError>(op.name, "output does not fit", given[j].shape.str() + " for " + out[j].shape.str());
   run(op, inputs, in, outputs, out, attrs);
   for (const Tensor& t : outputs) ++t.data_handle()->storage->version;
 }

@@ -35,7 +35,7 @@ struct StateUpdate {
 };
 
 struct GraphData {
-  Types types;                       // of every value
+  Types types;  // of every value
   std::vector<Node> nodes;
   std::vector<ValueId> inputs;       // the function's arguments, in order
   std::vector<BoundValue> captures;  // parameters, buffers, captured tensors
@@ -53,9 +53,9 @@ struct GraphData {
 class Tracer : public std::enable_shared_from_this<Tracer> {
  public:
   static std::shared_ptr<Tracer> create();
-  Tensor input(const TensorType& type);              // a new argument
-  Tensor symbol(ValueId value);                      // the tensor standing for a value
-  ValueId value_of(const Tensor& tensor);            // captures or freezes what is not a symbol of this tracer
+  Tensor input(const TensorType& type);    // a new argument
+  Tensor symbol(ValueId value);            // the tensor standing for a value
+  ValueId value_of(const Tensor& tensor);  // captures or freezes what is not a symbol of this tracer
   Tensors record(const Op& op, std::span<const Tensor> inputs, const Attrs& attrs, const Types& outputs);
   void set_outputs(std::span<const Tensor> outputs);
   void add_update(const Tensor& target, const Tensor& value);

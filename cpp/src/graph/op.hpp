@@ -42,8 +42,8 @@ struct RuleContext {
   const Attrs& attrs;
   std::span<const Tensor> x, y;
   std::span<const TensorType> x_types, y_types;
-  std::span<const Tensor> g;   // vjp: cotangents of the outputs; jvp: tangents of the inputs. Undefined: zero.
-  std::span<const char> needs; // vjp: which inputs want one
+  std::span<const Tensor> g;    // vjp: cotangents of the outputs; jvp: tangents of the inputs. Undefined: zero.
+  std::span<const char> needs;  // vjp: which inputs want one
 };
 
 enum class Derivative : std::uint8_t { none, zero, elementwise, linear, bilinear, symmetric, custom, composite };
@@ -64,34 +64,35 @@ struct Op {
 
   // Output types from input types; throws ShapeError, DTypeError or ValueError.
   Types (*infer)(const Op&, std::span<const TensorType>, const Attrs&) = nullptr;
-  void (*plan)(const Op&, std::span<const TensorType> in, std::span<const TensorType> out, const Attrs&, kernels::Plan&) = nullptr;
-  int key = 0;                                       // the operand whose dtype selects the kernel; -1: the first output
+  void (*plan)(const Op&, std::span<const TensorType> in, std::span<const TensorType> out, const Attrs&,
+               kernels::Plan&) = nullptr;
+  int key = 0;  // the operand whose dtype selects the kernel; -1: the first output
   std::array<kernels::Kernel, dtype_count> kernel{};  // filled from the dispatch table
 
   SaveMask saves = save_nothing;
   Derivative derivative = Derivative::none;
-  Tensors (*vjp)(const RuleContext&) = nullptr;       // one cotangent per input
-  Tensors (*jvp)(const RuleContext&) = nullptr;       // one tangent per output
+  Tensors (*vjp)(const RuleContext&) = nullptr;  // one cotangent per input
+  Tensors (*jvp)(const RuleContext&) = nullptr;  // one tangent per output
   // Derivative::composite: the same computation from ops that have rules; used when it is differentiated again.
   Tensors (*decompose)(std::span<const Tensor> x, const Attrs&) = nullptr;
 
   Batch batch = Batch::loop;
-  bool pure = true;              // same inputs, same outputs; may be merged or dropped
-  bool elementwise = false;      // one output element from the same element of the (broadcast) inputs
-  bool broadcasts = false;       // inputs follow NumPy's broadcasting; cotangents are summed back in one place
-  bool view = false;             // the output is the input's memory under another shape
-  std::uint32_t inplace = 0;     // bit i: output 0 may take input i's memory (same type); see inplace_pair
-  bool inplace_pairs = false;    // output j may take input pair(j)'s memory (updates)
+  bool pure = true;            // same inputs, same outputs; may be merged or dropped
+  bool elementwise = false;    // one output element from the same element of the (broadcast) inputs
+  bool broadcasts = false;     // inputs follow NumPy's broadcasting; cotangents are summed back in one place
+  bool view = false;           // the output is the input's memory under another shape
+  std::uint32_t inplace = 0;   // bit i: output 0 may take input i's memory (same type); see inplace_pair
+  bool inplace_pairs = false;  // output j may take input pair(j)'s memory (updates)
   std::array<std::int8_t, 4> pair{-1, -1, -1, -1};
   std::uint32_t transposable = 0;  // bit i: a transposition of the last two axes of input i folds into ints[i]
-  bool epilogue = false;         // an elementwise chain may run behind each range of units
-  bool rowwise = false;          // units are rows; may run by slab
-  bool internal = false;         // no public name
+  bool epilogue = false;           // an elementwise chain may run behind each range of units
+  bool rowwise = false;            // units are rows; may run by slab
+  bool internal = false;           // no public name
   double flops_per_output = 1.0;
   std::int64_t (*flops)(std::span<const TensorType> in, std::span<const TensorType> out, const Attrs&) = nullptr;
 };
 
-const Op& find_op(std::string_view name);            // throws IndexError; ops/registry.cpp
+const Op& find_op(std::string_view name);  // throws IndexError; ops/registry.cpp
 const Op* find_op_or_null(std::string_view name) noexcept;
 std::span<const Op> all_ops();
 

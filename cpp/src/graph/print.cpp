@@ -33,11 +33,21 @@ std::string attributes_to_string(const Op& op, const Attrs& attrs) {
     const auto slot = static_cast<std::size_t>(field.slot);
     text += ", " + std::string(field.name) + "=";
     switch (field.kind) {
-      case AttributeField::Kind::list: text += attrs.lists[slot].str(); break;
-      case AttributeField::Kind::real: text += number(attrs.reals[slot]); break;
-      case AttributeField::Kind::integer: text += std::to_string(attrs.ints[slot]); break;
-      case AttributeField::Kind::flag: text += attrs.ints[slot] ? "true" : "false"; break;
-      case AttributeField::Kind::dtype: text += name_of(static_cast<DType>(attrs.ints[slot])); break;
+      case AttributeField::Kind::list:
+        text += attrs.lists[slot].str();
+        break;
+      case AttributeField::Kind::real:
+        text += number(attrs.reals[slot]);
+        break;
+      case AttributeField::Kind::integer:
+        text += std::to_string(attrs.ints[slot]);
+        break;
+      case AttributeField::Kind::flag:
+        text += attrs.ints[slot] ? "true" : "false";
+        break;
+      case AttributeField::Kind::dtype:
+        text += name_of(static_cast<DType>(attrs.ints[slot]));
+        break;
     }
   }
   return text;
@@ -47,8 +57,10 @@ std::string to_string(const GraphData& graph) {
   const auto type = [&](ValueId id) { return type_name(graph.types[static_cast<std::size_t>(id)]); };
   std::string text;
   for (std::size_t i = 0; i < graph.inputs.size(); ++i)
-    text += "%" + std::to_string(graph.inputs[i]) + " = input " + std::to_string(i) + " : " + type(graph.inputs[i]) + "\n";
-  for (const BoundValue& c : graph.captures) text += "%" + std::to_string(c.value) + " = captured : " + type(c.value) + "\n";
+    text +=
+        "%" + std::to_string(graph.inputs[i]) + " = input " + std::to_string(i) + " : " + type(graph.inputs[i]) + "\n";
+  for (const BoundValue& c : graph.captures)
+    text += "%" + std::to_string(c.value) + " = captured : " + type(c.value) + "\n";
   for (const BoundValue& c : graph.constants) {
     text += "%" + std::to_string(c.value) + " = constant";
     if (c.tensor.size() == 1 && !c.tensor.symbolic()) text += " " + number(c.tensor.item());
@@ -66,7 +78,8 @@ std::string to_string(const GraphData& graph) {
   }
   text += "return";
   for (std::size_t i = 0; i < graph.outputs.size(); ++i) text += (i ? ", %" : " %") + std::to_string(graph.outputs[i]);
-  for (const StateUpdate& update : graph.updates) text += "\nupdate " + type(update.value) + " <- %" + std::to_string(update.value);
+  for (const StateUpdate& update : graph.updates)
+    text += "\nupdate " + type(update.value) + " <- %" + std::to_string(update.value);
   return text + "\n";
 }
 

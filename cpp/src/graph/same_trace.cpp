@@ -11,10 +11,12 @@ namespace {
 bool same_bytes(const Tensor& a, const Tensor& b) {
   if (!(type_of(a) == type_of(b))) return false;
   if (a.symbolic() || b.symbolic()) return a.data_handle() == b.data_handle();
-  return a.size() == 0 || std::memcmp(a.raw_data(), b.raw_data(), static_cast<std::size_t>(a.size()) * size_of(a.dtype())) == 0;
+  return a.size() == 0 ||
+         std::memcmp(a.raw_data(), b.raw_data(), static_cast<std::size_t>(a.size()) * size_of(a.dtype())) == 0;
 }
 
-constexpr const char* todo = "np.random, a clock or a counter in the function would be frozen: capture a tensor and copy_ into it instead";
+constexpr const char* todo =
+    "np.random, a clock or a counter in the function would be frozen: capture a tensor and copy_ into it instead";
 
 }  // namespace
 
@@ -26,7 +28,9 @@ void check_same_trace(const GraphData& first, const GraphData& second, const cha
     const Node &a = first.nodes[i], &b = second.nodes[i];
     if (a.op != b.op || !(a.attrs == b.attrs))
       fail<ValueError>(who, "the function does different things when called twice",
-                       std::string(a.op->name) + attributes_to_string(*a.op, a.attrs) + ", then " + std::string(b.op->name) + attributes_to_string(*b.op, b.attrs), todo);
+                       std::string(a.op->name) + attributes_to_string(*a.op, a.attrs) + ", then " +
+                           std::string(b.op->name) + attributes_to_string(*b.op, b.attrs),
+                       todo);
   }
   for (std::size_t i = 0; i < first.constants.size() && i < second.constants.size(); ++i) {
     if (same_bytes(first.constants[i].tensor, second.constants[i].tensor)) continue;
@@ -34,7 +38,8 @@ void check_same_trace(const GraphData& first, const GraphData& second, const cha
     for (const Node& node : first.nodes)
       for (ValueId id : node.inputs)
         if (id == first.constants[i].value) op = std::string(node.op->name);
-    fail<ValueError>(who, "a constant differs between two calls of the function", "of shape " + first.constants[i].tensor.shape().str() + ", used by " + op, todo);
+    fail<ValueError>(who, "a constant differs between two calls of the function",
+                     "of shape " + first.constants[i].tensor.shape().str() + ", used by " + op, todo);
   }
 }
 

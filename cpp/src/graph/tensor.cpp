@@ -15,26 +15,42 @@ thread_local bool recording = true;
 
 template <class F> void with_type(DType dtype, F&& f) {
   switch (dtype) {
-    case DType::float32: f(float{}); break;
-    case DType::float64: f(double{}); break;
-    case DType::int32: f(std::int32_t{}); break;
-    case DType::int64: f(std::int64_t{}); break;
-    case DType::uint8: f(std::uint8_t{}); break;
-    case DType::boolean: f(bool{}); break;
-    case DType::bfloat16: fail<DTypeError>("tensor", "bfloat16 holds no readable elements", "", "cast it to float32 first");
+    case DType::float32:
+      f(float{});
+      break;
+    case DType::float64:
+      f(double{});
+      break;
+    case DType::int32:
+      f(std::int32_t{});
+      break;
+    case DType::int64:
+      f(std::int64_t{});
+      break;
+    case DType::uint8:
+      f(std::uint8_t{});
+      break;
+    case DType::boolean:
+      f(bool{});
+      break;
+    case DType::bfloat16:
+      fail<DTypeError>("tensor", "bfloat16 holds no readable elements", "", "cast it to float32 first");
   }
 }
 
 const TensorData& defined_data(const Tensor& t) {
-  if (!t.defined()) fail<StateError>("tensor", "undefined", "a Tensor that was never given a value", "make one with Tensor::zeros or from");
+  if (!t.defined())
+    fail<StateError>("tensor", "undefined", "a Tensor that was never given a value",
+                     "make one with Tensor::zeros or from");
   return *t.data_handle();
 }
 
 const TensorData& value_data(const Tensor& t) {
   const TensorData& data = defined_data(t);
   if (data.tracer)
-    fail<StateError>("tensor", "has no values while a function is traced", "a symbolic tensor of shape " + data.shape.str(),
-                     "a branch or a print on values is not recorded: use where(), or call the function outside compile and Trainer");
+    fail<StateError>(
+        "tensor", "has no values while a function is traced", "a symbolic tensor of shape " + data.shape.str(),
+        "a branch or a print on values is not recorded: use where(), or call the function outside compile and Trainer");
   return data;
 }
 
@@ -152,16 +168,19 @@ const void* Tensor::data_of(DType wanted) const {
   const TensorData& data = value_data(*this);
   if (data.dtype != wanted)
     fail<DTypeError>("data", "the tensor has another dtype",
-                     "asked for " + std::string(name_of(wanted)) + ", is " + std::string(name_of(data.dtype)), "use astype first");
+                     "asked for " + std::string(name_of(wanted)) + ", is " + std::string(name_of(data.dtype)),
+                     "use astype first");
   return data.bytes();
 }
 
 double Tensor::item() const {
   const TensorData& data = value_data(*this);
   if (data.shape.size() != 1)
-    fail<ShapeError>("item", "the tensor does not hold exactly one element", "shape is " + data.shape.str(), "index it or reduce it first");
+    fail<ShapeError>("item", "the tensor does not hold exactly one element", "shape is " + data.shape.str(),
+                     "index it or reduce it first");
   double value = 0;
-  with_type(data.dtype, [&](auto zero) { value = static_cast<double>(*reinterpret_cast<const decltype(zero)*>(data.bytes())); });
+  with_type(data.dtype,
+            [&](auto zero) { value = static_cast<double>(*reinterpret_cast<const decltype(zero)*>(data.bytes())); });
   return value;
 }
 
@@ -169,7 +188,8 @@ bool Tensor::requires_grad() const noexcept { return data_ && (data_->requires_g
 Tensor& Tensor::requires_grad_(bool on) {
   defined_data(*this);
   if (on && !is_floating(data_->dtype))
-    fail<DTypeError>("requires_grad_", "only floating tensors have gradients", "dtype is " + std::string(name_of(data_->dtype)), "use astype(\"float32\")");
+    fail<DTypeError>("requires_grad_", "only floating tensors have gradients",
+                     "dtype is " + std::string(name_of(data_->dtype)), "use astype(\"float32\")");
   if (!on && data_->node)
     fail<StateError>("requires_grad_", "the tensor is the result of a recorded op", "", "use detach()");
   data_->requires_grad = on;
@@ -192,7 +212,8 @@ Tensor Tensor::detach() const {
 void write_values(const Tensor& target, const Tensor& source) {
   const auto& data = target.data_handle();
   if (data->storage->borrowed)
-    fail<StateError>("copy_", "the tensor shares memory of the caller, which is never written", "shape is " + data->shape.str(), "make a copy first");
+    fail<StateError>("copy_", "the tensor shares memory of the caller, which is never written",
+                     "shape is " + data->shape.str(), "make a copy first");
   std::memmove(data->bytes(), source.raw_data(), static_cast<std::size_t>(data->shape.size()) * size_of(data->dtype));
   ++data->storage->version;
 }
@@ -200,7 +221,8 @@ void write_values(const Tensor& target, const Tensor& source) {
 std::string Tensor::str() const {
   if (!defined()) return "Tensor(undefined)";
   const TensorData& data = *data_;
-  if (data.tracer) return "Tensor(symbolic, shape=" + data.shape.str() + ", dtype=" + std::string(name_of(data.dtype)) + ")";
+  if (data.tracer)
+    return "Tensor(symbolic, shape=" + data.shape.str() + ", dtype=" + std::string(name_of(data.dtype)) + ")";
   const Tensor values = data.dtype == DType::bfloat16 ? astype(DType::float32) : *this;
   const auto element = [&](std::int64_t i) {
     std::string text;
@@ -248,8 +270,10 @@ std::string Tensor::str() const {
     write(write, 0, 0);
   }
   if (data.dtype != DType::float32) text += ", dtype=" + std::string(name_of(data.dtype));
-  if (data.requires_grad) text += ", requires_grad=true";
-  else if (data.node) text += ", from=" + std::string(data.node->op->name);
+  if (data.requires_grad)
+    text += ", requires_grad=true";
+  else if (data.node)
+    text += ", from=" + std::string(data.node->op->name);
   return text + ")";
 }
 

@@ -24,13 +24,13 @@ struct GradNode {
   const Op* op = nullptr;
   Attrs attrs{};
   std::vector<Edge> edges;
-  Tensors saved_inputs;      // undefined where the derivative does not read them; detached from their producers
-  Tensors saved_outputs;     // detached
+  Tensors saved_inputs;   // undefined where the derivative does not read them; detached from their producers
+  Tensors saved_outputs;  // detached
   Types input_types, output_types;
   std::vector<std::uint64_t> versions;  // of the saved inputs' storages when recorded
-  std::uint64_t order = 0;   // grows with every recorded op: a topological order
+  std::uint64_t order = 0;              // grows with every recorded op: a topological order
   bool freed = false;
-  ~GradNode();               // iterative: a chain of any length is freed without recursion
+  ~GradNode();  // iterative: a chain of any length is freed without recursion
 };
 
 struct TensorData {
@@ -38,8 +38,8 @@ struct TensorData {
   Shape shape{};
   std::shared_ptr<Storage> storage{};
   std::size_t offset = 0;  // bytes
-  bool weak = false;      // a Python or C++ number: takes the other operand's dtype
-  bool constant = false;  // a number or an array of the caller: frozen when traced
+  bool weak = false;       // a Python or C++ number: takes the other operand's dtype
+  bool constant = false;   // a number or an array of the caller: frozen when traced
   bool requires_grad = false;
   Tensor grad{};
 
@@ -55,8 +55,8 @@ struct TensorData {
 
 inline std::byte* bytes_of(const Tensor& t) { return t.data_handle()->bytes(); }
 inline TensorType type_of(const Tensor& t) { return t.data_handle()->type(); }
-Tensor make_tensor(const TensorType& type);  // fresh memory
-Tensor make_constant(double value, DType dtype);  // rank 0, frozen when traced
+Tensor make_tensor(const TensorType& type);              // fresh memory
+Tensor make_constant(double value, DType dtype);         // rank 0, frozen when traced
 Tensor with_shape(const Tensor& t, const Shape& shape);  // same memory, other shape; records nothing
 
 // The one way an op is called: checks and infers, then records a symbol's node, or runs the kernel (and remembers the

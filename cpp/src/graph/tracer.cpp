@@ -57,7 +57,8 @@ ValueId Tracer::value_of(const Tensor& tensor) {
   if (data->storage && !data->constant) identity = data->bytes();
   // The same memory under another shape is another value.
   const auto found = captured_.find(identity);
-  if (found != captured_.end() && graph_.types[static_cast<std::size_t>(found->second)] == data->type()) return found->second;
+  if (found != captured_.end() && graph_.types[static_cast<std::size_t>(found->second)] == data->type())
+    return found->second;
   const ValueId value = graph_.add_value(data->type());
   (data->constant ? graph_.constants : graph_.captures).push_back({value, tensor});
   captured_[identity] = value;

@@ -21,9 +21,9 @@ inline constexpr int max_elementwise_inputs = 10;
 
 // What shapes and attributes mean to a kernel: filled once by the op's plan(), constant during a run.
 struct Plan {
-  std::int64_t units;          // extent of Range
-  std::int64_t scratch_bytes;  // scratch per calling thread, 64-byte aligned
-  double cost;                 // estimated nanoseconds on one core for all units; decides about threads
+  std::int64_t units;                    // extent of Range
+  std::int64_t scratch_bytes;            // scratch per calling thread, 64-byte aligned
+  double cost;                           // estimated nanoseconds on one core for all units; decides about threads
   alignas(64) unsigned char body[1024];  // one of the structs below
 };
 
@@ -100,5 +100,6 @@ static_assert(sizeof(ElementwisePlan) <= sizeof(Plan::body) && sizeof(ConcatPlan
 // Defines the one symbol a kernel file exports, e.g. chainrule_kernels_softmax_isa_v3.
 #define CHAINRULE_KERNEL_TABLE_NAME_(file, isa) chainrule_kernels_##file##_##isa
 #define CHAINRULE_KERNEL_TABLE_NAME(file, isa) CHAINRULE_KERNEL_TABLE_NAME_(file, isa)
-#define CHAINRULE_KERNEL_TABLE(file) \
-  extern "C" __attribute__((visibility("hidden"))) const ::chainrule::kernels::KernelEntry CHAINRULE_KERNEL_TABLE_NAME(file, CHAINRULE_ISA)[]
+#define CHAINRULE_KERNEL_TABLE(file)                                                       \
+  extern "C" __attribute__((visibility("hidden"))) const ::chainrule::kernels::KernelEntry \
+  CHAINRULE_KERNEL_TABLE_NAME(file, CHAINRULE_ISA)[]

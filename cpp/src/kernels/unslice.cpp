@@ -25,7 +25,8 @@ template <class E> Status unslice(const Args& args, Range range, void*) {
       from += index[d] * plan.in_stride[d];
       to += index[d] * plan.out_stride[d];
     }
-    for (std::int64_t i = 0; i < plan.size[last]; ++i) out[to + i * plan.out_stride[last]] = in[from + i * plan.in_stride[last]];
+    for (std::int64_t i = 0; i < plan.size[last]; ++i)
+      out[to + i * plan.out_stride[last]] = in[from + i * plan.in_stride[last]];
     int d = last - 1;
     while (d >= 0 && ++index[d] == plan.size[d]) index[d--] = 0;
     if (d < 0) return Status::ok;
@@ -34,7 +35,7 @@ template <class E> Status unslice(const Args& args, Range range, void*) {
 
 }  // namespace
 
-CHAINRULE_KERNEL_TABLE(unslice) = {
-    {"unslice", 0, unslice<std::uint32_t>}, {"unslice", 1, unslice<std::uint64_t>}, {"unslice", 2, unslice<std::uint32_t>},
-    {"unslice", 3, unslice<std::uint64_t>}, {"unslice", 4, unslice<std::uint8_t>},  {"unslice", 5, unslice<std::uint8_t>},
-    {"unslice", 6, unslice<std::uint16_t>}, {nullptr, 0, nullptr}};
+CHAINRULE_KERNEL_TABLE(unslice) = {{"unslice", 0, unslice<std::uint32_t>}, {"unslice", 1, unslice<std::uint64_t>},
+                                   {"unslice", 2, unslice<std::uint32_t>}, {"unslice", 3, unslice<std::uint64_t>},
+                                   {"unslice", 4, unslice<std::uint8_t>},  {"unslice", 5, unslice<std::uint8_t>},
+                                   {"unslice", 6, unslice<std::uint16_t>}, {nullptr, 0, nullptr}};

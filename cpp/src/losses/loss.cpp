@@ -2,9 +2,9 @@
 #include "chainrule/losses.hpp"
 
 #include "chainrule/ops.hpp"
+#include "core/arguments.hpp"
 #include "core/fail.hpp"
 #include "graph/tensor_data.hpp"
-#include "core/arguments.hpp"
 
 namespace chainrule {
 namespace {

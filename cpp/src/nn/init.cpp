@@ -1,10 +1,10 @@
 // Initializers: a draw into a private array, then one copy into the parameter.
 #include <cmath>
 
-#include "chainrule/random.hpp"
-#include "core/fail.hpp"
 #include "chainrule/nn.hpp"
+#include "chainrule/random.hpp"
 #include "core/arguments.hpp"
+#include "core/fail.hpp"
 
 namespace chainrule::nn::init {
 namespace {

@@ -7,10 +7,10 @@
 #include <cmath>
 #include <vector>
 
-#include "chainrule/random.hpp"
-#include "core/fail.hpp"
 #include "chainrule/nn.hpp"
+#include "chainrule/random.hpp"
 #include "core/arguments.hpp"
+#include "core/fail.hpp"
 
 namespace chainrule::nn::init {
 

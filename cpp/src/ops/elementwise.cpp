@@ -14,7 +14,8 @@ Types infer_elementwise(const Op& op, std::span<const TensorType> in, const Attr
   for (std::size_t i = first; i < in.size(); ++i)
     if (in[i].dtype != in[first].dtype)
       fail<DTypeError>(op.name, "operands have different dtypes",
-                       std::string(name_of(in[first].dtype)) + " and " + std::string(name_of(in[i].dtype)), "use astype");
+                       std::string(name_of(in[first].dtype)) + " and " + std::string(name_of(in[i].dtype)),
+                       "use astype");
   return Types(static_cast<std::size_t>(op.outputs), TensorType{in[first].dtype, shape});
 }
 
@@ -78,12 +79,16 @@ std::string& keep(std::string text) {  // names of derivative ops live as long a
 
 // --- the formulas on Tensors -----------------------------------------------------------------------------------------
 
-template <class F> Tensor derivative_on_tensors(int which, std::span<const Tensor> x, const Tensor& g, const Attrs& attrs) {
+template <class F> Tensor derivative_on_tensors(int which, std::span<const Tensor> x, const Tensor& g,
+                                                const Attrs& attrs) {
   [[maybe_unused]] const double* r = attrs.reals.data();
   if constexpr (F::inputs == 1) {
-    if constexpr (F::saves == Saves::none) return F::d(g);
-    else if constexpr (formula::params<F>() > 0) return F::d(x[0], g, r);
-    else return F::d(x[0], g);
+    if constexpr (F::saves == Saves::none)
+      return F::d(g);
+    else if constexpr (formula::params<F>() > 0)
+      return F::d(x[0], g, r);
+    else
+      return F::d(x[0], g);
   } else if constexpr (F::inputs == 2) {
     return which == 0 ? F::d0(x[0], x[1], g) : F::d1(x[0], x[1], g);
   } else {
@@ -109,9 +114,9 @@ template <class F> Tensor push(const RuleContext& c, int which, const Tensor& g)
   if constexpr (formula::plain<F>()) {
     return derivative_on_tensors<F>(which, saved, g, c.attrs);
   } else {
-    static const Op* const ops[3] = {
-        find_op_or_null((F::inputs == 1 ? "d_" : "d0_") + std::string(c.op.name)),
-        find_op_or_null("d1_" + std::string(c.op.name)), find_op_or_null("d2_" + std::string(c.op.name))};
+    static const Op* const ops[3] = {find_op_or_null((F::inputs == 1 ? "d_" : "d0_") + std::string(c.op.name)),
+                                     find_op_or_null("d1_" + std::string(c.op.name)),
+                                     find_op_or_null("d2_" + std::string(c.op.name))};
     saved.push_back(g);
     return apply1(*ops[which], saved, c.attrs);
   }
@@ -138,7 +143,8 @@ template <class F> void add_derivative(std::vector<Op>& ops, const Op& of, int w
                                        Tensors (*decompose)(std::span<const Tensor>, const Attrs&)) {
   Op op;
   op.name = keep(std::string(prefix) + std::string(of.name));
-  op.doc = keep("g times the derivative of " + std::string(of.name) + " with respect to input " + std::to_string(which) + ".");
+  op.doc = keep("g times the derivative of " + std::string(of.name) + " with respect to input " +
+                std::to_string(which) + ".");
   const bool saves_none = F::inputs == 1 && F::saves == Saves::none;
   op.min_inputs = op.max_inputs = saves_none ? 1 : F::inputs + 1;
   op.key = op.max_inputs - 1;
@@ -198,7 +204,8 @@ template <class F> void add_formula(std::vector<Op>& ops, std::string_view name,
   }
 }
 
-template <class F> void add_update(std::vector<Op>& ops, std::string_view name, std::string_view doc, std::vector<AttributeField> attributes) {
+template <class F> void add_update(std::vector<Op>& ops, std::string_view name, std::string_view doc,
+                                   std::vector<AttributeField> attributes) {
   Op op;
   op.name = name;
   op.doc = doc;
@@ -285,7 +292,8 @@ Tensor elu(const Tensor& x, double alpha) {
 }
 Tensor clip(const Tensor& x, double low, double high) {
   if (!(low <= high))
-    fail<ValueError>("clip", "low is above high", std::to_string(low) + " and " + std::to_string(high), "exchange them");
+    fail<ValueError>("clip", "low is above high", std::to_string(low) + " and " + std::to_string(high),
+                     "exchange them");
   Attrs attrs;
   attrs.reals[0] = low;
   attrs.reals[1] = high;
@@ -294,7 +302,8 @@ Tensor clip(const Tensor& x, double low, double high) {
 Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
   static const Op& op = find_op("where");
   if (condition.dtype() != DType::boolean)
-    fail<DTypeError>("where", "the condition is not bool", std::string(name_of(condition.dtype())), "compare first, for instance x > 0");
+    fail<DTypeError>("where", "the condition is not bool", std::string(name_of(condition.dtype())),
+                     "compare first, for instance x > 0");
   Tensor x = a, y = b;
   promote_operands(x, y, "where", false);
   const Tensor in[] = {condition, x, y};

@@ -21,7 +21,8 @@ void Tensor::copy_(const Tensor& source) {
   if (!(shape() == source.shape()) && !(source.weak() && size() == 1))
     fail<ShapeError>("copy_", "shapes differ", "source is " + source.shape().str() + ", this is " + shape().str());
   if (symbolic() || source.symbolic())
-    fail<StateError>("copy_", "not recorded in a traced function", "", "return the new value, or use a module's buffer");
+    fail<StateError>("copy_", "not recorded in a traced function", "",
+                     "return the new value, or use a module's buffer");
   const NoGrad nothing;
   write_values(*this, cast(source.detach(), dtype()));
 }

@@ -12,7 +12,8 @@ namespace {
 Tensor weak_as(const Tensor& x, DType dtype, const char* op) {
   const double value = x.item();
   if (dtype == DType::uint8 && (value < 0 || value > 255))
-    fail<ValueError>(op, "the number does not fit uint8", std::to_string(static_cast<long long>(value)), "use astype(\"int64\") first");
+    fail<ValueError>(op, "the number does not fit uint8", std::to_string(static_cast<long long>(value)),
+                     "use astype(\"int64\") first");
   if (x.dtype() == DType::int64 && dtype == DType::int64) {
     Tensor t = x.detach();
     t.data_handle()->constant = true;
@@ -55,8 +56,10 @@ void promote_operands(Tensor& a, Tensor& b, const char* op, bool floats) {
   }
   if (floats && !is_floating(common)) common = DType::float64;
   const auto convert = [&](Tensor& t) {
-    if (t.weak()) t = weak_as(t, common, op);
-    else if (t.dtype() != common) t = cast(t, common);
+    if (t.weak())
+      t = weak_as(t, common, op);
+    else if (t.dtype() != common)
+      t = cast(t, common);
   };
   convert(a);
   convert(b);
@@ -65,7 +68,8 @@ void promote_operands(Tensor& a, Tensor& b, const char* op, bool floats) {
 int normal_axis(int axis, int rank, const char* op) {
   const int at = axis < 0 ? axis + rank : axis;
   if (at < 0 || at >= rank)
-    fail<IndexError>(op, "axis out of range", "axis " + std::to_string(axis) + " of a tensor of rank " + std::to_string(rank));
+    fail<IndexError>(op, "axis out of range",
+                     "axis " + std::to_string(axis) + " of a tensor of rank " + std::to_string(rank));
   return at;
 }
 

@@ -18,12 +18,12 @@ Tensor floating(const Tensor& x, const char* op);  // integers and bools become 
 // Both operands in their common dtype; scalars take the other operand's. floats: integers become float64.
 void promote_operands(Tensor& a, Tensor& b, const char* op, bool floats);
 
-int normal_axis(int axis, int rank, const char* op);                       // throws IndexError
-Dims normal_axes(const Dims& axes, int rank, const char* op);              // sorted, unique; none given: all
+int normal_axis(int axis, int rank, const char* op);           // throws IndexError
+Dims normal_axes(const Dims& axes, int rank, const char* op);  // sorted, unique; none given: all
 std::int64_t product(const Shape& shape, int begin, int end) noexcept;
-Shape broadcast_shapes(const Shape& a, const Shape& b, const char* op);    // throws ShapeError
-Tensor zeros_like_type(const TensorType& type);                            // frozen when traced
-Tensor sum_to(const Tensor& g, const Shape& shape);                        // undoes broadcasting
+Shape broadcast_shapes(const Shape& a, const Shape& b, const char* op);  // throws ShapeError
+Tensor zeros_like_type(const TensorType& type);                          // frozen when traced
+Tensor sum_to(const Tensor& g, const Shape& shape);                      // undoes broadcasting
 
 // Typed access to the part of a Plan that belongs to one kernel family.
 template <class P> P& plan_body(kernels::Plan& plan) {

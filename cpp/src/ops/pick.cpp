@@ -8,7 +8,8 @@ constexpr AttributeField axis_field{AttributeField::Kind::integer, 0, "axis"};
 constexpr AttributeField size_field{AttributeField::Kind::integer, 1, "size"};
 
 void check_index(const Op& op, const TensorType& index) {
-  if (index.dtype != DType::int64) fail<DTypeError>(op.name, "the index must be int64", std::string(name_of(index.dtype)), "use astype(\"int64\")");
+  if (index.dtype != DType::int64)
+    fail<DTypeError>(op.name, "the index must be int64", std::string(name_of(index.dtype)), "use astype(\"int64\")");
 }
 
 Types infer_take(const Op& op, std::span<const TensorType> in, const Attrs& attrs) {
@@ -24,9 +25,11 @@ Types infer_take(const Op& op, std::span<const TensorType> in, const Attrs& attr
 }
 Types infer_put(const Op& op, std::span<const TensorType> in, const Attrs& attrs) {
   check_index(op, in[0]);
-  if (!(in[0].shape == in[1].shape)) fail<ShapeError>(op.name, "index and values differ", in[0].shape.str() + " and " + in[1].shape.str());
+  if (!(in[0].shape == in[1].shape))
+    fail<ShapeError>(op.name, "index and values differ", in[0].shape.str() + " and " + in[1].shape.str());
   const int axis = static_cast<int>(attrs.ints[0]);
-  if (axis < 0 || axis > in[0].shape.rank() || attrs.ints[1] < 0) fail<IndexError>(op.name, "axis or size out of range", std::to_string(axis));
+  if (axis < 0 || axis > in[0].shape.rank() || attrs.ints[1] < 0)
+    fail<IndexError>(op.name, "axis or size out of range", std::to_string(axis));
   Shape shape = in[0].shape;
   shape.insert(axis, attrs.ints[1]);
   return {{in[1].dtype, shape}};
@@ -40,10 +43,12 @@ void plan_along(const Shape& full, int axis, kernels::Plan& plan) {
   plan.units = body.outer * body.inner;
   plan.cost = static_cast<double>(plan.units) * 2.0;
 }
-void plan_take(const Op&, std::span<const TensorType> in, std::span<const TensorType>, const Attrs& attrs, kernels::Plan& plan) {
+void plan_take(const Op&, std::span<const TensorType> in, std::span<const TensorType>, const Attrs& attrs,
+               kernels::Plan& plan) {
   plan_along(in[0].shape, static_cast<int>(attrs.ints[0]), plan);
 }
-void plan_put(const Op&, std::span<const TensorType>, std::span<const TensorType> out, const Attrs& attrs, kernels::Plan& plan) {
+void plan_put(const Op&, std::span<const TensorType>, std::span<const TensorType> out, const Attrs& attrs,
+              kernels::Plan& plan) {
   plan_along(out[0].shape, static_cast<int>(attrs.ints[0]), plan);
   plan.cost += static_cast<double>(out[0].shape.size()) * 0.1;
 }
@@ -66,12 +71,14 @@ Tensor put(const Tensor& index, const Tensor& values, std::int64_t axis, std::in
 
 template <int dtype> Types infer_one_hot(const Op& op, std::span<const TensorType> in, const Attrs& attrs) {
   check_index(op, in[0]);
-  if (attrs.ints[1] < 1) fail<ValueError>("one_hot", "the number of classes must be 1 at least", std::to_string(attrs.ints[1]));
+  if (attrs.ints[1] < 1)
+    fail<ValueError>("one_hot", "the number of classes must be 1 at least", std::to_string(attrs.ints[1]));
   Shape shape = in[0].shape;
   shape.push_back(attrs.ints[1]);
   return {{static_cast<DType>(dtype), shape}};
 }
-void plan_one_hot(const Op&, std::span<const TensorType> in, std::span<const TensorType>, const Attrs& attrs, kernels::Plan& plan) {
+void plan_one_hot(const Op&, std::span<const TensorType> in, std::span<const TensorType>, const Attrs& attrs,
+                  kernels::Plan& plan) {
   auto& body = new_plan_body<kernels::RowPlan>(plan);
   body.rows = plan.units = in[0].shape.size();
   body.n = attrs.ints[1];
@@ -91,9 +98,12 @@ void add_picking_ops(std::vector<Op>& ops) {
   op.saves = save_input(1);
   op.derivative = Derivative::linear;
   op.vjp = [](const RuleContext& c) {
-    return Tensors{put(c.x[1], c.g[0], c.attrs.ints[0], c.x_types[0].shape[static_cast<int>(c.attrs.ints[0])]), Tensor()};
+    return Tensors{put(c.x[1], c.g[0], c.attrs.ints[0], c.x_types[0].shape[static_cast<int>(c.attrs.ints[0])]),
+                   Tensor()};
   };
-  op.jvp = [](const RuleContext& c) { return Tensors{c.g[0].defined() ? take(c.g[0], c.x[1], c.attrs.ints[0]) : Tensor()}; };
+  op.jvp = [](const RuleContext& c) {
+    return Tensors{c.g[0].defined() ? take(c.g[0], c.x[1], c.attrs.ints[0]) : Tensor()};
+  };
   op.batch = Batch::rule;
   op.flops_per_output = 0;
   attach_kernels(op, "take_along");

@@ -28,10 +28,12 @@ Types infer_dropout(const Op& op, std::span<const TensorType> in, const Attrs&) 
   return {in[0], {DType::uint8, Shape{(in[0].shape.size() + 7) / 8}}};
 }
 Types infer_apply(const Op& op, std::span<const TensorType> in, const Attrs&) {
-  if (in[1].shape.size() != (in[0].shape.size() + 7) / 8) fail<ShapeError>(op.name, "the mask does not fit", in[0].shape.str());
+  if (in[1].shape.size() != (in[0].shape.size() + 7) / 8)
+    fail<ShapeError>(op.name, "the mask does not fit", in[0].shape.str());
   return {in[0]};
 }
-void plan_dropout(const Op& op, std::span<const TensorType> in, std::span<const TensorType>, const Attrs& attrs, kernels::Plan& plan) {
+void plan_dropout(const Op& op, std::span<const TensorType> in, std::span<const TensorType>, const Attrs& attrs,
+                  kernels::Plan& plan) {
   auto& body = new_plan_body<kernels::RowPlan>(plan);
   body.rows = in[0].shape.size();
   body.n = 1;
@@ -50,7 +52,8 @@ template <int dtype> Types infer_draw(const Op& op, std::span<const TensorType> 
   check_counter(op, in[0]);
   return {{static_cast<DType>(dtype), Shape(attrs.lists[0])}};
 }
-void plan_draw(const Op&, std::span<const TensorType>, std::span<const TensorType> out, const Attrs& attrs, kernels::Plan& plan) {
+void plan_draw(const Op&, std::span<const TensorType>, std::span<const TensorType> out, const Attrs& attrs,
+               kernels::Plan& plan) {
   auto& body = new_plan_body<kernels::RowPlan>(plan);
   body.rows = out[0].shape.size();
   body.n = 1;
@@ -61,11 +64,15 @@ void plan_draw(const Op&, std::span<const TensorType>, std::span<const TensorTyp
   plan.units = (body.rows + per_block - 1) / per_block;
   plan.cost = static_cast<double>(body.rows) * 8;
 }
-void add_draw(std::vector<Op>& ops, const char* name, const char* kernel, const char* doc, const char* first, const char* second, bool twice) {
+void add_draw(std::vector<Op>& ops, const char* name, const char* kernel, const char* doc, const char* first,
+              const char* second, bool twice) {
   Op op;
   op.name = name;
   op.doc = doc;
-  op.attributes = {{AttributeField::Kind::list, 0, "shape"}, stream_field, {AttributeField::Kind::real, 0, first}, {AttributeField::Kind::real, 1, second}};
+  op.attributes = {{AttributeField::Kind::list, 0, "shape"},
+                   stream_field,
+                   {AttributeField::Kind::real, 0, first},
+                   {AttributeField::Kind::real, 1, second}};
   op.infer = twice ? infer_draw<static_cast<int>(DType::float64)> : infer_draw<static_cast<int>(DType::float32)>;
   op.plan = plan_draw;
   op.key = -1;
@@ -74,7 +81,8 @@ void add_draw(std::vector<Op>& ops, const char* name, const char* kernel, const 
   attach_kernels(op, kernel);
   ops.push_back(op);
 }
-Tensor draw(const char* name, const Shape& shape, std::uint64_t key, std::uint32_t stream, double first, double second, DType dtype) {
+Tensor draw(const char* name, const Shape& shape, std::uint64_t key, std::uint32_t stream, double first, double second,
+            DType dtype) {
   if (dtype != DType::float32 && dtype != DType::float64)
     fail<DTypeError>(name, "draws are float32 or float64", std::string(name_of(dtype)), "cast afterwards");
   const NoGrad nothing;
@@ -85,7 +93,8 @@ Tensor draw(const char* name, const Shape& shape, std::uint64_t key, std::uint32
   attrs.reals[0] = first;
   attrs.reals[1] = second;
   const Tensor counter = make_counter(key, draw_step);
-  return apply1(find_op(std::string(name) + (dtype == DType::float64 ? "_float64" : "")), std::span(&counter, 1), attrs);
+  return apply1(find_op(std::string(name) + (dtype == DType::float64 ? "_float64" : "")), std::span(&counter, 1),
+                attrs);
 }
 
 }  // namespace
@@ -107,7 +116,9 @@ std::uint64_t next_layer_key() {
 }
 
 RandomScope::RandomScope(Tensor counter) : counter_(std::move(counter)), outer_(innermost) { innermost = this; }
-RandomScope::RandomScope(std::uint64_t seed, std::uint32_t* calls) : seed_(seed), calls_(calls), outer_(innermost) { innermost = this; }
+RandomScope::RandomScope(std::uint64_t seed, std::uint32_t* calls) : seed_(seed), calls_(calls), outer_(innermost) {
+  innermost = this;
+}
 RandomScope::~RandomScope() { innermost = outer_; }
 RandomScope* RandomScope::current() noexcept { return innermost; }
 const Tensor& RandomScope::counter() {
@@ -126,8 +137,12 @@ void add_random_ops(std::vector<Op>& ops) {
   op.plan = plan_dropout;
   op.saves = save_output << 1;
   op.derivative = Derivative::linear;
-  op.vjp = [](const RuleContext& c) { return Tensors{c.g[0].defined() ? apply_mask(c.g[0], c.y[1], c.attrs) : Tensor(), Tensor()}; };
-  op.jvp = [](const RuleContext& c) { return Tensors{c.g[0].defined() ? apply_mask(c.g[0], c.y[1], c.attrs) : Tensor(), Tensor()}; };
+  op.vjp = [](const RuleContext& c) {
+    return Tensors{c.g[0].defined() ? apply_mask(c.g[0], c.y[1], c.attrs) : Tensor(), Tensor()};
+  };
+  op.jvp = [](const RuleContext& c) {
+    return Tensors{c.g[0].defined() ? apply_mask(c.g[0], c.y[1], c.attrs) : Tensor(), Tensor()};
+  };
   op.batch = Batch::loop;
   op.inplace = 1;
   op.flops_per_output = 10;
@@ -144,7 +159,9 @@ void add_random_ops(std::vector<Op>& ops) {
   op.saves = save_input(1);
   op.derivative = Derivative::linear;
   op.vjp = [](const RuleContext& c) { return Tensors{apply_mask(c.g[0], c.x[1], c.attrs), Tensor()}; };
-  op.jvp = [](const RuleContext& c) { return Tensors{c.g[0].defined() ? apply_mask(c.g[0], c.x[1], c.attrs) : Tensor()}; };
+  op.jvp = [](const RuleContext& c) {
+    return Tensors{c.g[0].defined() ? apply_mask(c.g[0], c.x[1], c.attrs) : Tensor()};
+  };
   op.batch = Batch::loop;
   op.inplace = 1;
   op.internal = true;
@@ -152,8 +169,10 @@ void add_random_ops(std::vector<Op>& ops) {
   ops.push_back(op);
 
   for (const bool twice : {false, true}) {
-    add_draw(ops, twice ? "random_normal_float64" : "random_normal", "random_normal", "Normal draws keyed by a counter.", "mean", "std", twice);
-    add_draw(ops, twice ? "random_uniform_float64" : "random_uniform", "random_uniform", "Uniform draws in [low, high) keyed by a counter.", "low", "high", twice);
+    add_draw(ops, twice ? "random_normal_float64" : "random_normal", "random_normal",
+             "Normal draws keyed by a counter.", "mean", "std", twice);
+    add_draw(ops, twice ? "random_uniform_float64" : "random_uniform", "random_uniform",
+             "Uniform draws in [low, high) keyed by a counter.", "low", "high", twice);
   }
 
   op = Op{};
@@ -161,7 +180,8 @@ void add_random_ops(std::vector<Op>& ops) {
   op.doc = "Ends the run with an error where a value is inf or NaN.";
   op.outputs = 0;
   op.infer = [](const Op&, std::span<const TensorType>, const Attrs&) { return Types{}; };
-  op.plan = [](const Op&, std::span<const TensorType> in, std::span<const TensorType>, const Attrs&, kernels::Plan& plan) {
+  op.plan = [](const Op&, std::span<const TensorType> in, std::span<const TensorType>, const Attrs&,
+               kernels::Plan& plan) {
     auto& body = new_plan_body<kernels::RowPlan>(plan);
     body.rows = plan.units = in[0].shape.size();
     body.n = 1;
@@ -175,14 +195,16 @@ void add_random_ops(std::vector<Op>& ops) {
 
 Tensor dropout(const Tensor& x, double p) {
   static const Op& op = find_op("dropout");
-  if (!(p >= 0.0 && p <= 1.0)) fail<ValueError>("dropout", "p is outside [0, 1]", std::to_string(p), "p is the probability of dropping");
+  if (!(p >= 0.0 && p <= 1.0))
+    fail<ValueError>("dropout", "p is outside [0, 1]", std::to_string(p), "p is the probability of dropping");
   const Tensor in_floats = floating(x, "dropout");
   if (p == 0.0) return in_floats;
   RandomScope* scope = RandomScope::current();
   Attrs attrs;
   attrs.reals[0] = p;
   attrs.ints[0] = scope ? scope->next_stream() : 0;
-  const Tensor in[] = {in_floats, scope ? scope->counter() : make_counter(global_seed(), loose_calls.fetch_add(1) | 0x80000000u)};
+  const Tensor in[] = {in_floats,
+                       scope ? scope->counter() : make_counter(global_seed(), loose_calls.fetch_add(1) | 0x80000000u)};
   return apply1(op, in, attrs);
 }
 

@@ -10,13 +10,13 @@ namespace chainrule {
 
 class RandomScope {
  public:
-  explicit RandomScope(Tensor counter);                     // int64 (2,): {seed, step}; may be symbolic
-  RandomScope(std::uint64_t seed, std::uint32_t* calls);    // counter {seed, (*calls)++}, drawn at the first use only
+  explicit RandomScope(Tensor counter);                   // int64 (2,): {seed, step}; may be symbolic
+  RandomScope(std::uint64_t seed, std::uint32_t* calls);  // counter {seed, (*calls)++}, drawn at the first use only
   ~RandomScope();
   RandomScope(const RandomScope&) = delete;
   RandomScope& operator=(const RandomScope&) = delete;
 
-  static RandomScope* current() noexcept;                   // the innermost one, or null
+  static RandomScope* current() noexcept;  // the innermost one, or null
   const Tensor& counter();
   std::uint32_t next_stream() noexcept { return stream_++; }
 

@@ -14,8 +14,10 @@ Shape reduced_shape(const Shape& shape, const Dims& axes, bool keepdims) {
   Shape out;
   for (int i = 0; i < shape.rank(); ++i) {
     const bool reduced = std::find(axes.begin(), axes.end(), i) != axes.end();
-    if (!reduced) out.push_back(shape[i]);
-    else if (keepdims) out.push_back(1);
+    if (!reduced)
+      out.push_back(shape[i]);
+    else if (keepdims)
+      out.push_back(1);
   }
   return out;
 }
@@ -24,13 +26,16 @@ Types infer_reduce(const Op& op, std::span<const TensorType> in, const Attrs& at
   const Dims& axes = attrs.lists[0];
   for (int i = 0; i < axes.rank(); ++i)
     if (axes[i] < 0 || axes[i] >= in[0].shape.rank() || (i > 0 && axes[i] != axes[i - 1] + 1))
-      fail<ShapeError>(op.name, "axes are not neighbours within the rank", axes.str() + " for shape " + in[0].shape.str());
+      fail<ShapeError>(op.name, "axes are not neighbours within the rank",
+                       axes.str() + " for shape " + in[0].shape.str());
   return {{in[0].dtype, reduced_shape(in[0].shape, axes, attrs.ints[0] != 0)}};
 }
 Types infer_nonempty(const Op& op, std::span<const TensorType> in, const Attrs& attrs) {
   for (std::int64_t axis : attrs.lists[0])
     if (axis >= 0 && axis < in[0].shape.rank() && in[0].shape[static_cast<int>(axis)] == 0)
-      fail<ShapeError>(op.name, "nothing to reduce", "axis " + std::to_string(axis) + " of shape " + in[0].shape.str() + " is empty", "check for empty data");
+      fail<ShapeError>(op.name, "nothing to reduce",
+                       "axis " + std::to_string(axis) + " of shape " + in[0].shape.str() + " is empty",
+                       "check for empty data");
   return infer_reduce(op, in, attrs);
 }
 Types infer_arg(const Op& op, std::span<const TensorType> in, const Attrs& attrs) {
@@ -39,7 +44,8 @@ Types infer_arg(const Op& op, std::span<const TensorType> in, const Attrs& attrs
   return out;
 }
 
-void plan_reduce(const Op& op, std::span<const TensorType> in, std::span<const TensorType>, const Attrs& attrs, kernels::Plan& plan) {
+void plan_reduce(const Op& op, std::span<const TensorType> in, std::span<const TensorType>, const Attrs& attrs,
+                 kernels::Plan& plan) {
   auto& body = new_plan_body<kernels::ReducePlan>(plan);
   const Shape& shape = in[0].shape;
   const Dims& axes = attrs.lists[0];
@@ -54,7 +60,9 @@ void plan_reduce(const Op& op, std::span<const TensorType> in, std::span<const T
   plan.cost = static_cast<double>(body.outer * body.n * body.inner) * 0.15;
 }
 
-std::int64_t flops_reduce(std::span<const TensorType> in, std::span<const TensorType>, const Attrs&) { return in[0].shape.size(); }
+std::int64_t flops_reduce(std::span<const TensorType> in, std::span<const TensorType>, const Attrs&) {
+  return in[0].shape.size();
+}
 
 // The result with its reduced axes put back, repeated over them.
 Tensor expand_back(const Tensor& y, const RuleContext& c) {
@@ -75,7 +83,9 @@ Tensors jvp_linear(const RuleContext& c) { return apply(c.op, c.g.first(1), c.at
 
 // max and min: equal extremes share the gradient equally.
 Tensor extreme_mask(const RuleContext& c) { return cast(equal(c.x[0], expand_back(c.y[0], c)), c.x_types[0].dtype); }
-Tensor extreme_count(const Tensor& mask, const RuleContext& c) { return sum(mask, c.attrs.lists[0], c.attrs.ints[0] != 0); }
+Tensor extreme_count(const Tensor& mask, const RuleContext& c) {
+  return sum(mask, c.attrs.lists[0], c.attrs.ints[0] != 0);
+}
 Tensors vjp_extreme(const RuleContext& c) {
   const Tensor mask = extreme_mask(c);
   return {mask * expand_back(c.g[0] / extreme_count(mask, c), c)};
@@ -143,8 +153,9 @@ void add_reduction_ops(std::vector<Op>& ops) {
   ops.push_back(op);
 
   for (const char* name : {"max", "min"}) {
-    op = reduction(name, name[1] == 'a' ? "Largest value over axes; NaN if one is. Equal ones share the gradient equally."
-                                        : "Smallest value over axes; NaN if one is. Equal ones share the gradient equally.");
+    op = reduction(name, name[1] == 'a'
+                             ? "Largest value over axes; NaN if one is. Equal ones share the gradient equally."
+                             : "Smallest value over axes; NaN if one is. Equal ones share the gradient equally.");
     op.infer = infer_nonempty;
     op.derivative = Derivative::custom;
     op.saves = save_input(0) | save_output;
@@ -185,7 +196,8 @@ Tensor var(const Tensor& x, const Dims& axes, bool keepdims, int ddof) {
   std::int64_t n = 1;
   for (std::int64_t axis : normal_axes(axes, in.rank(), "var")) n *= in.shape()[static_cast<int>(axis)];
   if (ddof < 0 || n <= ddof)
-    fail<ValueError>("var", "ddof leaves nothing to divide by", "ddof is " + std::to_string(ddof) + " for " + std::to_string(n) + " values", "use more values");
+    fail<ValueError>("var", "ddof leaves nothing to divide by",
+                     "ddof is " + std::to_string(ddof) + " for " + std::to_string(n) + " values", "use more values");
   const Tensor deviation = in - mean(in, axes, true);
   return reduce(op, square(deviation), axes, keepdims, ddof);
 }

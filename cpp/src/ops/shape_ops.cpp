@@ -35,10 +35,12 @@ Types infer_reshape(const Op&, std::span<const TensorType> in, const Attrs& attr
   int unknown = -1;
   std::int64_t known = 1;
   for (int i = 0; i < shape.rank(); ++i) {
-    if (shape[i] == -1 && unknown < 0) unknown = i;
+    if (shape[i] == -1 && unknown < 0)
+      unknown = i;
     else if (shape[i] < 0)
       fail<ShapeError>("reshape", "sizes must be 0 or more, one may be -1", "shape is " + shape.str());
-    else known *= shape[i];
+    else
+      known *= shape[i];
   }
   if (unknown >= 0 && known != 0 && size % known == 0) {
     shape[unknown] = size / known;
@@ -64,12 +66,14 @@ Types infer_transpose(const Op&, std::span<const TensorType> in, const Attrs& at
   bool right = axes.rank() == in[0].shape.rank();
   for (int i = 0; i < sorted.rank(); ++i) right &= sorted[i] == i;
   if (!right)
-    fail<ShapeError>("transpose", "axes are not a permutation of all axes", axes.str() + " for shape " + in[0].shape.str());
+    fail<ShapeError>("transpose", "axes are not a permutation of all axes",
+                     axes.str() + " for shape " + in[0].shape.str());
   Shape shape;
   for (std::int64_t axis : axes) shape.push_back(in[0].shape[static_cast<int>(axis)]);
   return {{in[0].dtype, shape}};
 }
-void plan_transpose(const Op&, std::span<const TensorType> in, std::span<const TensorType> out, const Attrs& attrs, kernels::Plan& plan) {
+void plan_transpose(const Op&, std::span<const TensorType> in, std::span<const TensorType> out, const Attrs& attrs,
+                    kernels::Plan& plan) {
   auto& body = new_plan_body<kernels::CopyPlan>(plan);
   std::int64_t from[Shape::max_rank] = {};
   row_major(in[0].shape, from);
@@ -95,10 +99,13 @@ Types infer_broadcast(const Op&, std::span<const TensorType> in, const Attrs& at
   bool fits = from.rank() <= shape.rank();
   for (int i = 1; fits && i <= from.rank(); ++i)
     fits = from[from.rank() - i] == shape[shape.rank() - i] || from[from.rank() - i] == 1;
-  if (!fits) fail<ShapeError>("broadcast_to", "the shape does not broadcast to the one asked for", from.str() + " to " + shape.str());
+  if (!fits)
+    fail<ShapeError>("broadcast_to", "the shape does not broadcast to the one asked for",
+                     from.str() + " to " + shape.str());
   return {{in[0].dtype, shape}};
 }
-void plan_broadcast(const Op&, std::span<const TensorType> in, std::span<const TensorType> out, const Attrs&, kernels::Plan& plan) {
+void plan_broadcast(const Op&, std::span<const TensorType> in, std::span<const TensorType> out, const Attrs&,
+                    kernels::Plan& plan) {
   auto& body = new_plan_body<kernels::CopyPlan>(plan);
   const Shape &from = in[0].shape, &to = out[0].shape;
   body.rank = to.rank();
@@ -121,18 +128,21 @@ Types infer_slice(const Op& op, std::span<const TensorType> in, const Attrs& att
   const auto& [starts, stops, steps] = attrs.lists;
   Shape shape = in[0].shape;
   if (starts.rank() != shape.rank() || stops.rank() != shape.rank() || steps.rank() != shape.rank())
-    fail<ShapeError>(op.name, "one bound per axis is needed", "starts are " + starts.str() + " for shape " + shape.str());
+    fail<ShapeError>(op.name, "one bound per axis is needed",
+                     "starts are " + starts.str() + " for shape " + shape.str());
   for (int i = 0; i < shape.rank(); ++i) {
     const std::int64_t n = shape[i];
     if (steps[i] == 0) fail<ValueError>(op.name, "the step is 0", "axis " + std::to_string(i));
     const std::int64_t size = slice_size(starts[i], stops[i], steps[i]);
-    if (size > 0 && (starts[i] < 0 || starts[i] >= n || starts[i] + (size - 1) * steps[i] < 0 || starts[i] + (size - 1) * steps[i] >= n))
+    if (size > 0 && (starts[i] < 0 || starts[i] >= n || starts[i] + (size - 1) * steps[i] < 0 ||
+                     starts[i] + (size - 1) * steps[i] >= n))
       fail<IndexError>(op.name, "bounds out of range", "axis " + std::to_string(i) + " of shape " + shape.str());
     shape[i] = size;
   }
   return {{in[0].dtype, shape}};
 }
-void plan_slice(const Op&, std::span<const TensorType> in, std::span<const TensorType> out, const Attrs& attrs, kernels::Plan& plan) {
+void plan_slice(const Op&, std::span<const TensorType> in, std::span<const TensorType> out, const Attrs& attrs,
+                kernels::Plan& plan) {
   auto& body = new_plan_body<kernels::CopyPlan>(plan);
   std::int64_t from[Shape::max_rank] = {};
   row_major(in[0].shape, from);
@@ -159,7 +169,8 @@ Types infer_unslice(const Op& op, std::span<const TensorType> in, const Attrs& a
   if (!fits) fail<ShapeError>(op.name, "the part does not fit", from.str() + " into " + shape.str());
   return {{in[0].dtype, shape}};
 }
-void plan_unslice(const Op&, std::span<const TensorType> in, std::span<const TensorType> out, const Attrs& attrs, kernels::Plan& plan) {
+void plan_unslice(const Op&, std::span<const TensorType> in, std::span<const TensorType> out, const Attrs& attrs,
+                  kernels::Plan& plan) {
   auto& body = new_plan_body<kernels::CopyPlan>(plan);
   std::int64_t to[Shape::max_rank] = {};
   row_major(out[0].shape, to);
@@ -194,14 +205,17 @@ Types infer_concat(const Op&, std::span<const TensorType> in, const Attrs& attrs
     bool fits = in[p].shape.rank() == shape.rank();
     for (int i = 0; fits && i < shape.rank(); ++i) fits = i == axis || in[p].shape[i] == shape[i];
     if (!fits)
-      fail<ShapeError>("concat", "sizes differ outside the axis", in[0].shape.str() + " and " + in[p].shape.str() + " along axis " + std::to_string(axis));
+      fail<ShapeError>("concat", "sizes differ outside the axis",
+                       in[0].shape.str() + " and " + in[p].shape.str() + " along axis " + std::to_string(axis));
     if (in[p].dtype != in[0].dtype)
-      fail<DTypeError>("concat", "parts have different dtypes", std::string(name_of(in[0].dtype)) + " and " + std::string(name_of(in[p].dtype)), "use astype");
+      fail<DTypeError>("concat", "parts have different dtypes",
+                       std::string(name_of(in[0].dtype)) + " and " + std::string(name_of(in[p].dtype)), "use astype");
     shape[axis] += in[p].shape[axis];
   }
   return {{in[0].dtype, shape}};
 }
-void plan_concat(const Op&, std::span<const TensorType> in, std::span<const TensorType> out, const Attrs& attrs, kernels::Plan& plan) {
+void plan_concat(const Op&, std::span<const TensorType> in, std::span<const TensorType> out, const Attrs& attrs,
+                 kernels::Plan& plan) {
   auto& body = new_plan_body<kernels::ConcatPlan>(plan);
   const int axis = static_cast<int>(attrs.ints[0]);
   const auto width = static_cast<std::int64_t>(size_of(out[0].dtype));
@@ -212,7 +226,8 @@ void plan_concat(const Op&, std::span<const TensorType> in, std::span<const Tens
     body.total += body.extent[p];
   }
   plan.units = body.outer;
-  plan.cost = static_cast<double>(body.outer) * (2.0 * static_cast<double>(in.size()) + 0.05 * static_cast<double>(body.total));
+  plan.cost =
+      static_cast<double>(body.outer) * (2.0 * static_cast<double>(in.size()) + 0.05 * static_cast<double>(body.total));
 }
 Tensors vjp_concat(const RuleContext& c) {
   const int axis = static_cast<int>(c.attrs.ints[0]);
@@ -235,17 +250,20 @@ Tensors vjp_concat(const RuleContext& c) {
 }
 Tensors jvp_concat(const RuleContext& c) {
   Tensors parts;
-  for (std::size_t p = 0; p < c.g.size(); ++p) parts.push_back(c.g[p].defined() ? c.g[p] : zeros_like_type(c.x_types[p]));
+  for (std::size_t p = 0; p < c.g.size(); ++p)
+    parts.push_back(c.g[p].defined() ? c.g[p] : zeros_like_type(c.x_types[p]));
   return {concat(parts, static_cast<int>(c.attrs.ints[0]))};
 }
 
 // --- cast ------------------------------------------------------------------------------------------------------------
-constexpr const char* cast_names[dtype_count] = {"cast_to_float32", "cast_to_float64", "cast_to_int32", "cast_to_int64",
-                                                 "cast_to_uint8",   "cast_to_bool",    "cast_to_bfloat16"};
+constexpr const char* cast_names[dtype_count] = {"cast_to_float32", "cast_to_float64", "cast_to_int32",
+                                                 "cast_to_int64",   "cast_to_uint8",   "cast_to_bool",
+                                                 "cast_to_bfloat16"};
 template <int to> Types infer_cast(const Op&, std::span<const TensorType> in, const Attrs&) {
   return {{static_cast<DType>(to), in[0].shape}};
 }
-void plan_cast(const Op&, std::span<const TensorType> in, std::span<const TensorType>, const Attrs&, kernels::Plan& plan) {
+void plan_cast(const Op&, std::span<const TensorType> in, std::span<const TensorType>, const Attrs&,
+               kernels::Plan& plan) {
   auto& body = new_plan_body<kernels::RowPlan>(plan);
   body.rows = plan.units = in[0].shape.size();
   body.n = 1;
@@ -300,7 +318,8 @@ void add_shape_ops(std::vector<Op>& ops) {
   attach_kernels(op, "copy");
   ops.push_back(op);
 
-  op = structured("broadcast_to", "The elements repeated to fill a larger shape, by NumPy's rules.", infer_broadcast, plan_broadcast);
+  op = structured("broadcast_to", "The elements repeated to fill a larger shape, by NumPy's rules.", infer_broadcast,
+                  plan_broadcast);
   op.attributes = {{list, 0, "shape"}};
   op.vjp = [](const RuleContext& c) { return Tensors{sum_to(c.g[0], c.x_types[0].shape)}; };
   op.jvp = [](const RuleContext& c) { return Tensors{broadcast_to(c.g[0], Shape(c.attrs.lists[0]))}; };
@@ -314,7 +333,8 @@ void add_shape_ops(std::vector<Op>& ops) {
   attach_kernels(op, "copy");
   ops.push_back(op);
 
-  op = structured("unslice", "Zeros of a shape with x written at [start::step]: the transpose of slice.", infer_unslice, plan_unslice);
+  op = structured("unslice", "Zeros of a shape with x written at [start::step]: the transpose of slice.", infer_unslice,
+                  plan_unslice);
   op.attributes = {{list, 0, "starts"}, {list, 1, "steps"}, {list, 2, "shape"}};
   op.internal = true;
   op.vjp = [](const RuleContext& c) {
@@ -323,7 +343,8 @@ void add_shape_ops(std::vector<Op>& ops) {
     attrs.lists[2] = c.attrs.lists[1];
     for (int i = 0; i < c.attrs.lists[0].rank(); ++i) {
       const std::int64_t n = c.x_types[0].shape[i], step = c.attrs.lists[1][i];
-      attrs.lists[1].push_back(n == 0 ? c.attrs.lists[0][i] : c.attrs.lists[0][i] + (n - 1) * step + (step > 0 ? 1 : -1));
+      attrs.lists[1].push_back(n == 0 ? c.attrs.lists[0][i]
+                                      : c.attrs.lists[0][i] + (n - 1) * step + (step > 0 ? 1 : -1));
     }
     return Tensors{slice_with(c.g[0], attrs)};
   };
@@ -380,7 +401,8 @@ Tensor squeeze(const Tensor& x, const Dims& axes) {
     if (std::find(chosen.begin(), chosen.end(), i) == chosen.end()) {
       shape.push_back(x.shape()[i]);
     } else if (x.shape()[i] != 1) {
-      fail<ShapeError>("squeeze", "the axis has not size 1", "axis " + std::to_string(i) + " of shape " + x.shape().str());
+      fail<ShapeError>("squeeze", "the axis has not size 1",
+                       "axis " + std::to_string(i) + " of shape " + x.shape().str());
     }
   }
   return reshape(x, shape);
@@ -434,15 +456,18 @@ Tensor concat(const std::vector<Tensor>& parts, int axis) {
     Tensors groups;
     for (std::size_t i = 0; i < parts.size(); i += static_cast<std::size_t>(op.max_inputs))
       groups.push_back(concat({parts.begin() + static_cast<std::ptrdiff_t>(i),
-                               parts.begin() + static_cast<std::ptrdiff_t>(std::min(parts.size(), i + static_cast<std::size_t>(op.max_inputs)))}, axis));
+                               parts.begin() + static_cast<std::ptrdiff_t>(std::min(
+                                                   parts.size(), i + static_cast<std::size_t>(op.max_inputs)))},
+                              axis));
     return concat(groups, axis);
   }
   return apply1(op, parts, attrs);
 }
 
 Tensor cast(const Tensor& x, DType dtype) {
-  static const Op* const ops[dtype_count] = {&find_op(cast_names[0]), &find_op(cast_names[1]), &find_op(cast_names[2]), &find_op(cast_names[3]),
-                                             &find_op(cast_names[4]), &find_op(cast_names[5]), &find_op(cast_names[6])};
+  static const Op* const ops[dtype_count] = {&find_op(cast_names[0]), &find_op(cast_names[1]), &find_op(cast_names[2]),
+                                             &find_op(cast_names[3]), &find_op(cast_names[4]), &find_op(cast_names[5]),
+                                             &find_op(cast_names[6])};
   if (x.weak()) return make_constant(x.item(), dtype);
   if (x.dtype() == dtype) return x;
   return apply1(*ops[static_cast<std::size_t>(dtype)], std::span(&x, 1));

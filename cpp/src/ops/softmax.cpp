@@ -9,8 +9,10 @@ constexpr AttributeField ignored{AttributeField::Kind::integer, 0, "ignore_index
 constexpr AttributeField has_ignored{AttributeField::Kind::flag, 1, "has_ignore_index"};
 
 void check_rows(const Op& op, const TensorType& x) {
-  if (x.shape.rank() < 1) fail<ShapeError>(op.name, "needs one axis at least", "shape is " + x.shape.str(), "reshape it to (1,)");
-  if (x.shape.back() == 0) fail<ShapeError>(op.name, "the axis is empty", "shape is " + x.shape.str(), "check for empty data");
+  if (x.shape.rank() < 1)
+    fail<ShapeError>(op.name, "needs one axis at least", "shape is " + x.shape.str(), "reshape it to (1,)");
+  if (x.shape.back() == 0)
+    fail<ShapeError>(op.name, "the axis is empty", "shape is " + x.shape.str(), "check for empty data");
 }
 Shape without_last(const Shape& shape) {
   Shape out = shape;
@@ -31,9 +33,11 @@ Types infer_logsumexp(const Op& op, std::span<const TensorType> in, const Attrs&
 void check_labels(const Op& op, const TensorType& logits, const TensorType& labels) {
   check_rows(op, logits);
   if (!(labels.shape == without_last(logits.shape)))
-    fail<ShapeError>(op.name, "labels do not fit the logits", "logits are " + logits.shape.str() + ", labels are " + labels.shape.str(),
+    fail<ShapeError>(op.name, "labels do not fit the logits",
+                     "logits are " + logits.shape.str() + ", labels are " + labels.shape.str(),
                      "give one label per row, shape " + without_last(logits.shape).str());
-  if (labels.dtype != DType::int64) fail<DTypeError>(op.name, "labels must be int64", std::string(name_of(labels.dtype)), "use astype(\"int64\")");
+  if (labels.dtype != DType::int64)
+    fail<DTypeError>(op.name, "labels must be int64", std::string(name_of(labels.dtype)), "use astype(\"int64\")");
 }
 Types infer_cross_entropy(const Op& op, std::span<const TensorType> in, const Attrs&) {
   check_labels(op, in[0], in[1]);
@@ -44,14 +48,16 @@ Types infer_cross_entropy_gradient(const Op& op, std::span<const TensorType> in,
   return {in[0]};
 }
 
-void plan_rows(const Op& op, std::span<const TensorType> in, std::span<const TensorType>, const Attrs& attrs, kernels::Plan& plan) {
+void plan_rows(const Op& op, std::span<const TensorType> in, std::span<const TensorType>, const Attrs& attrs,
+               kernels::Plan& plan) {
   auto& body = new_plan_body<kernels::RowPlan>(plan);
   body.n = in[0].shape.back();
   body.rows = plan.units = in[0].shape.size() / body.n;
   body.r[0] = attrs.reals[0];
   body.i[0] = attrs.ints[0];
   body.i[1] = attrs.ints[1];
-  plan.cost = static_cast<double>(in[0].shape.size()) * 0.06 * op.flops_per_output + 5.0 * static_cast<double>(body.rows);
+  plan.cost =
+      static_cast<double>(in[0].shape.size()) * 0.06 * op.flops_per_output + 5.0 * static_cast<double>(body.rows);
 }
 
 Op rowwise(std::string_view name, std::string_view doc, decltype(Op::infer) infer) {
@@ -92,7 +98,8 @@ Tensors decompose_gradient(std::span<const Tensor> x, const Attrs& attrs) {
     labels = where(drop, Tensor(0), labels);
     g = where(drop, Tensor(0.0), g);
   }
-  const Tensor target = one_hot(labels, n, logits.dtype()) * Tensor(1.0 - attrs.reals[0]) + Tensor(attrs.reals[0] / static_cast<double>(n));
+  const Tensor target = one_hot(labels, n, logits.dtype()) * Tensor(1.0 - attrs.reals[0]) +
+                        Tensor(attrs.reals[0] / static_cast<double>(n));
   return {(softmax(logits, -1) - target) * expand_dims(g, -1)};
 }
 Tensor gradient_of_cross_entropy(const RuleContext& c, const Tensor& g) {
@@ -139,14 +146,15 @@ void add_softmax_ops(std::vector<Op>& ops) {
   attach_kernels(op, op.name);
   ops.push_back(op);
 
-  ops.push_back(gradient_of_rows("d_softmax", "y (g - sum(g y)): g through softmax at y.", [](std::span<const Tensor> x, const Attrs&) {
-    return Tensors{x[0] * (x[1] - sum(x[1] * x[0], {-1}, true))};
-  }));
-  ops.push_back(gradient_of_rows("d_log_softmax", "g - e^y sum(g): g through log_softmax at y.", [](std::span<const Tensor> x, const Attrs&) {
-    return Tensors{x[1] - exp(x[0]) * sum(x[1], {-1}, true)};
-  }));
+  ops.push_back(gradient_of_rows(
+      "d_softmax", "y (g - sum(g y)): g through softmax at y.",
+      [](std::span<const Tensor> x, const Attrs&) { return Tensors{x[0] * (x[1] - sum(x[1] * x[0], {-1}, true))}; }));
+  ops.push_back(gradient_of_rows(
+      "d_log_softmax", "g - e^y sum(g): g through log_softmax at y.",
+      [](std::span<const Tensor> x, const Attrs&) { return Tensors{x[1] - exp(x[0]) * sum(x[1], {-1}, true)}; }));
 
-  op = rowwise("softmax_cross_entropy", "logsumexp(x) - x[label] per row, with label smoothing and an ignored label.", infer_cross_entropy);
+  op = rowwise("softmax_cross_entropy", "logsumexp(x) - x[label] per row, with label smoothing and an ignored label.",
+               infer_cross_entropy);
   op.min_inputs = op.max_inputs = 2;
   op.outputs = 3;
   op.attributes = {smoothing, ignored, has_ignored};
@@ -158,14 +166,18 @@ void add_softmax_ops(std::vector<Op>& ops) {
   op.jvp = [](const RuleContext& c) {
     Tensor one = Tensor::ones(c.y_types[0].shape, c.y_types[0].dtype);
     one.data_handle()->constant = true;
-    return Tensors{c.g[0].defined() ? sum(gradient_of_cross_entropy(c, one) * c.g[0], {-1}) : Tensor(), Tensor(), Tensor()};
+    return Tensors{c.g[0].defined() ? sum(gradient_of_cross_entropy(c, one) * c.g[0], {-1}) : Tensor(), Tensor(),
+                   Tensor()};
   };
   op.flops_per_output = 12;
-  op.flops = [](std::span<const TensorType> in, std::span<const TensorType>, const Attrs&) { return 12 * in[0].shape.size(); };
+  op.flops = [](std::span<const TensorType> in, std::span<const TensorType>, const Attrs&) {
+    return 12 * in[0].shape.size();
+  };
   attach_kernels(op, op.name);
   ops.push_back(op);
 
-  op = rowwise("d_softmax_cross_entropy", "g (softmax(x) - target): the cross-entropy gradient p - q.", infer_cross_entropy_gradient);
+  op = rowwise("d_softmax_cross_entropy", "g (softmax(x) - target): the cross-entropy gradient p - q.",
+               infer_cross_entropy_gradient);
   op.min_inputs = op.max_inputs = 5;
   op.attributes = {smoothing, ignored, has_ignored};
   op.saves = save_inputs;
@@ -183,7 +195,8 @@ Tensor softmax(const Tensor& x, int axis) {
 }
 Tensor log_softmax(const Tensor& x, int axis) {
   static const Op& op = find_op("log_softmax");
-  return along(floating(x, "log_softmax"), axis, "log_softmax", [](const Tensor& t) { return apply1(op, std::span(&t, 1)); });
+  return along(floating(x, "log_softmax"), axis, "log_softmax",
+               [](const Tensor& t) { return apply1(op, std::span(&t, 1)); });
 }
 
 Tensor logsumexp(const Tensor& x, const Dims& axes, bool keepdims) {
@@ -211,17 +224,20 @@ Tensor logsumexp(const Tensor& x, const Dims& axes, bool keepdims) {
   return y.shape() == Shape(final_shape) ? y : reshape(y, final_shape);
 }
 
-Tensor softmax_cross_entropy(const Tensor& logits, const Tensor& labels, double label_smoothing, std::optional<std::int64_t> ignore_index) {
+Tensor softmax_cross_entropy(const Tensor& logits, const Tensor& labels, double label_smoothing,
+                             std::optional<std::int64_t> ignore_index) {
   static const Op& op = find_op("softmax_cross_entropy");
   if (!(label_smoothing >= 0.0 && label_smoothing <= 1.0))
     fail<ValueError>("softmax_cross_entropy", "label_smoothing is outside [0, 1]", std::to_string(label_smoothing));
   if (is_floating(labels.dtype()))
-    fail<DTypeError>("softmax_cross_entropy", "labels are not integers", std::string(name_of(labels.dtype())), "use astype(\"int64\"), or a loss of probabilities");
+    fail<DTypeError>("softmax_cross_entropy", "labels are not integers", std::string(name_of(labels.dtype())),
+                     "use astype(\"int64\"), or a loss of probabilities");
   Attrs attrs;
   attrs.reals[0] = label_smoothing;
   attrs.ints[0] = ignore_index.value_or(0);
   attrs.ints[1] = ignore_index.has_value();
-  const Tensor in[] = {floating(logits, "softmax_cross_entropy"), cast(settle(labels, "softmax_cross_entropy"), DType::int64)};
+  const Tensor in[] = {floating(logits, "softmax_cross_entropy"),
+                       cast(settle(labels, "softmax_cross_entropy"), DType::int64)};
   return apply1(op, in, attrs);
 }
 

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "chainrule/optim.hpp"
-#include "graph/op.hpp"
 #include "core/arguments.hpp"
+#include "graph/op.hpp"
 
 namespace chainrule::optim {
 

@@ -34,10 +34,10 @@ class Compiler {
  private:
   // A block of memory that one or more values share.
   struct Buffer {
-    Location location;      // outside the arena: final
+    Location location;  // outside the arena: final
     std::int64_t bytes = 0;
     int born = -1, dies = -1;  // groups
-    bool fixed = false;     // outside the arena
+    bool fixed = false;        // outside the arena
   };
 
   GraphData& g() { return program_->graph; }
@@ -71,7 +71,8 @@ class Compiler {
     for (Index i = 0; i < g().inputs.size(); ++i) place_outside(g().inputs[i], Segment::input, i);
     for (const BoundValue& capture : g().captures) {
       if (capture.tensor.symbolic())
-        fail<StateError>("compile", "the function uses a tensor of an outer trace", "shape is " + capture.tensor.shape().str(), "pass it as an argument");
+        fail<StateError>("compile", "the function uses a tensor of an outer trace",
+                         "shape is " + capture.tensor.shape().str(), "pass it as an argument");
       const int at = bound_index(capture.tensor);
       const auto known = bound_buffer_.find(at);
       if (known != bound_buffer_.end()) {
@@ -174,7 +175,8 @@ class Compiler {
     readers_ = std::move(readers);
     for (const StateUpdate& update : g().updates) {
       const int at = bound_index(update.target);
-      if (std::find(program_->written.begin(), program_->written.end(), at) == program_->written.end()) program_->written.push_back(at);
+      if (std::find(program_->written.begin(), program_->written.end(), at) == program_->written.end())
+        program_->written.push_back(at);
       const ValueId value = root(update.value);
       const int w = position_[static_cast<Index>(value)];
       if (w >= 0 && buffer(value) < 0 && update_in_place(at, value, static_cast<Index>(w))) continue;
@@ -199,7 +201,9 @@ class Compiler {
     for (Index v = 0; v < buffer_of_.size(); ++v) {
       if (buffer_of_[v] != state) continue;
       for (int reader : readers_[v])
-        if (reader > static_cast<int>(w) || (reader < static_cast<int>(w) && group_of_[static_cast<Index>(reader)] == group_of_[w])) return false;
+        if (reader > static_cast<int>(w) ||
+            (reader < static_cast<int>(w) && group_of_[static_cast<Index>(reader)] == group_of_[w]))
+          return false;
     }
     buffer(value) = state;
     return true;
@@ -219,8 +223,11 @@ class Compiler {
       if (!((n.op->inplace >> i) & 1u)) continue;
       const ValueId id = root(n.inputs[i]);
       const int b = buffer(id);
-      if (b < 0 || buffers_[static_cast<Index>(b)].fixed || last_use_[static_cast<Index>(b)] > static_cast<int>(w)) continue;
-      if (!(type(n.inputs[i]).dtype == type(n.outputs[0]).dtype && type(n.inputs[i]).shape.size() == type(n.outputs[0]).shape.size())) continue;
+      if (b < 0 || buffers_[static_cast<Index>(b)].fixed || last_use_[static_cast<Index>(b)] > static_cast<int>(w))
+        continue;
+      if (!(type(n.inputs[i]).dtype == type(n.outputs[0]).dtype &&
+            type(n.inputs[i]).shape.size() == type(n.outputs[0]).shape.size()))
+        continue;
       // Another reader in the same group is safe only where it reads the same elements as this one writes.
       bool safe = true;
       for (Index v = 0; v < buffer_of_.size() && safe; ++v) {
@@ -232,7 +239,9 @@ class Compiler {
       }
       // The same value read by a broadcast operand as well would be overwritten while it is still read.
       for (Index k = 0; k < n.inputs.size() && safe; ++k)
-        if (k != i && buffer(root(n.inputs[k])) == b && type(n.inputs[k]).shape.size() != type(n.outputs[0]).shape.size()) safe = false;
+        if (k != i && buffer(root(n.inputs[k])) == b &&
+            type(n.inputs[k]).shape.size() != type(n.outputs[0]).shape.size())
+          safe = false;
       if (safe) return static_cast<int>(i);
     }
     return -1;
@@ -290,7 +299,8 @@ class Compiler {
       Instruction instruction;
       instruction.kernel = n.op->kernel[static_cast<Index>(key)];
       if (instruction.kernel == nullptr)
-        fail<DTypeError>(n.op->name, "not defined for this dtype", std::string(name_of(key)), "use astype(\"float32\")");
+        fail<DTypeError>(n.op->name, "not defined for this dtype", std::string(name_of(key)),
+                         "use astype(\"float32\")");
       instruction.first_operand = static_cast<std::int32_t>(program_->operands.size());
       instruction.inputs = static_cast<std::int32_t>(n.inputs.size());
       instruction.outputs = static_cast<std::int32_t>(n.outputs.size());
@@ -333,8 +343,9 @@ std::string Program::str() const {
     }
     text += "\n";
   }
-  return text + std::to_string(instructions.size()) + " instructions, arena " + std::to_string(arena_bytes) + " bytes, scratch " +
-         std::to_string(scratch_bytes) + " bytes, " + std::to_string(write_backs.size()) + " write-backs\n";
+  return text + std::to_string(instructions.size()) + " instructions, arena " + std::to_string(arena_bytes) +
+         " bytes, scratch " + std::to_string(scratch_bytes) + " bytes, " + std::to_string(write_backs.size()) +
+         " write-backs\n";
 }
 
 }  // namespace chainrule

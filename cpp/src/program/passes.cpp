@@ -99,7 +99,8 @@ GraphData merge_common_subexpressions(const GraphData& graph) {
     const auto [begin, end] = seen.equal_range(h);
     const Node* twin = nullptr;
     for (auto it = begin; it != end && twin == nullptr; ++it)
-      if (it->second->op == node.op && it->second->inputs == node.inputs && it->second->attrs == node.attrs) twin = it->second;
+      if (it->second->op == node.op && it->second->inputs == node.inputs && it->second->attrs == node.attrs)
+        twin = it->second;
     if (twin == nullptr) {
       seen.emplace(h, &node);
       continue;

@@ -22,8 +22,8 @@ struct Location {
 struct Instruction {
   kernels::Kernel kernel = nullptr;
   std::int32_t first_operand = 0, inputs = 0, outputs = 0;
-  std::int32_t node = 0;        // in Program::graph, for messages
-  std::int64_t per_row = 1;     // units per row of the group
+  std::int32_t node = 0;     // in Program::graph, for messages
+  std::int64_t per_row = 1;  // units per row of the group
 };
 
 // Instructions that run together, tile of rows by tile of rows: a leader and the elementwise chain behind it.
@@ -40,7 +40,7 @@ struct WriteBack {
 };
 
 struct Program {
-  GraphData graph;  // after the passes; keeps captured tensors and constants alive
+  GraphData graph;            // after the passes; keeps captured tensors and constants alive
   std::vector<Tensor> bound;  // captures and update targets, read and written through their storages
   Types bound_types;          // what they were when compiled: astype may change a tensor under its handle
   std::vector<Instruction> instructions;

@@ -20,8 +20,10 @@ Workspace::Workspace(std::shared_ptr<const Program> program, int threads)
   bound_at_.assign(program_->bound.size(), nullptr);
   for (std::size_t i = 0; i < program_->operands.size(); ++i) {
     const Location& location = program_->operands[i];
-    if (location.segment == Segment::input) patches_.emplace_back(static_cast<std::size_t>(location.at), i);
-    else if (location.segment != Segment::bound) pointers_[i] = resolve(location);
+    if (location.segment == Segment::input)
+      patches_.emplace_back(static_cast<std::size_t>(location.at), i);
+    else if (location.segment != Segment::bound)
+      pointers_[i] = resolve(location);
   }
   refresh();
 }
@@ -34,10 +36,14 @@ Workspace::~Workspace() {
 void* Workspace::resolve(const Location& location) const {
   const auto at = static_cast<std::size_t>(location.at);
   switch (location.segment) {
-    case Segment::arena: return arena_ + at;
-    case Segment::input: return const_cast<void*>(inputs_[at]);
-    case Segment::bound: return bytes_of(program_->bound[at]);
-    case Segment::constant: return bytes_of(program_->graph.constants[at].tensor);
+    case Segment::arena:
+      return arena_ + at;
+    case Segment::input:
+      return const_cast<void*>(inputs_[at]);
+    case Segment::bound:
+      return bytes_of(program_->bound[at]);
+    case Segment::constant:
+      return bytes_of(program_->graph.constants[at].tensor);
   }
   return nullptr;
 }
@@ -57,7 +63,8 @@ void Workspace::refresh() {
   }
   if (!moved) return;
   for (std::size_t i = 0; i < program_->operands.size(); ++i)
-    if (program_->operands[i].segment == Segment::bound) pointers_[i] = bound_at_[static_cast<std::size_t>(program_->operands[i].at)];
+    if (program_->operands[i].segment == Segment::bound)
+      pointers_[i] = bound_at_[static_cast<std::size_t>(program_->operands[i].at)];
 }
 
 void Workspace::bind_input(std::size_t input, const void* data) {
@@ -77,10 +84,12 @@ void Workspace::execute(const Group& group, std::int64_t begin, std::int64_t end
       void* const* operands = pointers_.data() + instruction.first_operand;
       const kernels::Args args{const_cast<const void* const*>(operands), operands + instruction.inputs,
                                program_->plans.data() + group.first + i};
-      const kernels::Status status = instruction.kernel(args, {row * instruction.per_row, stop * instruction.per_row}, scratch);
+      const kernels::Status status =
+          instruction.kernel(args, {row * instruction.per_row, stop * instruction.per_row}, scratch);
       if (status != kernels::Status::ok) [[unlikely]] {
         std::int64_t none = 0;
-        failure_.compare_exchange_strong(none, (static_cast<std::int64_t>(group.first + i) + 1) << 8 | static_cast<std::int64_t>(status));
+        failure_.compare_exchange_strong(
+            none, (static_cast<std::int64_t>(group.first + i) + 1) << 8 | static_cast<std::int64_t>(status));
         return;
       }
     }
@@ -132,11 +141,14 @@ void Workspace::throw_failure() {
 }
 
 void Workspace::count_versions(std::uint64_t runs) {
-  for (std::int32_t at : program_->written) program_->bound[static_cast<std::size_t>(at)].data_handle()->storage->version += runs;
+  for (std::int32_t at : program_->written)
+    program_->bound[static_cast<std::size_t>(at)].data_handle()->storage->version += runs;
 }
 
 void Workspace::run() {
-  if (stale()) fail<StateError>("run", "a tensor the program reads has changed its dtype since it was compiled", "", "compile again");
+  if (stale())
+    fail<StateError>("run", "a tensor the program reads has changed its dtype since it was compiled", "",
+                     "compile again");
   refresh();
   run_team(threads_, [&](int thread, Team& team) { run_as(thread, team); });
   count_versions(1);

@@ -1,4 +1,5 @@
-// Workspace: the pointers, arena and scratch of one running Program. One per thread that runs it; the Program is shared.
+// Workspace: the pointers, arena and scratch of one running Program. One per thread that runs it; the Program is
+// shared.
 #pragma once
 
 #include <atomic>
@@ -20,14 +21,14 @@ class Workspace {
   int threads() const { return threads_; }
   void bind_input(std::size_t input, const void* data);  // stays bound until bound again
   const void* output(std::size_t i) const;
-  bool stale() const;   // a bound tensor is no longer of the type it was compiled for: compile again
-  void refresh();       // reads the bound tensors' addresses anew, should they have moved
-  void run();           // one run, on its own team if it uses one; throws what a kernel's status says
+  bool stale() const;  // a bound tensor is no longer of the type it was compiled for: compile again
+  void refresh();      // reads the bound tensors' addresses anew, should they have moved
+  void run();          // one run, on its own team if it uses one; throws what a kernel's status says
 
   // For runs within a team that lives longer: every thread of the team calls it, none throws.
   void run_as(int thread, Team& team) noexcept;
   bool failed() const noexcept { return failure_.load(std::memory_order_relaxed) != 0; }
-  void throw_failure();  // as an exception, and forgets it
+  void throw_failure();                     // as an exception, and forgets it
   void count_versions(std::uint64_t runs);  // bumps what the runs have written
 
  private:
@@ -41,7 +42,7 @@ class Workspace {
   std::byte* scratch_ = nullptr;
   std::size_t scratch_each_ = 0;
   std::vector<const void*> inputs_;
-  std::vector<void*> pointers_;  // one per operand
+  std::vector<void*> pointers_;                               // one per operand
   std::vector<std::pair<std::size_t, std::size_t>> patches_;  // (input, operand)
   std::vector<std::byte*> bound_at_;
   std::atomic<std::int64_t> failure_{0};  // (instruction + 1) << 8 | status

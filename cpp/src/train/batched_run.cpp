@@ -14,7 +14,8 @@ std::int64_t common_rows(const char* who, const std::vector<Tensor>& x, const Te
     if (!t.defined()) fail<StateError>(who, name + " is undefined", "", "give it a value");
     if (t.rank() == 0) fail<ShapeError>(who, name + " has no rows", "its shape is ()", "give one row per sample");
     if (rows >= 0 && t.shape(0) != rows)
-      fail<ShapeError>(who, "numbers of samples differ", name + " is " + t.shape().str() + ", the first input has " + std::to_string(rows) + " rows");
+      fail<ShapeError>(who, "numbers of samples differ",
+                       name + " is " + t.shape().str() + ", the first input has " + std::to_string(rows) + " rows");
     rows = t.shape(0);
   };
   for (std::size_t i = 0; i < x.size(); ++i) check(x[i], x.size() == 1 ? "x" : "input " + std::to_string(i));
@@ -35,7 +36,8 @@ std::size_t row_bytes(const Tensor& x) {
   return bytes;
 }
 
-void run_batches(const std::vector<Tensor>& rows_of, std::int64_t batch_size, const std::function<GraphData(std::int64_t rows)>& trace,
+void run_batches(const std::vector<Tensor>& rows_of, std::int64_t batch_size,
+                 const std::function<GraphData(std::int64_t rows)>& trace,
                  const std::function<void(const Workspace&, std::int64_t first, std::int64_t rows)>& receive) {
   if (batch_size < 1) fail<ValueError>("batch_size", "must be at least 1", std::to_string(batch_size));
   const std::int64_t total = rows_of[0].shape(0);
@@ -48,23 +50,27 @@ void run_batches(const std::vector<Tensor>& rows_of, std::int64_t batch_size, co
       traced_rows = rows;
     }
     for (std::size_t i = 0; i < rows_of.size(); ++i)
-      workspace->bind_input(i, static_cast<const std::byte*>(rows_of[i].raw_data()) + static_cast<std::size_t>(first) * row_bytes(rows_of[i]));
+      workspace->bind_input(i, static_cast<const std::byte*>(rows_of[i].raw_data()) +
+                                   static_cast<std::size_t>(first) * row_bytes(rows_of[i]));
     workspace->run();
     receive(*workspace, first, rows);
   }
 }
 
-void Gathered::receive(const Workspace& workspace, std::size_t output, std::int64_t first, std::int64_t rows, std::int64_t total, const char* who) {
+void Gathered::receive(const Workspace& workspace, std::size_t output, std::int64_t first, std::int64_t rows,
+                       std::int64_t total, const char* who) {
   const GraphData& graph = workspace.program().graph;
   TensorType type = graph.types[static_cast<std::size_t>(graph.outputs[output])];
   if (type.shape.rank() == 0 || type.shape[0] != rows)
-    fail<ShapeError>(who, "the model's output does not have one row per sample", "it is " + type.shape.str() + " for " + std::to_string(rows) + " samples",
+    fail<ShapeError>(who, "the model's output does not have one row per sample",
+                     "it is " + type.shape.str() + " for " + std::to_string(rows) + " samples",
                      "keep the batch as the first axis");
   type.shape[0] = total;
   if (!tensor_.defined()) tensor_ = make_tensor(type);
   const std::size_t width = row_bytes(tensor_);
   if (width * static_cast<std::size_t>(rows) != 0)
-    std::memcpy(bytes_of(tensor_) + static_cast<std::size_t>(first) * width, workspace.output(output), width * static_cast<std::size_t>(rows));
+    std::memcpy(bytes_of(tensor_) + static_cast<std::size_t>(first) * width, workspace.output(output),
+                width * static_cast<std::size_t>(rows));
 }
 
 }  // namespace chainrule

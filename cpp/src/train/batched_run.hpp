@@ -16,13 +16,15 @@ TensorType batch_type(const Tensor& x, std::int64_t rows);
 std::size_t row_bytes(const Tensor& x);
 
 // For each batch: after the run, receive(workspace, first row, rows). trace makes the graph for a number of rows.
-void run_batches(const std::vector<Tensor>& rows_of, std::int64_t batch_size, const std::function<GraphData(std::int64_t rows)>& trace,
+void run_batches(const std::vector<Tensor>& rows_of, std::int64_t batch_size,
+                 const std::function<GraphData(std::int64_t rows)>& trace,
                  const std::function<void(const Workspace&, std::int64_t first, std::int64_t rows)>& receive);
 
 // Whole-set result of one output, filled batch by batch.
 class Gathered {
  public:
-  void receive(const Workspace& workspace, std::size_t output, std::int64_t first, std::int64_t rows, std::int64_t total, const char* who);
+  void receive(const Workspace& workspace, std::size_t output, std::int64_t first, std::int64_t rows,
+               std::int64_t total, const char* who);
   const Tensor& tensor() const { return tensor_; }
 
  private:

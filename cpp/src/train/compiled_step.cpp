@@ -27,7 +27,8 @@ bool CompiledStep::fits(const StepInputs& inputs, const optim::Optimizer& optimi
   return true;
 }
 
-CompiledStep::CompiledStep(const nn::Module& model, const Loss& loss, optim::Optimizer& optimizer, const StepInputs& inputs, bool clip)
+CompiledStep::CompiledStep(const nn::Module& model, const Loss& loss, optim::Optimizer& optimizer,
+                           const StepInputs& inputs, bool clip)
     : inputs_(inputs),
       workspace_(compile_program(trace_step(model, loss, optimizer, inputs, clip)), available_threads()) {
   for (const Tensor& p : optimizer.parameters()) trained_.push_back(p.requires_grad());
@@ -49,10 +50,12 @@ CompiledStep::CompiledStep(const nn::Module& model, const Loss& loss, optim::Opt
   scalars_.resize(count);
   scalars_single_.resize(count);
   for (std::size_t k = 0; k < count; ++k)
-    workspace_.bind_input(at + k, double_scalars_ ? static_cast<const void*>(&scalars_[k]) : static_cast<const void*>(&scalars_single_[k]));
+    workspace_.bind_input(at + k, double_scalars_ ? static_cast<const void*>(&scalars_[k])
+                                                  : static_cast<const void*>(&scalars_single_[k]));
 }
 
-void CompiledStep::load(const std::vector<Tensor>& x, const Tensor& y, const Tensor& weight, std::span<const std::int64_t> rows, const optim::Optimizer& optimizer, std::uint64_t seed,
+void CompiledStep::load(const std::vector<Tensor>& x, const Tensor& y, const Tensor& weight,
+                        std::span<const std::int64_t> rows, const optim::Optimizer& optimizer, std::uint64_t seed,
                         std::uint64_t step, std::int64_t optimizer_step, double clip_limit) {
   for (std::size_t i = 0; i < x_.size(); ++i) gather(x[i], x_[i], rows);
   gather(y, y_, rows);

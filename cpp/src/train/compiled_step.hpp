@@ -12,13 +12,16 @@ namespace chainrule {
 
 class CompiledStep {
  public:
-  CompiledStep(const nn::Module& model, const Loss& loss, optim::Optimizer& optimizer, const StepInputs& inputs, bool clip);
+  CompiledStep(const nn::Module& model, const Loss& loss, optim::Optimizer& optimizer, const StepInputs& inputs,
+               bool clip);
 
   bool fits(const StepInputs& inputs, const optim::Optimizer& optimizer) const;
   Workspace& workspace() { return workspace_; }
-  // Copies rows of whole-set arrays into the batch buffers (weight may be undefined) and sets the counter and scalars of global step `step` (from 0).
-  void load(const std::vector<Tensor>& x, const Tensor& y, const Tensor& weight, std::span<const std::int64_t> rows, const optim::Optimizer& optimizer, std::uint64_t seed,
-            std::uint64_t step, std::int64_t optimizer_step, double clip_limit);
+  // Copies rows of whole-set arrays into the batch buffers (weight may be undefined) and sets the counter and scalars
+  // of global step `step` (from 0).
+  void load(const std::vector<Tensor>& x, const Tensor& y, const Tensor& weight, std::span<const std::int64_t> rows,
+            const optim::Optimizer& optimizer, std::uint64_t seed, std::uint64_t step, std::int64_t optimizer_step,
+            double clip_limit);
   double scalar(StepOutput output) const;
   TensorType output_type() const;
   const void* output_data() const { return workspace_.output(step_model_output); }

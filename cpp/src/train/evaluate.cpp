@@ -7,7 +7,8 @@
 
 namespace chainrule {
 
-std::vector<Tensor> predict_all(const nn::Module& model, const std::vector<Tensor>& x, std::int64_t batch_size, const std::string& output) {
+std::vector<Tensor> predict_all(const nn::Module& model, const std::vector<Tensor>& x, std::int64_t batch_size,
+                                const std::string& output) {
   if (output != "raw" && output != "proba" && output != "class")
     fail<ValueError>("predict", "unknown output", "'" + output + "'", "use \"raw\", \"proba\" or \"class\"");
   const NoGrad nothing;
@@ -22,15 +23,16 @@ std::vector<Tensor> predict_all(const nn::Module& model, const std::vector<Tenso
       },
       [&](const Workspace& workspace, std::int64_t first, std::int64_t rows) {
         gathered.resize(workspace.program().outputs.size());
-        for (std::size_t k = 0; k < gathered.size(); ++k) gathered[k].receive(workspace, k, first, rows, total, "predict");
+        for (std::size_t k = 0; k < gathered.size(); ++k)
+          gathered[k].receive(workspace, k, first, rows, total, "predict");
       });
   std::vector<Tensor> results;
   for (const Gathered& g : gathered) results.push_back(g.tensor());
   return results;
 }
 
-Evaluation evaluate_all(const nn::Module& model, const Loss& loss, const std::vector<Metric>& metrics, const std::vector<Tensor>& x,
-                        const Tensor& y, const Tensor& weight, std::int64_t batch_size) {
+Evaluation evaluate_all(const nn::Module& model, const Loss& loss, const std::vector<Metric>& metrics,
+                        const std::vector<Tensor>& x, const Tensor& y, const Tensor& weight, std::int64_t batch_size) {
   const NoGrad nothing;
   const std::int64_t total = common_rows("evaluate", x, y);
   std::vector<Tensor> rows_of = x;
@@ -60,8 +62,9 @@ Evaluation evaluate_all(const nn::Module& model, const Loss& loss, const std::ve
   Evaluation result;
   result.loss = weighted / weights;
   for (const Metric& metric : metrics)
-    result.metrics.emplace_back(metric.name, metric.call ? metric.call(output.tensor(), y)
-                                                         : compute_metric(metric.name, output.tensor(), y, loss.impl()->link()));
+    result.metrics.emplace_back(metric.name,
+                                metric.call ? metric.call(output.tensor(), y)
+                                            : compute_metric(metric.name, output.tensor(), y, loss.impl()->link()));
   return result;
 }
 
@@ -70,7 +73,8 @@ namespace nn {
 Tensor Module::predict(const Tensor& x, std::int64_t batch_size, const std::string& output) const {
   std::vector<Tensor> results = predict_all(*this, {x}, batch_size, output);
   if (results.size() != 1)
-    fail<ValueError>("predict", "the model does not have one output", std::to_string(results.size()) + " outputs", "call it directly to get all of them");
+    fail<ValueError>("predict", "the model does not have one output", std::to_string(results.size()) + " outputs",
+                     "call it directly to get all of them");
   return results[0];
 }
 

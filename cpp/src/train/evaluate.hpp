@@ -13,8 +13,9 @@ struct Evaluation {
   double loss = 0;
   std::vector<std::pair<std::string, double>> metrics;
 };
-Evaluation evaluate_all(const nn::Module& model, const Loss& loss, const std::vector<Metric>& metrics, const std::vector<Tensor>& x,
-                        const Tensor& y, const Tensor& weight, std::int64_t batch_size);
-std::vector<Tensor> predict_all(const nn::Module& model, const std::vector<Tensor>& x, std::int64_t batch_size, const std::string& output);
+Evaluation evaluate_all(const nn::Module& model, const Loss& loss, const std::vector<Metric>& metrics,
+                        const std::vector<Tensor>& x, const Tensor& y, const Tensor& weight, std::int64_t batch_size);
+std::vector<Tensor> predict_all(const nn::Module& model, const std::vector<Tensor>& x, std::int64_t batch_size,
+                                const std::string& output);
 
 }  // namespace chainrule

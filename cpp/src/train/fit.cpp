@@ -21,7 +21,8 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 
 void check_options(const FitOptions& options) {
   if (options.epochs < 0) fail<ValueError>("fit", "epochs must be 0 or more", std::to_string(options.epochs));
-  if (options.batch_size < 1) fail<ValueError>("fit", "batch_size must be at least 1", std::to_string(options.batch_size));
+  if (options.batch_size < 1)
+    fail<ValueError>("fit", "batch_size must be at least 1", std::to_string(options.batch_size));
   if (!(options.validation_split >= 0.0 && options.validation_split < 1.0))
     fail<ValueError>("fit", "validation_split must be in [0, 1)", std::to_string(options.validation_split));
   if (options.validation_split > 0 && options.validation_data.first.defined())
@@ -29,10 +30,12 @@ void check_options(const FitOptions& options) {
 }
 
 Tensor class_weights(const Tensor& y, const std::map<std::int64_t, double>& weights) {
-  if (is_floating(y.dtype())) fail<DTypeError>("fit", "class_weight needs integer labels", std::string(name_of(y.dtype())), "use sample_weight");
+  if (is_floating(y.dtype()))
+    fail<DTypeError>("fit", "class_weight needs integer labels", std::string(name_of(y.dtype())), "use sample_weight");
   const Tensor labels = cast(y, DType::int64);
   Tensor result = Tensor::empty({y.shape(0)}, DType::float32);
-  if (labels.size() != y.shape(0)) fail<ShapeError>("fit", "class_weight needs one label per sample", "y is " + y.shape().str());
+  if (labels.size() != y.shape(0))
+    fail<ShapeError>("fit", "class_weight needs one label per sample", "y is " + y.shape().str());
   auto* out = reinterpret_cast<float*>(bytes_of(result));
   for (std::int64_t i = 0; i < labels.size(); ++i) {
     const auto found = weights.find(labels.data<std::int64_t>()[i]);
@@ -51,7 +54,8 @@ Tensor combined_weight(const Tensor& y, const FitOptions& options) {
 void check_weight(const Tensor& weight, std::int64_t rows) {
   if (!weight.defined()) return;
   if (!(weight.shape() == Shape{rows}) && !(weight.shape() == Shape{rows, 1}))
-    fail<ShapeError>("fit", "sample_weight must hold one number per sample", "it is " + weight.shape().str() + " for " + std::to_string(rows) + " samples");
+    fail<ShapeError>("fit", "sample_weight must hold one number per sample",
+                     "it is " + weight.shape().str() + " for " + std::to_string(rows) + " samples");
 }
 
 // What one epoch adds up.
@@ -62,7 +66,9 @@ struct Sums {
 
 }  // namespace
 
-History Trainer::fit(const Tensor& x, const Tensor& y, const FitOptions& options) { return fit(std::vector<Tensor>{x}, y, options); }
+History Trainer::fit(const Tensor& x, const Tensor& y, const FitOptions& options) {
+  return fit(std::vector<Tensor>{x}, y, options);
+}
 
 History Trainer::fit(const std::vector<Tensor>& x, const Tensor& y, const FitOptions& options) {
   State& s = *state_;
@@ -142,8 +148,10 @@ History Trainer::fit(const std::vector<Tensor>& x, const Tensor& y, const FitOpt
       run_team(workspace.threads(), [&](int thread, Team& team) {
         for (std::int64_t b = first; b < first + count; ++b) {
           if (thread == 0)
-            step.load(data.x, data.y, data.weight, std::span(order).subspan(static_cast<std::size_t>(b * batch), static_cast<std::size_t>(size)), s.optimizer, s.seed,
-                      s.global_step + static_cast<std::uint64_t>(b - first), optimizer_steps + b - first + 1, s.options.clip_norm.value_or(0));
+            step.load(data.x, data.y, data.weight,
+                      std::span(order).subspan(static_cast<std::size_t>(b * batch), static_cast<std::size_t>(size)),
+                      s.optimizer, s.seed, s.global_step + static_cast<std::uint64_t>(b - first),
+                      optimizer_steps + b - first + 1, s.options.clip_norm.value_or(0));
           workspace.run_as(thread, team);
           if (workspace.failed()) break;
           if (thread != 0) continue;
@@ -151,7 +159,8 @@ History Trainer::fit(const std::vector<Tensor>& x, const Tensor& y, const FitOpt
           sums.weights += step.scalar(step_weight_sum);
           if (per_row_output) {
             const std::size_t width = row_bytes(outputs);
-            std::memcpy(bytes_of(outputs) + static_cast<std::size_t>(b * batch) * width, step.output_data(), static_cast<std::size_t>(size) * width);
+            std::memcpy(bytes_of(outputs) + static_cast<std::size_t>(b * batch) * width, step.output_data(),
+                        static_cast<std::size_t>(size) * width);
           }
           ++finished;
         }
@@ -183,10 +192,12 @@ History Trainer::fit(const std::vector<Tensor>& x, const Tensor& y, const FitOpt
     if (per_row_output) {
       const Tensor targets = data::take_rows(data.y, order);
       for (const Metric& metric : s.options.metrics)
-        history.append(metric.name, metric.call ? metric.call(outputs, targets) : compute_metric(metric.name, outputs, targets, s.loss.impl()->link()));
+        history.append(metric.name, metric.call ? metric.call(outputs, targets)
+                                                : compute_metric(metric.name, outputs, targets, s.loss.impl()->link()));
     }
     if (!validation_x.empty()) {
-      const Evaluation e = evaluate_all(s.model, s.loss, s.options.metrics, validation_x, validation_y, {}, std::max<std::int64_t>(batch, 1024));
+      const Evaluation e = evaluate_all(s.model, s.loss, s.options.metrics, validation_x, validation_y, {},
+                                        std::max<std::int64_t>(batch, 1024));
       history.append("val_loss", e.loss);
       for (const auto& [name, value] : e.metrics) history.append("val_" + name, value);
     }

@@ -19,16 +19,19 @@ void check_same(const std::string& name, const Tensor& a, const Tensor& b) {
     return s;
   };
   if (!(squeezed(a) == squeezed(b)))
-    fail<ShapeError>(name, "output and target differ", "output is " + a.shape().str() + ", target is " + b.shape().str());
+    fail<ShapeError>(name, "output and target differ",
+                     "output is " + a.shape().str() + ", target is " + b.shape().str());
 }
 
 double accuracy(const Tensor& output, const Tensor& target, const std::string& link) {
   // A loss of one's own declares no link: class scores beside labels speak for themselves.
-  const bool scores = link == "identity" && !is_floating(target.dtype()) && output.rank() == target.rank() + 1 && output.shape(-1) > 1;
+  const bool scores =
+      link == "identity" && !is_floating(target.dtype()) && output.rank() == target.rank() + 1 && output.shape(-1) > 1;
   const Tensor predicted = scores ? argmax(output, -1) : link == "identity" ? output : link_classes(output, link);
   Tensor wanted = target;
   // Probabilities as targets: their largest is the class.
-  if (is_floating(target.dtype()) && target.shape() == output.shape() && (link == "softmax" || link == "exp")) wanted = argmax(target, -1);
+  if (is_floating(target.dtype()) && target.shape() == output.shape() && (link == "softmax" || link == "exp"))
+    wanted = argmax(target, -1);
   check_same("accuracy", predicted, wanted);
   const Tensor p = cast(predicted, DType::float64), t = cast(wanted, DType::float64);
   std::int64_t right = 0;
@@ -41,12 +44,14 @@ double accuracy(const Tensor& output, const Tensor& target, const std::string& l
 Metric::Metric(const char* metric) : Metric(std::string(metric)) {}
 Metric::Metric(std::string metric) : name(std::move(metric)) {
   if (name != "accuracy" && name != "mae" && name != "rmse" && name != "r2")
-    fail<IndexError>("metric", "no metric of this name", "'" + name + "'", std::string("use ") + names + ", or a function of (output, target)");
+    fail<IndexError>("metric", "no metric of this name", "'" + name + "'",
+                     std::string("use ") + names + ", or a function of (output, target)");
 }
 
 double compute_metric(const std::string& name, const Tensor& output, const Tensor& target, const std::string& link) {
   const NoGrad nothing;
-  if (output.size() == 0) fail<ShapeError>(name, "no samples", "output is " + output.shape().str(), "check for empty data");
+  if (output.size() == 0)
+    fail<ShapeError>(name, "no samples", "output is " + output.shape().str(), "check for empty data");
   if (name == "accuracy") return accuracy(output, target, link);
   check_same(name, output, target);
   const Tensor y = cast(output, DType::float64), t = cast(target, DType::float64);

@@ -7,7 +7,8 @@
 
 namespace chainrule {
 
-// Moves the parameters that nobody owns yet (no arena, no live view) next to each other; the others stay where they are.
+// Moves the parameters that nobody owns yet (no arena, no live view) next to each other; the others stay where they
+// are.
 void adopt_parameters(const std::vector<Tensor>& parameters);
 // The parameters' memory as few (pointer, bytes) ranges as there are, padding included.
 struct MemoryRange {

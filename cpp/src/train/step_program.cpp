@@ -37,7 +37,8 @@ void clip_gradients(Tensors& gradients, const Tensor& limit) {
 
 }  // namespace
 
-GraphData trace_step(const nn::Module& model, const Loss& loss, optim::Optimizer& optimizer, const StepInputs& inputs, bool clip) {
+GraphData trace_step(const nn::Module& model, const Loss& loss, optim::Optimizer& optimizer, const StepInputs& inputs,
+                     bool clip) {
   const nn::ModeOverride mode(true);
   const auto tracer = Tracer::create();
   const TraceScope recording(*tracer);
@@ -69,7 +70,8 @@ GraphData trace_step(const nn::Module& model, const Loss& loss, optim::Optimizer
 
   const DType dtype = parameters.empty() ? DType::float32 : parameters[0].dtype();
   Tensors scalars;
-  for (std::size_t i = optimizer.rule()->scalars(optimizer.lr(), 1).size(); i-- > 0;) scalars.push_back(tracer->input({dtype, {}}));
+  for (std::size_t i = optimizer.rule()->scalars(optimizer.lr(), 1).size(); i-- > 0;)
+    scalars.push_back(tracer->input({dtype, {}}));
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     if (!gradients[i].defined()) continue;
     const std::vector<Tensor>& states = optimizer.states(i);
@@ -103,8 +105,10 @@ GraphData trace_prediction(const nn::Module& model, const Types& x, const std::s
   return trace_types(
       [&](const Tensors& in) {
         Tensors outputs = model(in);
-        if (output == "proba") outputs[0] = link_probabilities(outputs[0], model.link());
-        else if (output == "class") outputs[0] = link_classes(outputs[0], model.link());
+        if (output == "proba")
+          outputs[0] = link_probabilities(outputs[0], model.link());
+        else if (output == "class")
+          outputs[0] = link_classes(outputs[0], model.link());
         return outputs;
       },
       x);

@@ -22,7 +22,8 @@ struct StepInputs {
 // Outputs: loss, sum of w l, sum of w, and the model's first output.
 enum StepOutput : std::size_t { step_loss = 0, step_weighted_sum = 1, step_weight_sum = 2, step_model_output = 3 };
 
-GraphData trace_step(const nn::Module& model, const Loss& loss, optim::Optimizer& optimizer, const StepInputs& inputs, bool clip);
+GraphData trace_step(const nn::Module& model, const Loss& loss, optim::Optimizer& optimizer, const StepInputs& inputs,
+                     bool clip);
 // Eval mode: x..., target, weight? -> sum of w l, sum of w, outputs...
 GraphData trace_evaluation(const nn::Module& model, const Loss& loss, const StepInputs& inputs);
 // Eval mode: x... -> outputs..., with what `output` asks for ("raw", "proba", "class") applied to the first.

@@ -12,15 +12,18 @@
 
 namespace chainrule {
 
-Trainer::Trainer(nn::Module model, Loss loss, const optim::Optimizer& optimizer, const TrainerOptions& options) : state_(std::make_shared<State>()) {
+Trainer::Trainer(nn::Module model, Loss loss, const optim::Optimizer& optimizer, const TrainerOptions& options)
+    : state_(std::make_shared<State>()) {
   if (!model.impl()) fail<StateError>("Trainer", "the model is empty", "", "build one first");
   if (!loss.impl()) fail<StateError>("Trainer", "the loss is empty", "", "give one, for instance CrossEntropyLoss()");
   if (options.clip_norm && !(*options.clip_norm > 0))
     fail<ValueError>("Trainer", "clip_norm must be above 0", std::to_string(*options.clip_norm));
-  if (model.parameters().empty()) fail<ValueError>("Trainer", "the model has no parameters to train", model.str(), "add a layer with weights");
+  if (model.parameters().empty())
+    fail<ValueError>("Trainer", "the model has no parameters to train", model.str(), "add a layer with weights");
   state_->model = model;
   state_->loss = std::move(loss);
-  state_->optimizer = optimizer.is_recipe() ? optim::Optimizer(optimizer.rule()->clone(), model.parameters()) : optimizer;
+  state_->optimizer =
+      optimizer.is_recipe() ? optim::Optimizer(optimizer.rule()->clone(), model.parameters()) : optimizer;
   state_->options = options;
   state_->seed = options.seed;
   adopt_parameters(model.parameters());
@@ -31,7 +34,9 @@ CompiledStep& Trainer::State::step_for(const StepInputs& inputs) {
   for (const auto& step : steps)
     if (step->fits(inputs, optimizer)) return *step;
   const bool clip = options.clip_norm.has_value();
-  if (steps.empty()) check_same_trace(trace_step(model, loss, optimizer, inputs, clip), trace_step(model, loss, optimizer, inputs, clip), "Trainer");
+  if (steps.empty())
+    check_same_trace(trace_step(model, loss, optimizer, inputs, clip), trace_step(model, loss, optimizer, inputs, clip),
+                     "Trainer");
   if (steps.size() >= 16) steps.erase(steps.begin());
   steps.push_back(std::make_unique<CompiledStep>(model, loss, optimizer, inputs, clip));
   return *steps.back();
@@ -46,9 +51,11 @@ void Trainer::State::explain_failure(CompiledStep& step, const std::string& wher
       const Tensor values = cast(x, DType::float64);
       for (std::int64_t i = 0; i < values.size(); ++i)
         if (!std::isfinite(values.data<double>()[i]))
-          fail<ValueError>("fit", "the data holds inf or NaN", "found in " + where, "clean it first: no update was made from this batch");
+          fail<ValueError>("fit", "the data holds inf or NaN", "found in " + where,
+                           "clean it first: no update was made from this batch");
     }
-    stopped = "the loss or a gradient was not finite in " + where + "; the parameters are those before that batch; lower the learning rate or clip gradients";
+    stopped = "the loss or a gradient was not finite in " + where +
+              "; the parameters are those before that batch; lower the learning rate or clip gradients";
   }
 }
 
@@ -73,8 +80,8 @@ double Trainer::step(const std::vector<Tensor>& xb, const Tensor& yb, const Tens
   }
   CompiledStep& step = s.step_for(s.asked);
   for (auto i = static_cast<std::int64_t>(s.identity.size()); i < rows; ++i) s.identity.push_back(i);
-  step.load(xb, yb, sample_weight, std::span(s.identity).first(static_cast<std::size_t>(rows)), s.optimizer, s.seed, s.global_step,
-            s.optimizer.step_count() + 1, s.options.clip_norm.value_or(0));
+  step.load(xb, yb, sample_weight, std::span(s.identity).first(static_cast<std::size_t>(rows)), s.optimizer, s.seed,
+            s.global_step, s.optimizer.step_count() + 1, s.options.clip_norm.value_or(0));
   Workspace& workspace = step.workspace();
   workspace.refresh();
   run_team(workspace.threads(), [&](int thread, Team& team) { workspace.run_as(thread, team); });
@@ -91,7 +98,8 @@ double Trainer::step(const std::vector<Tensor>& xb, const Tensor& yb, const Tens
 std::map<std::string, double> Trainer::evaluate(const Tensor& x, const Tensor& y, std::int64_t batch_size) const {
   return evaluate(std::vector<Tensor>{x}, y, batch_size);
 }
-std::map<std::string, double> Trainer::evaluate(const std::vector<Tensor>& x, const Tensor& y, std::int64_t batch_size) const {
+std::map<std::string, double> Trainer::evaluate(const std::vector<Tensor>& x, const Tensor& y,
+                                                std::int64_t batch_size) const {
   const Evaluation e = evaluate_all(state_->model, state_->loss, state_->options.metrics, x, y, {}, batch_size);
   std::map<std::string, double> result{{"loss", e.loss}};
   for (const auto& [name, value] : e.metrics) result[name] = value;
@@ -111,7 +119,8 @@ nn::Module Trainer::model() const { return state_->model; }
 const Loss& Trainer::loss() const { return state_->loss; }
 std::int64_t Trainer::global_step() const { return static_cast<std::int64_t>(state_->global_step); }
 std::string Trainer::str() const {
-  return "Trainer(" + state_->model.str() + ", loss=" + state_->loss.str() + ", optimizer=" + state_->optimizer.str() + ")";
+  return "Trainer(" + state_->model.str() + ", loss=" + state_->loss.str() + ", optimizer=" + state_->optimizer.str() +
+         ")";
 }
 
 }  // namespace chainrule

@@ -66,7 +66,8 @@ std::vector<Tensor> Compiled::operator()(const std::vector<Tensor>& inputs) cons
   const GraphData& graph = entry->program->graph;
   for (std::size_t i = 0; i < graph.outputs.size(); ++i) {
     const TensorType& type = graph.types[static_cast<std::size_t>(graph.outputs[i])];
-    outputs.push_back(Tensor::from_raw(workspace.output(i), static_cast<std::size_t>(type.shape.size()), type.shape, type.dtype));
+    outputs.push_back(
+        Tensor::from_raw(workspace.output(i), static_cast<std::size_t>(type.shape.size()), type.shape, type.dtype));
   }
   return outputs;
 }

@@ -17,7 +17,8 @@ class Differentiation {
   Differentiation(const std::vector<Tensor>& x, const char* who) : nested_(depth > 0) {
     for (const Tensor& t : x) {
       if (!is_floating(t.dtype()))
-        fail<DTypeError>(who, "an argument has no gradient", "dtype is " + std::string(name_of(t.dtype())), "use astype(\"float32\")");
+        fail<DTypeError>(who, "an argument has no gradient", "dtype is " + std::string(name_of(t.dtype())),
+                         "use astype(\"float32\")");
       nested_ |= t.requires_grad();
     }
     for (const Tensor& t : x) leaves_.push_back(leaf_of(t));
@@ -36,10 +37,11 @@ class Differentiation {
 
   Tensors collect(std::span<const Tensor> roots, std::span<const Tensor> cotangents, bool retain) const {
     Tensors gradients(leaves_.size());
-    run_tape(roots, cotangents, {.retain = retain, .create_graph = nested_, .stops = leaves_}, [&](const std::shared_ptr<TensorData>& leaf, const Tensor& g) {
-      for (std::size_t i = 0; i < leaves_.size(); ++i)
-        if (leaves_[i].data_handle() == leaf) gradients[i] = g;
-    });
+    run_tape(roots, cotangents, {.retain = retain, .create_graph = nested_, .stops = leaves_},
+             [&](const std::shared_ptr<TensorData>& leaf, const Tensor& g) {
+               for (std::size_t i = 0; i < leaves_.size(); ++i)
+                 if (leaves_[i].data_handle() == leaf) gradients[i] = g;
+             });
     for (std::size_t i = 0; i < leaves_.size(); ++i)
       if (!gradients[i].defined()) gradients[i] = Tensor::zeros(leaves_[i].shape(), leaves_[i].dtype());
     return gradients;
@@ -62,7 +64,8 @@ class Differentiation {
 std::pair<Tensor, std::vector<Tensor>> value_and_gradients(const Function& f, const std::vector<Tensor>& x) {
   const Differentiation d(x, "grad");
   const Tensors y = d.call(f);
-  if (y.size() != 1) fail<ValueError>("grad", "the function does not return one value", std::to_string(y.size()) + " were returned");
+  if (y.size() != 1)
+    fail<ValueError>("grad", "the function does not return one value", std::to_string(y.size()) + " were returned");
   const Tensor start = start_cotangent(y[0], {}, "grad");
   Tensors gradients = d.collect(std::span(y).first(1), std::span(&start, 1), false);
   return {d.value(y[0]), std::move(gradients)};
@@ -75,20 +78,24 @@ std::pair<std::vector<Tensor>, Pullback> vjp(const Function& f, const std::vecto
   for (const Tensor& t : y) values.push_back(d.value(t));
   return {values, [d, y](const std::vector<Tensor>& gy) {
             if (gy.size() != y.size())
-              fail<ValueError>("vjp", "wrong number of cotangents", std::to_string(gy.size()) + " for " + std::to_string(y.size()) + " outputs");
+              fail<ValueError>("vjp", "wrong number of cotangents",
+                               std::to_string(gy.size()) + " for " + std::to_string(y.size()) + " outputs");
             Tensors starts;
             for (std::size_t i = 0; i < y.size(); ++i) starts.push_back(start_cotangent(y[i], gy[i], "vjp"));
             return d.collect(y, starts, true);
           }};
 }
 
-std::pair<std::vector<Tensor>, std::vector<Tensor>> jvp(const Function& f, const std::vector<Tensor>& x, const std::vector<Tensor>& tangents) {
+std::pair<std::vector<Tensor>, std::vector<Tensor>> jvp(const Function& f, const std::vector<Tensor>& x,
+                                                        const std::vector<Tensor>& tangents) {
   if (x.size() != tangents.size())
-    fail<ValueError>("jvp", "wrong number of tangents", std::to_string(tangents.size()) + " for " + std::to_string(x.size()) + " arguments");
+    fail<ValueError>("jvp", "wrong number of tangents",
+                     std::to_string(tangents.size()) + " for " + std::to_string(x.size()) + " arguments");
   Tensors moves;
   for (std::size_t i = 0; i < x.size(); ++i) {
     if (!(x[i].shape() == tangents[i].shape()))
-      fail<ShapeError>("jvp", "a tangent does not fit its argument", tangents[i].shape().str() + " for " + x[i].shape().str(), "give one value per element");
+      fail<ShapeError>("jvp", "a tangent does not fit its argument",
+                       tangents[i].shape().str() + " for " + x[i].shape().str(), "give one value per element");
     moves.push_back(tangents[i].astype(x[i].dtype()));
   }
   const Differentiation d(x, "jvp");

@@ -16,7 +16,8 @@ namespace {
 
 Tensor wave(Shape shape, double phase) {
   Tensor t = Tensor::empty(shape, DType::float64);
-  for (std::int64_t i = 0; i < t.size(); ++i) reinterpret_cast<double*>(bytes_of(t))[i] = std::sin(1.3 * static_cast<double>(i) + phase);
+  for (std::int64_t i = 0; i < t.size(); ++i)
+    reinterpret_cast<double*>(bytes_of(t))[i] = std::sin(1.3 * static_cast<double>(i) + phase);
   return t;
 }
 Tensor sin_like(const Tensor& x) { return tanh(x) * x + sigmoid(x * x); }
@@ -28,13 +29,15 @@ Tensors busy(const Tensors& in) {
   const Tensor s = softmax(h * in[2], -1) + log_softmax(h, 0);
   const Tensor part = slice(concat({s, h}, 1), {Slice{}, Slice{1, {}, 2}});
   const Tensor picked = take_along(h, Tensor::from(std::vector<std::int64_t>{0, 2, -1}, {3}), -1);
-  return {logsumexp(part, {1}) * max(h, {1}) + picked + mean(square(h) / (2.0 + in[2] * in[2])) + gelu(part).sum() + var(s, {1}, false, 1)};
+  return {logsumexp(part, {1}) * max(h, {1}) + picked + mean(square(h) / (2.0 + in[2] * in[2])) + gelu(part).sum() +
+          var(s, {1}, false, 1)};
 }
 
 }  // namespace
 
 TEST_CASE("eager, graph and numeric derivatives agree in both modes") {
-  const Tensors x = {wave({3, 4}, 0.1), wave({4, 3}, 0.7), wave({3}, 1.9)}, tx = {wave({3, 4}, 2.0), wave({4, 3}, 3.0), wave({3}, 4.0)};
+  const Tensors x = {wave({3, 4}, 0.1), wave({4, 3}, 0.7), wave({3}, 1.9)},
+                tx = {wave({3, 4}, 2.0), wave({4, 3}, 3.0), wave({3}, 4.0)};
   const auto [y, pullback] = vjp(busy, x);
   const Tensor u = wave({3}, 5.0);
   const Tensors gx = pullback({u});
@@ -62,7 +65,11 @@ TEST_CASE("eager, graph and numeric derivatives agree in both modes") {
 }
 
 TEST_CASE("graph transforms compose: the Hessian-vector product is symmetric and right") {
-  const auto f = [](const Tensors& in) { return Tensors{sum(tanh(square(in[0]) * sigmoid(in[0])) * softplus(in[0])) + softmax_cross_entropy(reshape(in[0], {1, 5}), Tensor::from(std::vector<std::int64_t>{2}, {1}), 0.1).sum()}; };
+  const auto f = [](const Tensors& in) {
+    return Tensors{
+        sum(tanh(square(in[0]) * sigmoid(in[0])) * softplus(in[0])) +
+        softmax_cross_entropy(reshape(in[0], {1, 5}), Tensor::from(std::vector<std::int64_t>{2}, {1}), 0.1).sum()};
+  };
   const Tensor x = wave({5}, 0.3), a = wave({5}, 1.0), b = wave({5}, 2.0), one = Tensor::ones({}, DType::float64);
   const GraphData gradient = vjp(trace(f, {x}).data());
   const GraphData second = jvp(gradient);  // x, 1, tx, t1 -> y, g, ty, tg
@@ -70,13 +77,16 @@ TEST_CASE("graph transforms compose: the Hessian-vector product is symmetric and
   const auto times = [&](const Tensor& v) { return replay(second, Tensors{x, one, v, zero})[3]; };
   CHECK(dot(a, times(b)) == doctest::Approx(dot(b, times(a))).epsilon(1e-12));
   const double h = 1e-5;
-  const Tensor numeric = (replay(gradient, Tensors{x + h * b, one})[1] - replay(gradient, Tensors{x - h * b, one})[1]) / (2 * h);
+  const Tensor numeric =
+      (replay(gradient, Tensors{x + h * b, one})[1] - replay(gradient, Tensors{x - h * b, one})[1]) / (2 * h);
   const Tensor exact = times(b);
-  for (std::int64_t i = 0; i < 5; ++i) CHECK(exact.data<double>()[i] == doctest::Approx(numeric.data<double>()[i]).epsilon(1e-7));
+  for (std::int64_t i = 0; i < 5; ++i)
+    CHECK(exact.data<double>()[i] == doctest::Approx(numeric.data<double>()[i]).epsilon(1e-7));
   // vjp of vjp, too.
   const GraphData third = vjp(gradient);
   const Tensor from_reverse = replay(third, Tensors{x, one, zero, b})[2];
-  for (std::int64_t i = 0; i < 5; ++i) CHECK(from_reverse.data<double>()[i] == doctest::Approx(exact.data<double>()[i]).epsilon(1e-12));
+  for (std::int64_t i = 0; i < 5; ++i)
+    CHECK(from_reverse.data<double>()[i] == doctest::Approx(exact.data<double>()[i]).epsilon(1e-12));
 }
 
 TEST_CASE("at a fork the gradients add, and backward accumulates into grad") {
@@ -89,18 +99,27 @@ TEST_CASE("at a fork the gradients add, and backward accumulates into grad") {
   CHECK(x.grad().item() == 9.0);
   x.zero_grad();
   CHECK_FALSE(x.grad().defined());
-  CHECK_THROWS_WITH_AS(y.backward(), "add: its record was used up by an earlier backward; call backward once, or compute the result again", StateError);
+  CHECK_THROWS_WITH_AS(
+      y.backward(),
+      "add: its record was used up by an earlier backward; call backward once, or compute the result again",
+      StateError);
 }
 
 TEST_CASE("backward refuses what it cannot do") {
   Tensor x = Tensor::from(std::vector<float>{1, 2}, {2});
   CHECK_THROWS_AS((x * 2.0).backward(), StateError);
   x.requires_grad_();
-  CHECK_THROWS_WITH_AS((x * 2.0).backward(), "backward: the output is not a scalar: shape is (2,); reduce it, for instance with .sum(), or give a cotangent of that shape", ShapeError);
+  CHECK_THROWS_WITH_AS((x * 2.0).backward(),
+                       "backward: the output is not a scalar: shape is (2,); reduce it, for instance with .sum(), or "
+                       "give a cotangent of that shape",
+                       ShapeError);
   CHECK_THROWS_AS(Tensor::ones({2}, DType::int64).requires_grad_(), DTypeError);
   const Tensor y = (x * x).sum();
   x.copy_(Tensor::zeros({2}));
-  CHECK_THROWS_WITH_AS(y.backward(), "multiply: an operand that backward needs was changed in place after it was used: operand 0 of shape (2,); change it after backward, or change a copy", StateError);
+  CHECK_THROWS_WITH_AS(y.backward(),
+                       "multiply: an operand that backward needs was changed in place after it was used: operand 0 of "
+                       "shape (2,); change it after backward, or change a copy",
+                       StateError);
   const NoGrad nothing;
   CHECK_FALSE((x * x).requires_grad());
 }
@@ -130,10 +149,13 @@ TEST_CASE("transforms of values nest: third derivative, forward over reverse, re
   const auto gradient = [&](const Tensors& in) { return Tensors{grad(f)(in[0])}; };
   const double second = e * (0.25 + 4 * 0.5 + 2);
   CHECK(jvp(gradient, {x}, {one}).second[0].item() == doctest::Approx(second).epsilon(1e-12));
-  const auto along = [&](const Tensor& t) { return jvp([&](const Tensors& in) { return Tensors{f(in[0])}; }, {t}, {one}).second[0]; };
+  const auto along = [&](const Tensor& t) {
+    return jvp([&](const Tensors& in) { return Tensors{f(in[0])}; }, {t}, {one}).second[0];
+  };
   CHECK(grad(along)(x).item() == doctest::Approx(second).epsilon(1e-12));
   // A derivative with respect to what an inner derivative only captures.
   const auto mixed = [&](const Tensor& t) { return grad([&](const Tensor& s) { return sin_like(s * t); })(x); };
   const double h = 1e-6;
-  CHECK(grad(mixed)(one).item() == doctest::Approx((mixed(one + h).item() - mixed(one - h).item()) / (2 * h)).epsilon(1e-6));
+  CHECK(grad(mixed)(one).item() ==
+        doctest::Approx((mixed(one + h).item() - mixed(one - h).item()) / (2 * h)).epsilon(1e-6));
 }

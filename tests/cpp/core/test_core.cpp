@@ -22,8 +22,10 @@ TEST_CASE("shape: mixed integer types, text, overflow") {
   CHECK(Shape{}.str() == "()");
   CHECK(Shape{}.size() == 1);
   CHECK_THROWS_WITH_AS(Shape({std::int64_t{1} << 40, std::int64_t{1} << 40}).checked_size("empty"),
-                       "empty: too many elements: shape is (1099511627776, 1099511627776); use a smaller shape", ShapeError);
-  CHECK_THROWS_WITH_AS(Shape({2, -1}).checked_size("empty"), "empty: a size is negative: shape is (2, -1); sizes must be 0 or more", ShapeError);
+                       "empty: too many elements: shape is (1099511627776, 1099511627776); use a smaller shape",
+                       ShapeError);
+  CHECK_THROWS_WITH_AS(Shape({2, -1}).checked_size("empty"),
+                       "empty: a size is negative: shape is (2, -1); sizes must be 0 or more", ShapeError);
   CHECK_THROWS_AS((Dims{1, 2, 3, 4, 5, 6, 7, 8, 9}), ShapeError);
 }
 
@@ -32,15 +34,21 @@ TEST_CASE("promotion follows NumPy and refuses two float dtypes") {
   CHECK(promote(DType::uint8, DType::float32, "add") == DType::float32);
   CHECK(promote(DType::boolean, DType::int32, "add") == DType::int32);
   CHECK(promote(DType::int32, DType::int64, "add") == DType::int64);
-  CHECK_THROWS_WITH_AS(promote(DType::float32, DType::float64, "add"),
-                       "add: operands have two float dtypes: float32 and float64; convert one, for instance with x.astype(\"float64\")", DTypeError);
+  CHECK_THROWS_WITH_AS(
+      promote(DType::float32, DType::float64, "add"),
+      "add: operands have two float dtypes: float32 and float64; convert one, for instance with x.astype(\"float64\")",
+      DTypeError);
   for (int a = 0; a < dtype_count; ++a)
     for (int b = 0; b < dtype_count; ++b) {
       const auto x = static_cast<DType>(a), y = static_cast<DType>(b);
       bool refused = false, refused_back = false;
       DType there{}, back{};
-      try { there = promote(x, y, "t"); } catch (const DTypeError&) { refused = true; }
-      try { back = promote(y, x, "t"); } catch (const DTypeError&) { refused_back = true; }
+      try {
+        there = promote(x, y, "t");
+      } catch (const DTypeError&) { refused = true; }
+      try {
+        back = promote(y, x, "t");
+      } catch (const DTypeError&) { refused_back = true; }
       CHECK(refused == refused_back);
       if (!refused) CHECK(there == back);
     }

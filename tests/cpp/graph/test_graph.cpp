@@ -12,15 +12,24 @@ using namespace chainrule;
 
 TEST_CASE("tensors: views share, from copies, errors say what to do") {
   float memory[] = {1, 2, 3, 4};
-  const Tensor shared = Tensor::view(memory, {2, 2}), copied = Tensor::from(std::vector<float>(memory, memory + 4), {2, 2});
+  const Tensor shared = Tensor::view(memory, {2, 2}),
+               copied = Tensor::from(std::vector<float>(memory, memory + 4), {2, 2});
   memory[0] = 9;
   CHECK(shared.data<float>()[0] == 9);
   CHECK(copied.data<float>()[0] == 1);
   Tensor target = shared;
-  CHECK_THROWS_WITH_AS(target.copy_(copied), "copy_: the tensor shares memory of the caller, which is never written: shape is (2, 2); make a copy first", StateError);
-  CHECK_THROWS_WITH_AS(copied.data<double>(), "data: the tensor has another dtype: asked for float64, is float32; use astype first", DTypeError);
-  CHECK_THROWS_WITH_AS(copied.item(), "item: the tensor does not hold exactly one element: shape is (2, 2); index it or reduce it first", ShapeError);
-  CHECK_THROWS_WITH_AS(Tensor::from(std::vector<float>{1, 2}, {3}), "from: the number of values does not fit the shape: 2 values for shape (3,) (3)", ShapeError);
+  CHECK_THROWS_WITH_AS(
+      target.copy_(copied),
+      "copy_: the tensor shares memory of the caller, which is never written: shape is (2, 2); make a copy first",
+      StateError);
+  CHECK_THROWS_WITH_AS(copied.data<double>(),
+                       "data: the tensor has another dtype: asked for float64, is float32; use astype first",
+                       DTypeError);
+  CHECK_THROWS_WITH_AS(
+      copied.item(), "item: the tensor does not hold exactly one element: shape is (2, 2); index it or reduce it first",
+      ShapeError);
+  CHECK_THROWS_WITH_AS(Tensor::from(std::vector<float>{1, 2}, {3}),
+                       "from: the number of values does not fit the shape: 2 values for shape (3,) (3)", ShapeError);
   CHECK_THROWS_AS(Tensor().shape(), StateError);
   CHECK(copied.str() == "Tensor([[1., 2.],\n        [3., 4.]])");
 }
@@ -37,7 +46,8 @@ TEST_CASE("scalars are weak, arrays are not") {
 
 TEST_CASE("a traced function is recorded once, with captures and constants apart") {
   const Tensor w = Tensor::from(std::vector<float>{1, 2, 3, 4}, {2, 2});
-  const Graph graph = trace([&](const Tensors& in) { return Tensors{tanh(matmul(in[0], w)) + 1.0}; }, {Tensor::ones({3, 2})});
+  const Graph graph =
+      trace([&](const Tensors& in) { return Tensors{tanh(matmul(in[0], w)) + 1.0}; }, {Tensor::ones({3, 2})});
   CHECK(graph.size() == 3);
   CHECK(graph.data().captures.size() == 1);
   CHECK(graph.data().constants.size() == 1);
@@ -57,18 +67,28 @@ TEST_CASE("a traced function is recorded once, with captures and constants apart
 
 TEST_CASE("values of symbols cannot be read, and symbols cannot leave") {
   Tensor kept;
-  CHECK_THROWS_WITH_AS(trace([](const Tensors& in) { return in[0].item() > 0 ? in : Tensors{-in[0]}; }, {Tensor::ones({1})}),
-                       "tensor: has no values while a function is traced: a symbolic tensor of shape (1,); a branch or a print on values is not "
-                       "recorded: use where(), or call the function outside compile and Trainer",
-                       StateError);
-  CHECK_THROWS_AS(trace([](const Tensors& in) { Tensor t = in[0]; t.copy_(Tensor::ones({1})); return in; }, {Tensor::ones({1})}), StateError);
+  CHECK_THROWS_WITH_AS(
+      trace([](const Tensors& in) { return in[0].item() > 0 ? in : Tensors{-in[0]}; }, {Tensor::ones({1})}),
+      "tensor: has no values while a function is traced: a symbolic tensor of shape (1,); a branch or a print on "
+      "values is not "
+      "recorded: use where(), or call the function outside compile and Trainer",
+      StateError);
+  CHECK_THROWS_AS(trace(
+                      [](const Tensors& in) {
+                        Tensor t = in[0];
+                        t.copy_(Tensor::ones({1}));
+                        return in;
+                      },
+                      {Tensor::ones({1})}),
+                  StateError);
 }
 
 TEST_CASE("a trace inside a trace sees the outer symbols as captures") {
   const Tensor x = Tensor::from(std::vector<float>{1, 2}, {2});
   const Graph outer = trace(
       [](const Tensors& in) {
-        const GraphData inner = trace_types([&](const Tensors& y) { return Tensors{y[0] * in[0]}; }, {{DType::float32, Shape{2}}});
+        const GraphData inner =
+            trace_types([&](const Tensors& y) { return Tensors{y[0] * in[0]}; }, {{DType::float32, Shape{2}}});
         CHECK(inner.captures.size() == 1);
         const Tensor twice = in[0] + in[0];
         return replay(inner, std::span(&twice, 1));

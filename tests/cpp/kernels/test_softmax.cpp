@@ -155,9 +155,11 @@ TEST_CASE_TEMPLATE("softmax_cross_entropy and its derivative", T, float, double)
         const Result result = call("softmax_cross_entropy", dtype_of<T>, plan, {bytes_of(x), bytes_of(labels)},
                                    {at(rows) * sizeof(T), at(rows) * sizeof(T), at(rows) * sizeof(T)});
         REQUIRE(result.status == Status::ok);
-        const auto loss = result.template as<T>(0), shift = result.template as<T>(1), log_sum = result.template as<T>(2);
+        const auto loss = result.template as<T>(0), shift = result.template as<T>(1),
+                   log_sum = result.template as<T>(2);
         const auto gx = call("d_softmax_cross_entropy", dtype_of<T>, plan,
-                             {bytes_of(x), bytes_of(labels), bytes_of(shift), bytes_of(log_sum), bytes_of(gy)}, {at(size) * sizeof(T)})
+                             {bytes_of(x), bytes_of(labels), bytes_of(shift), bytes_of(log_sum), bytes_of(gy)},
+                             {at(size) * sizeof(T)})
                             .template as<T>();
         for (std::int64_t i = 0; i < rows; ++i) {
           const bool skip = ignores && i == 1;

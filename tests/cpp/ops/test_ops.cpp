@@ -24,9 +24,12 @@ TEST_CASE("every op has its fields filled") {
     CHECK(any_kernel);
     const auto has_floats = [&] { return op.kernel[0] != nullptr && op.kernel[1] != nullptr; };
     switch (op.derivative) {
-      case Derivative::composite: CHECK(op.decompose != nullptr); break;
+      case Derivative::composite:
+        CHECK(op.decompose != nullptr);
+        break;
       case Derivative::none:
-      case Derivative::zero: break;
+      case Derivative::zero:
+        break;
       default:
         CHECK(op.vjp != nullptr);
         CHECK(op.jvp != nullptr);
@@ -39,21 +42,32 @@ TEST_CASE("every op has its fields filled") {
 
 TEST_CASE("shape errors name what was given and what to do") {
   const Tensor a = Tensor::ones({32, 100}), b = Tensor::ones({128, 100});
-  CHECK_THROWS_WITH_AS(matmul(a, b), "matmul: inner sizes differ: a is (32, 100), b is (128, 100); did you mean b.T?", ShapeError);
-  CHECK_THROWS_WITH_AS(a + b, "add: shapes do not broadcast: (32, 100) and (128, 100); sizes must be equal or 1, counted from the last axis", ShapeError);
-  CHECK_THROWS_WITH_AS(reshape(a, {7, -1}), "reshape: the number of elements differs: (32, 100) (3200) to (7, -1)", ShapeError);
-  CHECK_THROWS_WITH_AS(concat({a, Tensor::ones({2, 3})}, 0), "concat: sizes differ outside the axis: (32, 100) and (2, 3) along axis 0", ShapeError);
+  CHECK_THROWS_WITH_AS(matmul(a, b), "matmul: inner sizes differ: a is (32, 100), b is (128, 100); did you mean b.T?",
+                       ShapeError);
+  CHECK_THROWS_WITH_AS(
+      a + b,
+      "add: shapes do not broadcast: (32, 100) and (128, 100); sizes must be equal or 1, counted from the last axis",
+      ShapeError);
+  CHECK_THROWS_WITH_AS(reshape(a, {7, -1}), "reshape: the number of elements differs: (32, 100) (3200) to (7, -1)",
+                       ShapeError);
+  CHECK_THROWS_WITH_AS(concat({a, Tensor::ones({2, 3})}, 0),
+                       "concat: sizes differ outside the axis: (32, 100) and (2, 3) along axis 0", ShapeError);
   CHECK_THROWS_WITH_AS(sum(a, {2}), "sum: axis out of range: axis 2 of a tensor of rank 2", IndexError);
-  CHECK_THROWS_WITH_AS(mean(Tensor::ones({0, 3}), {0}), "mean: nothing to reduce: axis 0 of shape (0, 3) is empty; check for empty data", ShapeError);
-  CHECK_THROWS_WITH_AS(where(a, a, a), "where: the condition is not bool: float32; compare first, for instance x > 0", DTypeError);
+  CHECK_THROWS_WITH_AS(mean(Tensor::ones({0, 3}), {0}),
+                       "mean: nothing to reduce: axis 0 of shape (0, 3) is empty; check for empty data", ShapeError);
+  CHECK_THROWS_WITH_AS(where(a, a, a), "where: the condition is not bool: float32; compare first, for instance x > 0",
+                       DTypeError);
   CHECK_THROWS_WITH_AS(softmax_cross_entropy(Tensor::zeros({2, 3}), Tensor::from(std::vector<std::int64_t>{0, 3}, {2})),
-                       "softmax_cross_entropy: a label is outside the classes: labels must be 0 ... classes - 1; check the target, or set ignore_index", IndexError);
+                       "softmax_cross_entropy: a label is outside the classes: labels must be 0 ... classes - 1; check "
+                       "the target, or set ignore_index",
+                       IndexError);
 }
 
 TEST_CASE("matmul: vectors, batches and flags agree with transposed operands") {
   const auto ramp = [](Shape shape) {
     Tensor t = Tensor::empty(shape, DType::float64);
-    for (std::int64_t i = 0; i < t.size(); ++i) reinterpret_cast<double*>(bytes_of(t))[i] = std::sin(static_cast<double>(i));
+    for (std::int64_t i = 0; i < t.size(); ++i)
+      reinterpret_cast<double*>(bytes_of(t))[i] = std::sin(static_cast<double>(i));
     return t;
   };
   const Tensor a = ramp({2, 3, 4}), b = ramp({4, 5}), v = ramp({4});

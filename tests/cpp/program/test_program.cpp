@@ -30,7 +30,8 @@ TEST_CASE("memory plan: buffers alive together never overlap, and dead ones are 
     std::vector<BufferLife> buffers;
     for (int i = 0; i < 40; ++i) {
       const auto born = static_cast<std::int32_t>(random() % 30);
-      buffers.push_back({static_cast<std::int64_t>(random() % 5000), born, born + static_cast<std::int32_t>(random() % 6)});
+      buffers.push_back(
+          {static_cast<std::int64_t>(random() % 5000), born, born + static_cast<std::int32_t>(random() % 6)});
     }
     const std::int64_t total = plan_memory(buffers);
     for (std::size_t a = 0; a < buffers.size(); ++a) {
@@ -38,7 +39,8 @@ TEST_CASE("memory plan: buffers alive together never overlap, and dead ones are 
       CHECK(buffers[a].offset + buffers[a].bytes <= total);
       for (std::size_t b = 0; b < a; ++b) {
         const bool alive = !(buffers[a].dies < buffers[b].born || buffers[b].dies < buffers[a].born);
-        const bool apart = buffers[a].offset + buffers[a].bytes <= buffers[b].offset || buffers[b].offset + buffers[b].bytes <= buffers[a].offset;
+        const bool apart = buffers[a].offset + buffers[a].bytes <= buffers[b].offset ||
+                           buffers[b].offset + buffers[b].bytes <= buffers[a].offset;
         if (alive) CHECK(apart);
       }
     }
@@ -64,14 +66,16 @@ TEST_CASE("passes: dead nodes go, twins merge, transpositions fold") {
 
 TEST_CASE("bias and activation run behind their product, in place") {
   const nn::Linear layer(16, 32, {.seed = 1});
-  const auto program = compile_program(trace_types([&](const Tensors& in) { return Tensors{relu(layer(in[0]))}; }, {{DType::float32, Shape{8, 16}}}));
+  const auto program = compile_program(
+      trace_types([&](const Tensors& in) { return Tensors{relu(layer(in[0]))}; }, {{DType::float32, Shape{8, 16}}}));
   REQUIRE(program->groups.size() == 1);
   CHECK(program->groups[0].count == 3);
   CHECK(program->arena_bytes == 8 * 32 * 4);
 }
 
 TEST_CASE("compiled and eager give the same bits, for any number of threads") {
-  nn::Sequential model{nn::Linear(40, 300, {.seed = 1}), nn::ReLU(), nn::LayerNorm(300), nn::Linear(300, 90, {.seed = 2}), nn::GELU(), nn::Linear(90, 7, {.seed = 3})};
+  nn::Sequential model{nn::Linear(40, 300, {.seed = 1}), nn::ReLU(), nn::LayerNorm(300),
+                       nn::Linear(300, 90, {.seed = 2}), nn::GELU(), nn::Linear(90, 7, {.seed = 3})};
   model.eval();
   const auto f = [&](const Tensors& in) {
     const Tensor y = model(in[0]);
@@ -94,13 +98,16 @@ TEST_CASE("gradients of a compiled graph have the eager ones' bits") {
   const Tensor w = random::normal({6, 5}, 1, 0), x = random::normal({9, 6}, 2, 0);
   const auto f = [&](const Tensors& in) { return Tensors{sum(square(sigmoid(matmul(x, in[0]))) * tanh(in[0]).sum())}; };
   const Tensor eager = value_and_gradients(f, {w}).second[0];
-  const auto g = compile([&](const Tensors& in) { return replay(vjp(trace(f, in).data()), Tensors{in[0], Tensor(1.0).astype(DType::float32)}); });
+  const auto g = compile([&](const Tensors& in) {
+    return replay(vjp(trace(f, in).data()), Tensors{in[0], Tensor(1.0).astype(DType::float32)});
+  });
   CHECK(same_bits(g(Tensors{w})[1], eager));
 }
 
 TEST_CASE("captured tensors are read when the program runs; views and identities work as outputs") {
   Tensor alpha = Tensor::from(std::vector<float>{2}, {1});
-  const Compiled scaled = compile([&](const Tensors& in) { return Tensors{in[0] * alpha, reshape(in[0], {3, 1}), alpha, in[0]}; });
+  const Compiled scaled =
+      compile([&](const Tensors& in) { return Tensors{in[0] * alpha, reshape(in[0], {3, 1}), alpha, in[0]}; });
   const Tensor x = Tensor::from(std::vector<float>{1, 2, 3}, {3});
   CHECK(scaled(Tensors{x})[0].data<float>()[2] == 6);
   alpha.copy_(Tensor::from(std::vector<float>{5}, {1}));
@@ -141,7 +148,8 @@ TEST_CASE("a number that differs between two calls would be frozen: an error") {
   double clock = 0;
   const Compiled f = compile([&](const Tensors& in) { return Tensors{in[0] * (clock += 1.0)}; });
   CHECK_THROWS_WITH_AS(f(Tensors{Tensor::ones({2})}),
-                       "compile: a constant differs between two calls of the function: of shape (), used by multiply; np.random, a clock or a counter in "
+                       "compile: a constant differs between two calls of the function: of shape (), used by multiply; "
+                       "np.random, a clock or a counter in "
                        "the function would be frozen: capture a tensor and copy_ into it instead",
                        ValueError);
 }

@@ -37,7 +37,9 @@ struct Task {
 bool same_parameters(const nn::Module& a, const nn::Module& b) {
   const auto p = a.parameters(), q = b.parameters();
   for (std::size_t i = 0; i < p.size(); ++i)
-    if (std::memcmp(p[i].raw_data(), q[i].raw_data(), static_cast<std::size_t>(p[i].size()) * size_of(p[i].dtype())) != 0) return false;
+    if (std::memcmp(p[i].raw_data(), q[i].raw_data(), static_cast<std::size_t>(p[i].size()) * size_of(p[i].dtype())) !=
+        0)
+      return false;
   return p.size() == q.size();
 }
 
@@ -46,7 +48,8 @@ bool same_parameters(const nn::Module& a, const nn::Module& b) {
 TEST_CASE("the loop by hand gives the Trainer's bits, and threads change nothing") {
   const Task task;
   nn::Sequential reference = network(3);
-  Trainer(reference, nn::CrossEntropyLoss(), optim::AdamW({.lr = 5e-3})).fit(task.x, task.y, {.epochs = 3, .batch_size = 32});
+  Trainer(reference, nn::CrossEntropyLoss(), optim::AdamW({.lr = 5e-3}))
+      .fit(task.x, task.y, {.epochs = 3, .batch_size = 32});
 
   nn::Sequential by_hand = network(3);
   optim::AdamW opt(by_hand.parameters(), {.lr = 5e-3});
@@ -64,7 +67,8 @@ TEST_CASE("the loop by hand gives the Trainer's bits, and threads change nothing
   for (const int threads : {1, 2, 3}) {
     set_num_threads(threads);
     nn::Sequential model = network(3);
-    Trainer(model, nn::CrossEntropyLoss(), optim::AdamW({.lr = 5e-3})).fit(task.x, task.y, {.epochs = 3, .batch_size = 32});
+    Trainer(model, nn::CrossEntropyLoss(), optim::AdamW({.lr = 5e-3}))
+        .fit(task.x, task.y, {.epochs = 3, .batch_size = 32});
     CHECK(same_parameters(reference, model));
   }
   set_num_threads(before);
@@ -92,7 +96,8 @@ TEST_CASE("large enough for a team: still the same bits") {
 TEST_CASE("a second fit goes on; init and reset start again") {
   const Task task;
   nn::Sequential a = network(1), b = network(1);
-  Trainer ta(a, nn::CrossEntropyLoss(), optim::SGD({.lr = 0.1, .momentum = 0.9})), tb(b, nn::CrossEntropyLoss(), optim::SGD({.lr = 0.1, .momentum = 0.9}));
+  Trainer ta(a, nn::CrossEntropyLoss(), optim::SGD({.lr = 0.1, .momentum = 0.9})),
+      tb(b, nn::CrossEntropyLoss(), optim::SGD({.lr = 0.1, .momentum = 0.9}));
   const History whole = ta.fit(task.x, task.y, {.epochs = 4, .batch_size = 16});
   tb.fit(task.x, task.y, {.epochs = 2, .batch_size = 16});
   const History rest = tb.fit(task.x, task.y, {.epochs = 2, .batch_size = 16});
@@ -109,11 +114,14 @@ TEST_CASE("data that is not finite is an error, and nothing is lost") {
   Trainer trainer(model, nn::CrossEntropyLoss(), optim::Adam());
   Tensor bad = task.x.detach() + 0.0;
   reinterpret_cast<float*>(bytes_of(bad))[700] = std::numeric_limits<float>::quiet_NaN();
-  CHECK_THROWS_WITH_AS(trainer.fit(bad, task.y, {.epochs = 1, .batch_size = 150, .shuffle = false}),
-                       "fit: the data holds inf or NaN: found in epoch 1, batch 1; clean it first: no update was made from this batch", ValueError);
+  CHECK_THROWS_WITH_AS(
+      trainer.fit(bad, task.y, {.epochs = 1, .batch_size = 150, .shuffle = false}),
+      "fit: the data holds inf or NaN: found in epoch 1, batch 1; clean it first: no update was made from this batch",
+      ValueError);
   CHECK(same_parameters(model, untouched));
   for (std::size_t i = 0; i < model.named_buffers().size(); ++i)
-    CHECK(std::memcmp(model.named_buffers()[i].tensor.raw_data(), untouched.named_buffers()[i].tensor.raw_data(), 8) == 0);
+    CHECK(std::memcmp(model.named_buffers()[i].tensor.raw_data(), untouched.named_buffers()[i].tensor.raw_data(), 8) ==
+          0);
   CHECK(std::isfinite(trainer.fit(task.x, task.y)["loss"][0]));
 }
 
@@ -132,15 +140,18 @@ TEST_CASE("a stop asked for between slices leaves a usable model") {
   nn::Sequential model = network(1);
   Trainer trainer(model, nn::CrossEntropyLoss(), optim::Adam());
   int calls = 0;
-  const History h = trainer.fit(task.x, task.y, {.epochs = 1000, .batch_size = 16, .on_progress = [&](const Progress&) { return ++calls < 3; }});
+  const History h = trainer.fit(
+      task.x, task.y, {.epochs = 1000, .batch_size = 16, .on_progress = [&](const Progress&) { return ++calls < 3; }});
   CHECK(h.stopped.starts_with("interrupted"));
   CHECK(h.epochs() < 1000);
   CHECK(model.predict(task.x).shape() == Shape{150, 3});
 }
 
 TEST_CASE("weights act as repetition, and epoch losses average over samples") {
-  const Tensor x = Tensor::from(std::vector<float>{1, 2, 3}, {3, 1}), y = Tensor::from(std::vector<float>{2, 1, 5}, {3, 1});
-  const Tensor x2 = Tensor::from(std::vector<float>{1, 2, 2, 3}, {4, 1}), y2 = Tensor::from(std::vector<float>{2, 1, 1, 5}, {4, 1});
+  const Tensor x = Tensor::from(std::vector<float>{1, 2, 3}, {3, 1}),
+               y = Tensor::from(std::vector<float>{2, 1, 5}, {3, 1});
+  const Tensor x2 = Tensor::from(std::vector<float>{1, 2, 2, 3}, {4, 1}),
+               y2 = Tensor::from(std::vector<float>{2, 1, 1, 5}, {4, 1});
   const auto train = [](const Tensor& a, const Tensor& b, const Tensor& w) {
     nn::Linear model(1, 1, {.seed = 4});
     Trainer trainer(model, nn::MSELoss(), optim::SGD({.lr = 0.05}));
@@ -156,13 +167,17 @@ TEST_CASE("weights act as repetition, and epoch losses average over samples") {
 }
 
 TEST_CASE("metrics and what they refuse") {
-  const Tensor t = Tensor::from(std::vector<double>{1, 2, 3, 4}, {4}), p = Tensor::from(std::vector<double>{1, 2, 3, 2}, {4, 1});
+  const Tensor t = Tensor::from(std::vector<double>{1, 2, 3, 4}, {4}),
+               p = Tensor::from(std::vector<double>{1, 2, 3, 2}, {4, 1});
   CHECK(compute_metric("mae", p, t, "identity") == 0.5);
   CHECK(compute_metric("rmse", p, t, "identity") == 1.0);
   CHECK(compute_metric("r2", p, t, "identity") == doctest::Approx(1 - 4.0 / 5));
   const Tensor logits = Tensor::from(std::vector<float>{0, 1, 3, 2}, {2, 2});
   CHECK(compute_metric("accuracy", logits, Tensor::from(std::vector<std::int64_t>{1, 1}, {2}), "softmax") == 0.5);
-  CHECK_THROWS_WITH_AS(Metric("auc"), "metric: no metric of this name: 'auc'; use accuracy, mae, rmse or r2, or a function of (output, target)", IndexError);
+  CHECK_THROWS_WITH_AS(
+      Metric("auc"),
+      "metric: no metric of this name: 'auc'; use accuracy, mae, rmse or r2, or a function of (output, target)",
+      IndexError);
   CHECK_THROWS_AS(compute_metric("mae", p, Tensor::ones({3}), "identity"), ShapeError);
 }
 
@@ -177,8 +192,10 @@ TEST_CASE("fit refuses what does not fit") {
   const Task task;
   nn::Sequential model = network(1);
   Trainer trainer(model, nn::CrossEntropyLoss(), optim::Adam());
-  CHECK_THROWS_WITH_AS(trainer.fit(task.x, Tensor::ones({3}, DType::int64)), "fit: numbers of samples differ: y is (3,), the first input has 150 rows", ShapeError);
-  CHECK_THROWS_WITH_AS(trainer.fit(Tensor::ones({0, 10}), Tensor::ones({0}, DType::int64)), "fit: there are no samples: x is (0, 10); check for empty data", ShapeError);
+  CHECK_THROWS_WITH_AS(trainer.fit(task.x, Tensor::ones({3}, DType::int64)),
+                       "fit: numbers of samples differ: y is (3,), the first input has 150 rows", ShapeError);
+  CHECK_THROWS_WITH_AS(trainer.fit(Tensor::ones({0, 10}), Tensor::ones({0}, DType::int64)),
+                       "fit: there are no samples: x is (0, 10); check for empty data", ShapeError);
   CHECK_THROWS_AS(trainer.fit(task.x, task.y, {.batch_size = 0}), ValueError);
   CHECK_THROWS_AS(trainer.fit(task.x, task.y, {.validation_split = 1.0}), ValueError);
   CHECK_THROWS_AS(trainer.fit(Tensor::ones({150, 9}), task.y), ShapeError);
