@@ -6,7 +6,6 @@ import math
 
 import chainrule as cr
 import numpy as np
-
 from cases import (
     INF,
     INTEGERS,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import chainrule as cr
 import numpy as np
-
 from cases import INF, INTEGERS, NAN, TWO_FLOATS, Arg, Case, bad, f32, f64, i64, shapes, special
 
 ANY, DIFFERENT = Arg(), Arg(lattice=0)

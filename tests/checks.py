@@ -6,7 +6,6 @@ from __future__ import annotations
 import chainrule as cr
 import numpy as np
 import pytest
-
 from cases import Case, Sample, all_cases
 
 CASES = all_cases()

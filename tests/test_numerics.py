@@ -14,7 +14,6 @@ import chainrule as cr
 import numpy as np
 import pytest
 from chainrule import nn, optim
-
 from checks import same_bits
 
 X86 = platform.machine() in ("x86_64", "AMD64") and platform.system() == "Linux"

@@ -9,7 +9,6 @@ from functools import partial
 import chainrule as cr
 import numpy as np
 import pytest
-
 from checks import CASES, FLOATS, SAMPLES, each, each_case, numpy, same_bits, split
 
 ELEMENTWISE = {op["name"] for op in cr._core.op_table() if op["elementwise"]} | {"cast"}

@@ -8,7 +8,6 @@ from functools import partial
 import chainrule as cr
 import numpy as np
 import pytest
-
 from cases import Arg
 from checks import CASES, FLOATS, SMOOTH, each, each_case, float64, numpy, same_bits, split
 

@@ -11,7 +11,6 @@ import inspect
 import chainrule as cr
 import numpy as np
 import pytest
-
 from cases import Case, Special
 from checks import CASES, FLOATS, SAMPLES, each, each_case, float64, numpy, same_bits
 

@@ -12,7 +12,6 @@ import chainrule as cr
 import numpy as np
 import pytest
 from chainrule import nn, optim
-
 from checks import same_state
 
 

@@ -10,7 +10,6 @@ import chainrule as cr
 import numpy as np
 import pytest
 from chainrule import nn, optim
-
 from checks import same_state
 from cpp_build import ROOT, library, run
 

@@ -22,24 +22,30 @@ Shape leading(const Shape& s) {
 
 Types infer_matmul(const Op&, std::span<const TensorType> in, const Attrs& attrs) {
   const Shape &a = in[0].shape, &b = in[1].shape;
-  const std::string given = "a is " + a.str() + (attrs.ints[0] ? " transposed" : "") + ", b is " + b.str() + (attrs.ints[1] ? " transposed" : "");
-  if (a.rank() < 2 || b.rank() < 2) fail<ShapeError>("matmul", "operands need two axes at least", given, "reshape first");
+  const std::string given = "a is " + a.str() + (attrs.ints[0] ? " transposed" : "") + ", b is " + b.str() +
+                            (attrs.ints[1] ? " transposed" : "");
+  if (a.rank() < 2 || b.rank() < 2)
+    fail<ShapeError>("matmul", "operands need two axes at least", given, "reshape first");
   const Sizes s = sizes(a, b, attrs);
   if (s.k != s.k_other) {
     std::string todo;
-    if (s.k == s.n) todo = "did you mean b.T?";
-    else if (s.m == s.k_other) todo = "did you mean a.T?";
+    if (s.k == s.n)
+      todo = "did you mean b.T?";
+    else if (s.m == s.k_other)
+      todo = "did you mean a.T?";
     fail<ShapeError>("matmul", "inner sizes differ", given, todo);
   }
   if (in[0].dtype != in[1].dtype)
-    fail<DTypeError>("matmul", "operands have different dtypes", std::string(name_of(in[0].dtype)) + " and " + std::string(name_of(in[1].dtype)), "use astype");
+    fail<DTypeError>("matmul", "operands have different dtypes",
+                     std::string(name_of(in[0].dtype)) + " and " + std::string(name_of(in[1].dtype)), "use astype");
   Shape out = broadcast_shapes(leading(a), leading(b), "matmul");
   out.push_back(s.m);
   out.push_back(s.n);
   return {{in[0].dtype, out}};
 }
 
-void plan_op(const Op&, std::span<const TensorType> in, std::span<const TensorType> out, const Attrs& attrs, kernels::Plan& plan) {
+void plan_op(const Op&, std::span<const TensorType> in, std::span<const TensorType> out, const Attrs& attrs,
+             kernels::Plan& plan) {
   const Shape &a = in[0].shape, &b = in[1].shape;
   const Sizes s = sizes(a, b, attrs);
   kernels::MatmulPlan body{};
@@ -113,7 +119,8 @@ Tensor matmul(const Tensor& a, const Tensor& b, bool transpose_a, bool transpose
   Tensor x = a, y = b;
   promote_operands(x, y, "matmul", true);
   if (x.rank() == 0 || y.rank() == 0)
-    fail<ShapeError>("matmul", "an operand is a scalar", "a is " + a.shape().str() + ", b is " + b.shape().str(), "use * instead");
+    fail<ShapeError>("matmul", "an operand is a scalar", "a is " + a.shape().str() + ", b is " + b.shape().str(),
+                     "use * instead");
   // Vectors, as in NumPy: a row on the left, a column on the right, and the axis goes again.
   const bool row = x.rank() == 1, column = y.rank() == 1;
   if (row || column) {

@@ -12,18 +12,18 @@
 
 namespace chainrule {
 
-// With `accumulate` the call goes on where earlier calls over k_offset elements of k stopped. Inside a block of 1024 that
-// is possible only while C holds nothing but this block's chain: k_offset < 1024 or a multiple of 1024.
+// With `accumulate` the call goes on where earlier calls over k_offset elements of k stopped. Inside a block of 1024
+// that is possible only while C holds nothing but this block's chain: k_offset < 1024 or a multiple of 1024.
 inline void plan_matmul(kernels::Plan& plan, const kernels::MatmulPlan& matmul, DType dtype) {
-  assert(!matmul.accumulate || matmul.k_offset < kernels::matmul_block ||
-         matmul.k_offset % kernels::matmul_block == 0);
+  assert(!matmul.accumulate || matmul.k_offset < kernels::matmul_block || matmul.k_offset % kernels::matmul_block == 0);
   static_assert(sizeof matmul <= sizeof plan.body);
   std::memcpy(plan.body, &matmul, sizeof matmul);
 
   const std::int64_t size = dtype == DType::float64 ? 8 : 4, rows = matmul.batch * matmul.m;
   plan.units = rows;
 
-  // Two panels of B (one in use, one to come) and a block of A, whichever level runs: copied tiles of A have room for up to a third more rows.
+  // Two panels of B (one in use, one to come) and a block of A, whichever level runs: copied tiles of A have room for
+  // up to a third more rows.
   const std::int64_t depth = std::min(matmul.k, kernels::matmul_block);
   const std::int64_t block = std::min((rows * 4 / 3 + 16) * depth * size, kernels::matmul_block_bytes);
   plan.scratch_bytes = 2 * depth * kernels::matmul_panel_bytes + block + kernels::matmul_slack_bytes;

@@ -40,6 +40,7 @@ void attach_kernels(Op& op, std::string_view kernel_name);  // looks the name up
 // The ops of each file, collected by registry.cpp.
 void add_elementwise_ops(std::vector<Op>& ops);
 void add_shape_ops(std::vector<Op>& ops);
+void add_slice_ops(std::vector<Op>& ops);
 void add_matmul_ops(std::vector<Op>& ops);
 void add_reduction_ops(std::vector<Op>& ops);
 void add_softmax_ops(std::vector<Op>& ops);

@@ -18,6 +18,7 @@ const Registry& registry() {
     auto* r = new Registry;  // lives until the process ends: ops are referred to from everywhere
     add_elementwise_ops(r->ops);
     add_shape_ops(r->ops);
+    add_slice_ops(r->ops);
     add_matmul_ops(r->ops);
     add_reduction_ops(r->ops);
     add_softmax_ops(r->ops);

@@ -11,7 +11,7 @@
 namespace chainrule {
 
 Workspace::Workspace(std::shared_ptr<const Program> program, int threads)
-    : program_(std::move(program)), threads_(program_->use_team ? std::max(1, threads) : 1) {
+    : program_(std::move(program)), requested_(threads), threads_(program_->use_team ? std::max(1, threads) : 1) {
   arena_ = static_cast<std::byte*>(allocate_aligned(static_cast<std::size_t>(program_->arena_bytes)));
   scratch_each_ = (static_cast<std::size_t>(program_->scratch_bytes) + 63) / 64 * 64;
   scratch_ = static_cast<std::byte*>(allocate_aligned(scratch_each_ * static_cast<std::size_t>(threads_)));
@@ -49,6 +49,7 @@ void* Workspace::resolve(const Location& location) const {
 }
 
 bool Workspace::stale() const {
+  if (program_->use_team && requested_ != available_threads()) return true;
   for (std::size_t i = 0; i < program_->bound.size(); ++i)
     if (!(type_of(program_->bound[i]) == program_->bound_types[i])) return true;
   return false;

@@ -21,7 +21,7 @@ class Workspace {
   int threads() const { return threads_; }
   void bind_input(std::size_t input, const void* data);  // stays bound until bound again
   const void* output(std::size_t i) const;
-  bool stale() const;  // a bound tensor is no longer of the type it was compiled for: compile again
+  bool stale() const;  // a bound tensor changed its type, or another number of threads is wanted: compile again
   void refresh();      // reads the bound tensors' addresses anew, should they have moved
   void run();          // one run, on its own team if it uses one; throws what a kernel's status says
 
@@ -37,7 +37,7 @@ class Workspace {
   void write_back() noexcept;
 
   std::shared_ptr<const Program> program_;
-  int threads_;
+  int requested_, threads_;
   std::byte* arena_ = nullptr;
   std::byte* scratch_ = nullptr;
   std::size_t scratch_each_ = 0;
