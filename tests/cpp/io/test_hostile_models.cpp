@@ -105,8 +105,8 @@ TEST_CASE("hostile models: tensors") {
                        "larger than any file");
   CHECK_CHANGE_REFUSED(h["0.weight"]["shape"] = Json({0, std::int64_t{1} << 40, std::int64_t{1} << 40}),
                        "larger than any file");
-  CHECK_CHANGE_REFUSED(h["0.weight"]["shape"] = Json({18446744073709551615u}), "out of range");
-  CHECK_CHANGE_REFUSED(h["0.weight"]["data_offsets"] = Json({0}), "two offsets");
+  CHECK_CHANGE_REFUSED(h["0.weight"]["shape"] = Json::array({18446744073709551615u}), "out of range");
+  CHECK_CHANGE_REFUSED(h["0.weight"]["data_offsets"] = Json::array({0}), "two offsets");
   CHECK_CHANGE_REFUSED(h["0.weight"]["data_offsets"] = Json({96, 0}), "point outside");
   CHECK_CHANGE_REFUSED(h["0.weight"]["data_offsets"] = Json({0, std::int64_t{1} << 60}), "point outside");
   CHECK_CHANGE_REFUSED(h["0.weight"]["more"] = 1, "not known: 'more'");
