@@ -1,5 +1,6 @@
-// Times the matmul kernel against Eigen's own product on the shapes of the workloads, one thread, and prints GFLOP/s beside
-// the measured FMA peak. Compile with -march=native, or Eigen's column shows the baseline. Not a test: asserts nothing.
+// Times the matmul kernel against Eigen's own product on the shapes of the workloads, one thread, and prints GFLOP/s
+// beside the measured FMA peak. Compile with -march=native, or Eigen's column shows the baseline. Not a test: asserts
+// nothing.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -106,7 +107,9 @@ template <class T> class Case {
     std::mt19937 random(1);
     std::uniform_real_distribution<float> uniform(-1, 1);
     // 64-byte aligned operands, as the library's arena gives them.
-    for (auto [memory, size] : {std::pair{&a_, shape.m * shape.k}, {&b_, shape.k * shape.n}, {&c_, shape.m * shape.n},
+    for (auto [memory, size] : {std::pair{&a_, shape.m * shape.k},
+                                {&b_, shape.k * shape.n},
+                                {&c_, shape.m * shape.n},
                                 {&d_, shape.m * shape.n}}) {
       *memory = static_cast<T*>(std::aligned_alloc(64, (static_cast<std::size_t>(size) * sizeof(T) + 63) / 64 * 64));
       for (std::int64_t i = 0; i < size; ++i) (*memory)[i] = static_cast<T>(uniform(random));
@@ -120,7 +123,8 @@ template <class T> class Case {
     kernel_ = chainrule::dispatch::find_kernel("matmul", chainrule::dtype_of<T>);
   }
   ~Case() {
-    for (void* p : {static_cast<void*>(a_), static_cast<void*>(b_), static_cast<void*>(c_), static_cast<void*>(d_), scratch_})
+    for (void* p :
+         {static_cast<void*>(a_), static_cast<void*>(b_), static_cast<void*>(c_), static_cast<void*>(d_), scratch_})
       std::free(p);
   }
   Case(const Case&) = delete;
@@ -170,12 +174,13 @@ template <class F> double seconds_per_call(F&& call, double flops) {
 template <class T> void table(const char* name, const char* filter) {
   // The clock wanders on shared machines, so the peak is sampled between the repeats of each row.
   std::printf("%s, one core\n", name);
-  std::printf("%-20s %5s %5s %5s %2s %10s %9s %9s %6s %9s %6s\n", "workload", "m", "n", "k", "op", "us", "GFLOP/s", "Eigen",
-              "ratio", "FMA peak", "share");
+  std::printf("%-20s %5s %5s %5s %2s %10s %9s %9s %6s %9s %6s\n", "workload", "m", "n", "k", "op", "us", "GFLOP/s",
+              "Eigen", "ratio", "FMA peak", "share");
   for (const Shape& shape : shapes) {
     if (std::strstr(shape.workload, filter) == nullptr) continue;
     Case<T> c(shape);
-    const double flops = 2.0 * static_cast<double>(shape.m) * static_cast<double>(shape.n) * static_cast<double>(shape.k);
+    const double flops =
+        2.0 * static_cast<double>(shape.m) * static_cast<double>(shape.n) * static_cast<double>(shape.k);
     std::vector<double> ours, eigen, peaks;
     c.ours(), c.eigen();
     for (int repeat = 0; repeat < (flops > 1e9 ? 7 : 15); ++repeat) {
@@ -186,8 +191,8 @@ template <class T> void table(const char* name, const char* filter) {
     const double t = median(ours), e = median(eigen), peak = median(peaks);
     std::printf("%-20s %5lld %5lld %5lld %c%c %10.2f %9.1f %9.1f %6.2f %9.1f %5.0f%%%s\n", shape.workload,
                 static_cast<long long>(shape.m), static_cast<long long>(shape.n), static_cast<long long>(shape.k),
-                shape.transpose_a ? 'T' : 'N', shape.transpose_b ? 'T' : 'N', t * 1e6, flops / t * 1e-9, flops / e * 1e-9,
-                e / t, peak, 100 * flops / t * 1e-9 / peak, c.difference() > 1e-2 ? " DIFFERS" : "");
+                shape.transpose_a ? 'T' : 'N', shape.transpose_b ? 'T' : 'N', t * 1e6, flops / t * 1e-9,
+                flops / e * 1e-9, e / t, peak, 100 * flops / t * 1e-9 / peak, c.difference() > 1e-2 ? " DIFFERS" : "");
     std::fflush(stdout);
   }
 }

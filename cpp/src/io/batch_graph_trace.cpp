@@ -1,5 +1,6 @@
 // Tracing a model for a file: three graphs of three batch sizes become one whose sizes are a*B + b.
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 
@@ -184,7 +185,7 @@ std::optional<Affine> affine_through(std::int64_t v0, std::int64_t v1, std::int6
 
 BatchAttrs merge_attrs(const std::array<const Node*, 3>& nodes) {
   const Op& op = *nodes[0]->op;
-  const auto refuse = [&](const char* name, std::array<std::string, 3> texts) {
+  const auto refuse = [&](const char* name, const std::array<std::string, 3>& texts) {
     fail<ValueError>(
         writer,
         where(*nodes[0]) + std::string(op.name) + "'s attribute " + name + " does not grow evenly with the batch size",
@@ -196,7 +197,7 @@ BatchAttrs merge_attrs(const std::array<const Node*, 3>& nodes) {
     if (field.kind == AttributeField::Kind::real) {
       const auto value = [&](std::size_t t) { return nodes[t]->attrs.reals[slot]; };
       for (std::size_t t = 1; t < 3; ++t)
-        if (std::memcmp(&nodes[t]->attrs.reals[slot], &nodes[0]->attrs.reals[slot], sizeof(double)) != 0)
+        if (std::bit_cast<std::uint64_t>(value(t)) != std::bit_cast<std::uint64_t>(value(0)))
           refuse(field.name, {number_text(value(0)), number_text(value(1)), number_text(value(2))});
       merged.reals[slot] = value(0);
     } else if (field.kind == AttributeField::Kind::list) {

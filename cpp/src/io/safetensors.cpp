@@ -61,6 +61,7 @@ TensorEntry read_entry(const std::string& name, const JsonView& view, ByteSpan d
 TensorFile write_tensors(const std::vector<nn::NamedTensor>& tensors, const std::string& metadata_key,
                          const std::string& metadata) {
   std::vector<const nn::NamedTensor*> order;
+  order.reserve(tensors.size());
   for (const nn::NamedTensor& t : tensors) order.push_back(&t);
   std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
     return size_of(a->tensor.dtype()) > size_of(b->tensor.dtype());

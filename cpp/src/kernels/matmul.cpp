@@ -1,6 +1,6 @@
-// C = op(A) op(B), batched: cuts the rows of a call into register tiles and decides what to copy first. Each element is one
-// FMA chain, ascending, per block of 1024 along k; block sums are added ascending: no choice made here changes a bit.
-// Operands are contiguous and need no alignment; C must not overlap A or B.
+// C = op(A) op(B), batched: cuts the rows of a call into register tiles and decides what to copy first. Each element is
+// one FMA chain, ascending, per block of 1024 along k; block sums are added ascending: no choice made here changes a
+// bit. Operands are contiguous and need no alignment; C must not overlap A or B.
 #include <algorithm>
 #include <cstdint>
 #include <utility>
@@ -16,8 +16,8 @@ namespace {
 
 using namespace matmul;
 using kernels::Args;
-using kernels::MatmulPlan;
 using kernels::matmul_block;
+using kernels::MatmulPlan;
 using kernels::Range;
 using kernels::Status;
 
@@ -85,8 +85,8 @@ struct Panel {
 
 inline constexpr int panel_rows = (max_rows + 3) / 4 * 4;  // room per k in a copied tile of A
 
-// What to copy. A panel of B is read once per tile of rows, an element of A once per panel: copies pay when that is often.
-// They bring a short stride (powers of two fight for few sets of the cache) and few pages.
+// What to copy. A panel of B is read once per tile of rows, an element of A once per panel: copies pay when that is
+// often. They bring a short stride (powers of two fight for few sets of the cache) and few pages.
 template <class T> struct Strategy {
   explicit Strategy(const Product<T>& p) : rows(p.m) {
     const Index depth = std::min<Index>(p.k, matmul_block);
@@ -109,7 +109,7 @@ template <class T> struct Strategy {
 // transposed already (in the gradient of a weight with few outputs) and its rows are long enough to pay for turning C.
 template <class T> bool better_turned(const Product<T>& p) {
   if (p.a_layout == Layout::rows || p.n >= lanes<T>) return false;
-  return p.m * p.k > p.n * ((p.m + lanes<T> - 1) / lanes<T>) * p.k + 2 * p.m * p.n;
+  return p.m * p.k > p.n * ((p.m + lanes<T> - 1) / lanes<T>)*p.k + 2 * p.m * p.n;
 }
 
 template <class T> Product<T> turned(const Product<T>& p) {
@@ -152,7 +152,8 @@ template <class T> void multiply_block(const Product<T>& p, const Strategy<T>& s
 
   // From one tile of A to the next: tile_step, plus row_step per row of the tile.
   Layout layout = p.a_layout;
-  const T* a = layout == Layout::rows ? p.a + block.first_row * p.lda + block.k : p.a + block.k * p.lda + block.first_row;
+  const T* a =
+      layout == Layout::rows ? p.a + block.first_row * p.lda + block.k : p.a + block.k * p.lda + block.first_row;
   Index row_step = layout == Layout::rows ? p.lda : 1, tile_step = 0;
   call.a_stride = p.lda;
   if (s.copy_a) {
@@ -203,7 +204,8 @@ template <class T> void multiply_block(const Product<T>& p, const Strategy<T>& s
       if (p.c_transposed) {
         call.out = buffer;
         call.out_stride = call.start_stride = panel.width;
-        if (block.resume || block.add) tile_from_c(buffer, panel.width, c, p.ldc, height, static_cast<int>(panel.valid));
+        if (block.resume || block.add)
+          tile_from_c(buffer, panel.width, c, p.ldc, height, static_cast<int>(panel.valid));
       } else {
         call.out = c;
       }

@@ -8,8 +8,9 @@ namespace chainrule::kernels {
 // The contract's block along k: one FMA chain per element within it.
 inline constexpr std::int64_t matmul_block = 1024;
 
-// Copies of operands in scratch: a panel of B has at most this many bytes per step of k, a block of A has at most this many
-// bytes (it should stay in a second-level cache together with a panel of B), tiles of A are padded to whole groups of rows.
+// Copies of operands in scratch: a panel of B has at most this many bytes per step of k, a block of A has at most this
+// many bytes (it should stay in a second-level cache together with a panel of B), tiles of A are padded to whole groups
+// of rows.
 inline constexpr std::int64_t matmul_panel_bytes = 256;
 inline constexpr std::int64_t matmul_block_bytes = 768 * 1024;
 inline constexpr std::int64_t matmul_slack_bytes = 256;  // copies may write whole packets past their end

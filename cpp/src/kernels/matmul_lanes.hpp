@@ -50,9 +50,7 @@ CHAINRULE_INLINE __m512 load(const float* p, Mask m) {
 CHAINRULE_INLINE __m512d load(const double* p, Mask m) {
   return _mm512_maskz_loadu_pd(static_cast<__mmask8>(m.bits), p);
 }
-CHAINRULE_INLINE void store(float* p, __m512 x, Mask m) {
-  _mm512_mask_storeu_ps(p, static_cast<__mmask16>(m.bits), x);
-}
+CHAINRULE_INLINE void store(float* p, __m512 x, Mask m) { _mm512_mask_storeu_ps(p, static_cast<__mmask16>(m.bits), x); }
 CHAINRULE_INLINE void store(double* p, __m512d x, Mask m) {
   _mm512_mask_storeu_pd(p, static_cast<__mmask8>(m.bits), x);
 }
@@ -90,8 +88,8 @@ template <class T> CHAINRULE_INLINE void store(T* p, const Packet<T>& x, Mask m)
 #endif
 
 // Transposes `lanes` rows of strip<T> neighbouring elements: to[c * to_stride + r] = from[r * from_stride + c].
-// With wide registers, one register collects rows r, r + strip, r + 2 strip, ... by 128-bit loads into its quarters, so that
-// what is left is a transpose inside each quarter: a quarter of the shuffles of a square transpose.
+// With wide registers, one register collects rows r, r + strip, r + 2 strip, ... by 128-bit loads into its quarters, so
+// that what is left is a transpose inside each quarter: a quarter of the shuffles of a square transpose.
 #if defined(EIGEN_VECTORIZE_AVX512)
 template <class T> inline constexpr int strip = 16 / static_cast<int>(sizeof(T));
 CHAINRULE_INLINE __m512 gather_quarters(const float* p, std::ptrdiff_t step) {
@@ -121,7 +119,8 @@ template <class T> inline constexpr int strip = lanes<T>;
 #endif
 
 #if defined(CHAINRULE_SIMD)
-CHAINRULE_INLINE void transpose_strip(float* to, std::ptrdiff_t to_stride, const float* from, std::ptrdiff_t from_stride) {
+CHAINRULE_INLINE void transpose_strip(float* to, std::ptrdiff_t to_stride, const float* from,
+                                      std::ptrdiff_t from_stride) {
   const auto r0 = gather_quarters(from, 4 * from_stride);
   const auto r1 = gather_quarters(from + from_stride, 4 * from_stride);
   const auto r2 = gather_quarters(from + 2 * from_stride, 4 * from_stride);
@@ -133,7 +132,8 @@ CHAINRULE_INLINE void transpose_strip(float* to, std::ptrdiff_t to_stride, const
   CHAINRULE_SIMD(storeu_ps)(to + 2 * to_stride, CHAINRULE_SIMD(shuffle_ps)(high01, high23, 0x44));
   CHAINRULE_SIMD(storeu_ps)(to + 3 * to_stride, CHAINRULE_SIMD(shuffle_ps)(high01, high23, 0xee));
 }
-CHAINRULE_INLINE void transpose_strip(double* to, std::ptrdiff_t to_stride, const double* from, std::ptrdiff_t from_stride) {
+CHAINRULE_INLINE void transpose_strip(double* to, std::ptrdiff_t to_stride, const double* from,
+                                      std::ptrdiff_t from_stride) {
   const auto r0 = gather_quarters(from, 2 * from_stride), r1 = gather_quarters(from + from_stride, 2 * from_stride);
   CHAINRULE_SIMD(storeu_pd)(to, CHAINRULE_SIMD(unpacklo_pd)(r0, r1));
   CHAINRULE_SIMD(storeu_pd)(to + to_stride, CHAINRULE_SIMD(unpackhi_pd)(r0, r1));

@@ -1,5 +1,5 @@
-// Copies of operands that suit the register tiles: panels of B with rows of whole packets, tiles of A with the rows of one
-// k side by side. Copies may write up to a packet past their end.
+// Copies of operands that suit the register tiles: panels of B with rows of whole packets, tiles of A with the rows of
+// one k side by side. Copies may write up to a packet past their end.
 #pragma once
 
 #include <cstddef>
@@ -36,11 +36,11 @@ inline void transpose_packet(T* to, std::ptrdiff_t to_stride, const T* from, std
     for (int c = 0; c < width; ++c) to[k * to_stride + c] = from[c * from_stride + k];
 }
 
-// The same for the rows of a tile of A: squares of 128 bits, the last of which repeats a row where `height` is ragged. A
-// stretch of k is done for all rows before the next, so that its copy is written while in the first-level cache.
+// The same for the rows of a tile of A: squares of 128 bits, the last of which repeats a row where `height` is ragged.
+// A stretch of k is done for all rows before the next, so that its copy is written while in the first-level cache.
 template <class T>
-inline void transpose_tile(T* to, std::ptrdiff_t to_stride, const T* from, std::ptrdiff_t from_stride, std::ptrdiff_t depth,
-                           int height) noexcept {
+inline void transpose_tile(T* to, std::ptrdiff_t to_stride, const T* from, std::ptrdiff_t from_stride,
+                           std::ptrdiff_t depth, int height) noexcept {
   using Q = typename ei::find_best_packet<T, 16 / sizeof(T)>::type;
   constexpr int S = ei::unpacket_traits<Q>::size;
   constexpr std::ptrdiff_t stretch = 64;
@@ -64,7 +64,8 @@ inline void transpose_tile(T* to, std::ptrdiff_t to_stride, const T* from, std::
 
 // Between a tile of the transposed product and C: tile (height, width) with rows of `stride`, C (width, height).
 template <class T>
-inline void tile_from_c(T* tile, std::ptrdiff_t stride, const T* c, std::ptrdiff_t ldc, int height, int width) noexcept {
+inline void tile_from_c(T* tile, std::ptrdiff_t stride, const T* c, std::ptrdiff_t ldc, int height,
+                        int width) noexcept {
   for (int j = 0; j < width; ++j)
     for (int i = 0; i < height; ++i) tile[i * stride + j] = c[j * ldc + i];
 }

@@ -22,7 +22,7 @@ inline constexpr int max_rows = 4, max_accumulators = 8;
 #endif
 inline constexpr int max_log_packets = 3;
 inline constexpr std::ptrdiff_t next_ahead = 16;  // rows of the next panel that are on their way
-inline constexpr std::ptrdiff_t chunk = 8;  // steps of k per copied row of the next panel
+inline constexpr std::ptrdiff_t chunk = 8;        // steps of k per copied row of the next panel
 
 // How A lies in memory: element (i, k) at a[i * stride + k] or at a[k * stride + i].
 enum class Layout : int { rows = 0, columns = 1 };
@@ -39,8 +39,8 @@ template <class T> struct TileCall {
   std::ptrdiff_t start_stride;
   T* out;
   std::ptrdiff_t out_stride;
-  // Unless null: one row of NV packets per chunk of k is copied from here to `next_to`: the panel of B that comes next. So
-  // its way from memory is hidden behind the arithmetic.
+  // Unless null: one row of NV packets per chunk of k is copied from here to `next_to`: the panel of B that comes next.
+  // So its way from memory is hidden behind the arithmetic.
   const T* next_from;
   std::ptrdiff_t next_stride;
   T* next_to;

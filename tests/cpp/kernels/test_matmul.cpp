@@ -1,5 +1,6 @@
-// The matmul kernel against a plain triple loop in the contract's order, bit for bit: sizes, transposes, batches, ranges,
-// addresses, continued sums. Operands end at a page that must not be touched, so a read or write past the end is fatal.
+// The matmul kernel against a plain triple loop in the contract's order, bit for bit: sizes, transposes, batches,
+// ranges, addresses, continued sums. Operands end at a page that must not be touched, so a read or write past the end
+// is fatal.
 #include <doctest/doctest.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -63,7 +64,8 @@ template <class T> class Guarded {
   T* data_;
 };
 
-template <class T> void call(const MatmulPlan& matmul, const T* a, const T* b, T* c, std::int64_t begin, std::int64_t end) {
+template <class T> void call(const MatmulPlan& matmul, const T* a, const T* b, T* c, std::int64_t begin,
+                             std::int64_t end) {
   Plan plan;
   chainrule::plan_matmul(plan, matmul, chainrule::dtype_of<T>);
   CHECK(plan.units == matmul.batch * matmul.m);
@@ -141,10 +143,10 @@ template <class T> void check(const MatmulPlan& p, bool fma, std::int64_t gap = 
                 p.transpose_a, p.transpose_b, " batch ", p.batch, " gap ", gap);
 }
 
-constexpr std::int64_t edges[][3] = {
-    {1, 1, 1023},  {5, 37, 1024},  {13, 30, 1025}, {2, 129, 2047},  {25, 9, 2048},  {12, 64, 2049},  {1, 10, 3000},
-    {200, 96, 1100}, {64, 1100, 70}, {40, 600, 1030}, {300, 32, 512}, {17, 512, 256}, {128, 10, 128}, {1100, 33, 40},
-    {1, 300, 1500}, {300, 1, 1500}, {3, 256, 200},  {256, 2, 64},    {33, 4, 1100}, {400, 40, 1024}};
+constexpr std::int64_t edges[][3] = {{1, 1, 1023},   {5, 37, 1024},  {13, 30, 1025},  {2, 129, 2047}, {25, 9, 2048},
+                                     {12, 64, 2049}, {1, 10, 3000},  {200, 96, 1100}, {64, 1100, 70}, {40, 600, 1030},
+                                     {300, 32, 512}, {17, 512, 256}, {128, 10, 128},  {1100, 33, 40}, {1, 300, 1500},
+                                     {300, 1, 1500}, {3, 256, 200},  {256, 2, 64},    {33, 4, 1100},  {400, 40, 1024}};
 
 }  // namespace
 
@@ -179,7 +181,8 @@ TEST_CASE_TEMPLATE("matmul: batches, with either operand broadcast", T, float, d
   const bool fma = fused<T>();
   for (int transposes = 0; transposes < 4; ++transposes)
     for (int broadcast = 0; broadcast < 4; ++broadcast)
-      for (const auto& [m, n, k] : {std::array<std::int64_t, 3>{5, 7, 9}, {33, 18, 20}, {1, 40, 64}, {14, 1, 3}, {0, 3, 2}}) {
+      for (const auto& [m, n, k] :
+           {std::array<std::int64_t, 3>{5, 7, 9}, {33, 18, 20}, {1, 40, 64}, {14, 1, 3}, {0, 3, 2}}) {
         MatmulPlan p = shape(m, n, k, transposes, 3);
         if (broadcast & 1) p.stride_a = 0;
         if (broadcast & 2) p.stride_b = 0;
@@ -210,7 +213,8 @@ TEST_CASE_TEMPLATE("matmul: any split of the rows gives the same bits and stays 
         parts.fill(-77);
         std::int64_t row = 0;
         while (row < rows) {
-          const std::int64_t end = std::min(rows, row + 1 + static_cast<std::int64_t>(random()) % (repeat < 2 ? 3 : 60));
+          const std::int64_t end =
+              std::min(rows, row + 1 + static_cast<std::int64_t>(random()) % (repeat < 2 ? 3 : 60));
           call(p, a.data(), b.data(), parts.data(), row, end);
           CHECK(same_bits(parts.data(), whole.data(), end * n));
           CHECK(std::all_of(&parts[end * n - 1] + 1, parts.data() + rows * n, [](T x) { return x == T(-77); }));
@@ -241,10 +245,12 @@ TEST_CASE_TEMPLATE("matmul: slabs along k continue the chain", T, float, double)
   struct Slabs {
     std::int64_t total, first, then;
   };
-  for (const auto& [total, first, then] :
+  // No structured bindings: Clang 14 cannot capture them in the message's lambda.
+  for (const Slabs& slab :
        {Slabs{1024, 64, 64}, {1000, 64, 64}, {300, 1, 7}, {1024, 1000, 24}, {3000, 1024, 1024}, {2500, 100, 2400}})
-    for (const auto& [m, n] : {std::array<std::int64_t, 2>{20, 33}, {70, 5}, {3, 160}, {64, 1}})
+    for (const auto& size_mn : {std::array<std::int64_t, 2>{20, 33}, {70, 5}, {3, 160}, {64, 1}})
       for (int transpose_b = 0; transpose_b < 2; ++transpose_b) {
+        const std::int64_t total = slab.total, first = slab.first, then = slab.then, m = size_mn[0], n = size_mn[1];
         Guarded<T> x(total * m), g(total * n), g_t(total * n), whole(m * n), slabs(m * n);
         x.fill_random(1), g.fill_random(2);
         call(shape(m, n, total, 1), x.data(), g.data(), whole.data());
@@ -262,7 +268,8 @@ TEST_CASE_TEMPLATE("matmul: slabs along k continue the chain", T, float, double)
           }
           call(p, x.data() + k * m, slab_of_g, slabs.data());
         }
-        CHECK_MESSAGE(same_bits(whole.data(), slabs.data(), m * n), "total ", total, " slab ", then, " m ", m, " n ", n);
+        CHECK_MESSAGE(same_bits(whole.data(), slabs.data(), m * n), "total ", total, " slab ", then, " m ", m, " n ",
+                      n);
       }
 }
 
