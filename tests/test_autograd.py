@@ -281,19 +281,28 @@ class TestNetworks:
         assert float(ours(f, target, sample_weight=weight)) == pytest.approx(expected, rel=1e-12)
 
     def test_eval_mode_of_batch_norm(self, rng):
-        """Running statistics take the place of the batch's, and no gradient flows through them."""
+        """Running statistics take the place of the batch's, and no gradient flows through them.
+
+        They move by 0.1 per batch towards its mean and its unbiased variance, from 0 and 1.
+        """
         layer = nn.BatchNorm1d(4, dtype="float64")
+        mean, var = np.zeros(4), np.ones(4)
         for _ in range(3):
-            layer(rng.normal(1, 2, size=(9, 4)))
+            batch = rng.normal(1, 2, size=(9, 4))
+            layer(batch)
+            mean, var = 0.9 * mean + 0.1 * batch.mean(0), 0.9 * var + 0.1 * batch.var(0, ddof=1)
         state = layer.state_dict()
+        np.testing.assert_allclose(state["running_mean"], mean, rtol=1e-13)
+        np.testing.assert_allclose(state["running_var"], var, rtol=1e-13)
         layer.eval()
         x = cr.tensor(rng.normal(size=(5, 4)), requires_grad=True)
         g = rng.normal(size=(5, 4))
         y = layer(x)
         y.backward(g)
-        scale = 1 / np.sqrt(state["running_var"] + 1e-5)
-        np.testing.assert_allclose(y.numpy(), (x.numpy() - state["running_mean"]) * scale, rtol=1e-12)
+        scale = 1 / np.sqrt(var + 1e-5)
+        np.testing.assert_allclose(y.numpy(), (x.numpy() - mean) * scale, rtol=1e-12)
         np.testing.assert_allclose(x.grad.numpy(), g * scale, rtol=1e-12)
+        assert layer.state_dict()["running_mean"].tobytes() == state["running_mean"].tobytes()
 
 
 OPTIMIZERS = [

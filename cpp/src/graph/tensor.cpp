@@ -223,7 +223,13 @@ std::string Tensor::str() const {
   const TensorData& data = *data_;
   if (data.tracer)
     return "Tensor(symbolic, shape=" + data.shape.str() + ", dtype=" + std::string(name_of(data.dtype)) + ")";
-  const Tensor values = data.dtype == DType::bfloat16 ? astype(DType::float32) : *this;
+  Tensor values = *this;
+  if (data.dtype == DType::bfloat16) {  // the upper half of a float32
+    values = make_tensor({DType::float32, data.shape});
+    for (std::int64_t i = 0; i < data.shape.size(); ++i)
+      reinterpret_cast<std::uint32_t*>(bytes_of(values))[i] =
+          std::uint32_t{reinterpret_cast<const std::uint16_t*>(data.bytes())[i]} << 16;
+  }
   const auto element = [&](std::int64_t i) {
     std::string text;
     with_type(values.dtype(), [&](auto zero) {
@@ -271,7 +277,7 @@ std::string Tensor::str() const {
   }
   if (data.dtype != DType::float32) text += ", dtype=" + std::string(name_of(data.dtype));
   if (data.requires_grad)
-    text += ", requires_grad=true";
+    text += ", requires_grad=True";
   else if (data.node)
     text += ", from=" + std::string(data.node->op->name);
   return text + ")";

@@ -68,10 +68,12 @@ class Renumber {
       trace_.paths.push_back(*path);
       return to;
     }
+    if (tensor.data_handle()->node)
+      fail<StateError>(writer, "the model uses a value that was computed from parameters before the input came in",
+                       "shape is " + tensor.shape().str(), "write (x @ w) * 2 instead of x @ (w * 2)");
     if (tensor.requires_grad())
-      fail<StateError>(writer, "the model computes with a tensor that wants gradients but is no parameter of it",
-                       "shape is " + tensor.shape().str(),
-                       "register it as a parameter, and compute with parameters inside forward on the input's side");
+      fail<StateError>(writer, "the model uses a tensor that wants gradients but is no parameter of it",
+                       "shape is " + tensor.shape().str(), "register it: add_parameter, in Python nn.Parameter");
     trace_.graph.constants.push_back({to, tensor});
     return to;
   }

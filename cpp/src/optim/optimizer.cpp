@@ -146,7 +146,8 @@ void Optimizer::reset() {
       continue;
     }
     for (std::size_t k = 0; k < names.size(); ++k)  // in place: a compiled step may be bound to them
-      nn::init::constant_(s.states[i][k], s.rule->initial(names[k]));
+      write_values(s.states[i][k],
+                   Tensor::full(s.parameters[i].shape(), s.rule->initial(names[k]), s.parameters[i].dtype()));
   }
 }
 
