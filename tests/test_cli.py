@@ -102,7 +102,7 @@ class TestDigits:
 
         text = run("info", "digits.safetensors").stdout
         for part in (
-            "9,610 parameters",
+            "17,226 parameters",
             "Linear",
             "bundled digits",
             "30 epochs",

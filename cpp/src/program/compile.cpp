@@ -163,7 +163,7 @@ class Compiler {
       }
     }
     // A team pays when most of the work can be shared.
-    program_->use_team = program_->parallel_cost > 30'000 && program_->parallel_cost > 0.5 * program_->cost;
+    program_->use_team = program_->parallel_cost > 150'000 && program_->parallel_cost > 0.5 * program_->cost;
   }
 
   // The new value of a state takes the state's own memory where every other reader has finished by then. Only for

@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--target", metavar="COLUMN", help="column of a CSV file to predict")
     train.add_argument("--task", choices=("auto", "classification", "regression"), default="auto")
     train.add_argument(
-        "--layers", metavar="N,N", default="128", help="sizes of the hidden layers (128); 0: none"
+        "--layers", metavar="N,N", default="128,64", help="sizes of the hidden layers (128,64); 0: none"
     )
     train.add_argument("--activation", default="relu", help="between layers (relu)")
     train.add_argument(
