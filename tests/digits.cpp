@@ -1,4 +1,5 @@
-// What the Python test trains, in C++; writes the predictions' bytes. With "count": allocations of a step, printed.
+// What test_training_bits.py trains in Python, in C++: writes the bytes of losses and predictions. With "count" it prints
+// how often steps and epochs allocate.
 #include <chainrule/chainrule.hpp>
 
 #include <cstdio>

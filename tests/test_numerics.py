@@ -220,7 +220,7 @@ class TestMatmulContract:
         a = rng.integers(-(2**16), 2**16, (m, k)).astype(np.float32)
         b = rng.integers(-(2**16), 2**16, (k, n)).astype(np.float32)
         expected = self.chain(a, b)
-        if k > 500:
+        if k > 500 and m * n > 1:
             assert (expected != (a.astype(np.float64) @ b.astype(np.float64)).astype(np.float32)).any(), (
                 "says nothing"
             )

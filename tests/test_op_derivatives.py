@@ -11,6 +11,13 @@ import pytest
 from cases import Arg
 from checks import CASES, FLOATS, SMOOTH, each, each_case, float64, numpy, same_bits, split
 
+# Differences say nothing about a step function, and a cast to float32 rounds them away.
+DIFFERENCED = [
+    (case, sample)
+    for case, sample in SMOOTH
+    if case.name not in ("sign", "cast") and sum(np.prod(s) for s in sample.shapes) <= 300
+]
+
 
 def difference(f, x, step=1e-3):
     """d f / d x of scalar f by differences that leave an error of order step^4."""
@@ -26,13 +33,7 @@ def difference(f, x, step=1e-3):
 
 
 class TestDerivatives:
-    @each(
-        [
-            (c, s)
-            for c, s in SMOOTH
-            if c.name not in ("sign", "cast") and sum(np.prod(x) for x in s.shapes) <= 300
-        ]
-    )
+    @each(DIFFERENCED)
     def test_vjp_against_differences(self, case, sample):
         arrays, f = split(case, case.draw(sample))
         rng = np.random.default_rng(3)
@@ -48,6 +49,39 @@ class TestDerivatives:
                 return float(np.sum(u * numpy(f(*arrays[:k], value, *arrays[k + 1 :], kwargs=sample.kwargs))))
 
             np.testing.assert_allclose(numpy(g), difference(moved, x), rtol=1e-8, atol=2e-9)
+
+    @each([(c, s) for c, s in DIFFERENCED if sum(np.prod(x) for x in s.shapes) <= 40])
+    def test_second_order(self, case, sample):
+        """g(x) = J(x)' u against differences, and forward over reverse against reverse over reverse.
+
+        With H the derivative of g, <w, H v> is computed in both ways: through the tangents of g and through
+        its cotangents, which go back through the derivative ops themselves.
+        """
+        arrays, f = split(case, case.draw(sample))
+        f, rng = partial(f, kwargs=sample.kwargs), np.random.default_rng(6)
+        u = rng.normal(size=f(*arrays).shape)
+
+        def g(*x):
+            return tuple(cr.vjp(f, *x)[1](u))
+
+        value, pullback = cr.vjp(g, *arrays)
+        value = value if isinstance(value, tuple) else (value,)
+        w, v = ([rng.normal(size=x.shape) for x in arrays] for _ in range(2))
+        hw = [numpy(t) for t in pullback(tuple(w) if len(w) > 1 else w[0])]
+        _, hv = cr.jvp(g, tuple(arrays), tuple(v))
+        hv = [numpy(t) for t in (hv if isinstance(hv, tuple) else (hv,))]
+        for k, x in enumerate(arrays):
+            once = numpy(cr.vjp(f, *arrays)[1](u)[k])  # by the fused kernel, not by what it is made of
+            np.testing.assert_allclose(numpy(value[k]), once, rtol=1e-12, atol=1e-14)
+
+            def moved(x, k=k):
+                first = g(*arrays[:k], x, *arrays[k + 1 :])
+                return float(sum(np.sum(wi * numpy(gi)) for wi, gi in zip(w, first, strict=True)))
+
+            np.testing.assert_allclose(hw[k], difference(moved, x), rtol=1e-7, atol=2e-8)
+        both = [sum(np.sum(a * b) for a, b in zip(*pair, strict=True)) for pair in ((hw, v), (hv, w))]
+        size = sum(np.abs(a * b).sum() for a, b in zip(hw, v, strict=True))
+        assert abs(both[0] - both[1]) <= 1e-12 * max(size, 1)
 
     @pytest.mark.parametrize("dtype", FLOATS)
     @each(SMOOTH)

@@ -205,6 +205,17 @@ class TestWeightsAndSplits:
         history = cr.Trainer(model, nn.CrossEntropyLoss(), optim.SGD(lr=0.0)).fit(X, y, batch_size=32)
         assert history["loss"][0] == pytest.approx(trainer_of(model).evaluate(X, y)["loss"], rel=1e-6)
 
+    def test_evaluate_averages_over_samples(self):
+        X, y = small_data(50)
+        model = small_network()
+        logits = model.predict(X).astype(np.float64)
+        losses = np.log(np.exp(logits).sum(1)) - logits[np.arange(50), y]
+        trainer = trainer_of(model, metrics=["accuracy"])
+        for batch_size in (7, 32, 50, 1024):
+            scores = trainer.evaluate(X, y, batch_size=batch_size)
+            assert scores["loss"] == pytest.approx(losses.mean(), rel=1e-6)
+            assert scores["accuracy"] == np.mean(logits.argmax(1) == y)
+
     def test_validation_split(self):
         X, y = small_data(50)
         model, other = small_network(), small_network()
@@ -419,17 +430,26 @@ class TestInterrupts:
         assert 45 <= trainer.global_step <= 90
 
     def test_other_threads_run_meanwhile(self, digits):
-        """Epochs run without the GIL."""
+        """Epochs run without the GIL: a waiting thread gets its turns, and training ends because of them."""
         X, y = digits[:2]
         ticks, done = [], threading.Event()
 
+        class Enough(Exception):
+            pass
+
         def tick():
-            while not done.wait(0.005):
+            while not done.wait(0.002):
                 ticks.append(time.monotonic())
+
+        def show(progress):
+            if len(ticks) > 20:
+                raise Enough
 
         thread = threading.Thread(target=tick)
         thread.start()
-        trainer_of(network()).fit(X, y, epochs=40)
-        done.set()
-        thread.join()
-        assert len(ticks) > 5
+        try:
+            with pytest.raises(Enough):
+                trainer_of(network()).fit(X, y, epochs=20_000, progress=show)
+        finally:
+            done.set()
+            thread.join()

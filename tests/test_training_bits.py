@@ -123,35 +123,24 @@ class TestSameBits:
         same_state(model.state_dict(), loaded.state_dict())
 
 
+@pytest.fixture(scope="module")
+def program(tmp_path_factory, digits):
+    """The folder of digits.cpp, compiled as a user would, with its inputs."""
+    folder = tmp_path_factory.mktemp("cpp")
+    libraries = library() / "cpp"
+    X, y = digits[:2]
+    X.tofile(folder / "x")
+    y.tofile(folder / "y")
+    flags = ["-std=c++20", "-O1", "-Wall", "-Wextra", "-Werror", "-I", ROOT / "cpp" / "include"]
+    link = ["-L", libraries, "-lchainrule", f"-Wl,-rpath,{libraries}"]
+    source = ROOT / "tests" / "digits.cpp"
+    run(os.environ.get("CXX", "c++"), *flags, source, "-o", "train", *link, cwd=folder)
+    return folder
+
+
 @pytest.mark.build
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts calls of glibc's malloc")
 class TestCpp:
-    @pytest.fixture(scope="class")
-    def program(self, tmp_path_factory, digits):
-        folder = tmp_path_factory.mktemp("cpp")
-        libraries = library() / "cpp"
-        X, y = digits[:2]
-        X.tofile(folder / "x")
-        y.tofile(folder / "y")
-        run(
-            os.environ.get("CXX", "c++"),
-            "-std=c++20",
-            "-O1",
-            "-Wall",
-            "-Wextra",
-            "-I",
-            ROOT / "cpp" / "include",
-            ROOT / "tests" / "digits.cpp",
-            "-o",
-            "train",
-            "-L",
-            libraries,
-            "-lchainrule",
-            f"-Wl,-rpath,{libraries}",
-            cwd=folder,
-        )
-        return folder
-
     def test_python_and_cpp_have_the_same_bits(self, program, digits):
         X, y = digits[:2]
         model = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Dropout(0.2), nn.Linear(128, 10), seed=0)

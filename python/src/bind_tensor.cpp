@@ -278,6 +278,7 @@ void bind_no_grad(py::module_& m) {
              set_grad_enabled(false);
            })
       .def("__exit__", [](NoGradBlock& b, const py::args&) {
+        if (b.before.empty()) throw StateError("no_grad: left without being entered; write `with no_grad():`");
         set_grad_enabled(b.before.back());
         b.before.pop_back();
       });

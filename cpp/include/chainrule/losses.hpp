@@ -26,6 +26,8 @@ class CHAINRULE_API LossImpl {
  public:
   virtual ~LossImpl();
   virtual LossTerms terms(const std::vector<Tensor>& output, const Tensor& target) const = 0;
+  // Refuses target values the loss has no meaning for; called on values, before a run.
+  virtual void check_target(const Tensor& target) const;
   virtual std::string name() const = 0;
   virtual nn::Arguments arguments() const { return {}; }
   // How outputs become probabilities: softmax, sigmoid, exp (they are log-probabilities), probability (they are the

@@ -2,6 +2,7 @@
 #include "autodiff/tape.hpp"
 
 #include <algorithm>
+#include <mutex>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -167,6 +168,8 @@ void Tensor::backward(const Tensor& cotangent) const {
                      "call requires_grad_() on a leaf before computing");
   const Tensor start = start_cotangent(*this, cotangent, "backward");
   run_tape(std::span(this, 1), std::span(&start, 1), {}, [](const std::shared_ptr<TensorData>& leaf, const Tensor& g) {
+    static std::mutex arrivals;  // several threads may send gradients to one leaf
+    const std::lock_guard lock(arrivals);
     const NoGrad nothing;
     accumulate(leaf->grad, g);
   });

@@ -56,7 +56,7 @@ int default_threads() {
   static const int threads = [] {
     if (const char* text = std::getenv("CHAINRULE_NUM_THREADS")) {
       const int n = std::atoi(text);
-      if (n >= 1) return n;
+      if (n >= 1) return std::min(n, 256);
     }
     return std::min(omp_get_max_threads(), machine_limit());
   }();
@@ -80,6 +80,9 @@ int num_threads() {
 
 void set_num_threads(int threads) {
   if (threads < 1) fail<ValueError>("set_num_threads", "must be at least 1", std::to_string(threads));
+  if (threads > 256)
+    fail<ValueError>("set_num_threads", "more than 256 threads", std::to_string(threads),
+                     "use as many as there are cores");
   requested.store(threads, std::memory_order_relaxed);
 }
 

@@ -60,13 +60,15 @@ class Tracer : public std::enable_shared_from_this<Tracer> {
   void set_outputs(std::span<const Tensor> outputs);
   void add_update(const Tensor& target, const Tensor& value);
   const GraphData& graph() const { return graph_; }
-  GraphData take() { return std::move(graph_); }
+  GraphData take();  // ends the trace: its symbols are of no use from then on
   int level() const { return level_; }
 
  private:
+  void check_open() const;
   GraphData graph_;
   std::unordered_map<const void*, ValueId> captured_;  // by TensorData
   int level_ = 0;
+  bool finished_ = false;
 };
 
 // While one lives, ops on this thread are recorded by the tracer even where no operand is a symbol: a parameter's

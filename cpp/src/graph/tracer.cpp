@@ -47,7 +47,20 @@ Tensor Tracer::input(const TensorType& type) {
   return symbol(value);
 }
 
+GraphData Tracer::take() {
+  finished_ = true;
+  captured_.clear();
+  return std::move(graph_);
+}
+
+void Tracer::check_open() const {
+  if (finished_)
+    fail<StateError>("trace", "a symbolic tensor left the function that was traced", "",
+                     "return it from the function instead of keeping it");
+}
+
 ValueId Tracer::value_of(const Tensor& tensor) {
+  check_open();
   const auto& data = tensor.data_handle();
   if (data->tracer.get() == this) return data->value;
   if (data->tracer && data->tracer->level() > level_)
@@ -66,6 +79,7 @@ ValueId Tracer::value_of(const Tensor& tensor) {
 }
 
 Tensors Tracer::record(const Op& op, std::span<const Tensor> inputs, const Attrs& attrs, const Types& outputs) {
+  check_open();
   Node node;
   node.op = &op;
   node.attrs = attrs;

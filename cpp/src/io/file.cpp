@@ -49,6 +49,11 @@ Bytes read_file(const std::string& path, std::string_view reader) {
   struct stat facts{};
   if (::fstat(file.fd, &facts) != 0) file_fail(reader, path, "cannot be read", reason(errno));
   if (S_ISDIR(facts.st_mode)) file_fail(reader, path, "is a folder", "", "give the path of a file");
+  if (S_ISCHR(facts.st_mode) || S_ISBLK(facts.st_mode))
+    file_fail(reader, path, "is a device", "", "give the path of a file");
+  if (S_ISREG(facts.st_mode) && facts.st_size > (std::int64_t{1} << 34))
+    file_fail(reader, path, "is larger than any file read here", std::to_string(facts.st_size) + " bytes",
+              "the limit is 16 GiB");
   // A pipe tells no size: read until its end, in growing steps.
   Bytes bytes(S_ISREG(facts.st_mode) && facts.st_size > 0 ? static_cast<std::size_t>(facts.st_size)
                                                           : std::size_t{1} << 16);

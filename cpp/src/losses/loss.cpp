@@ -15,20 +15,29 @@ class FunctionLoss final : public LossImpl {
       : function_(std::move(function)), name_(std::move(name)) {}
 
   LossTerms terms(const std::vector<Tensor>& output, const Tensor& target) const override {
-    Tensor loss = function_(output, target);
+    Tensor loss = function_(output, beside(output, target));
     if (!loss.defined()) fail<StateError>(name_, "returned nothing", "", "return a scalar or one value per sample");
     if (!is_floating(loss.dtype()))
       fail<DTypeError>(name_, "must return a floating tensor", "it returned " + std::string(name_of(loss.dtype())));
-    const bool samples = !output.empty() && output[0].rank() > 0;
-    if (loss.rank() > 0 && samples && loss.shape(0) != output[0].shape(0))
+    const std::int64_t n = !output.empty() && output[0].rank() > 0 ? output[0].shape(0) : -1;
+    const bool per_sample = loss.rank() == 1 || (loss.rank() == 2 && loss.shape(1) == 1);
+    if (loss.rank() > 0 && n >= 0 && !(per_sample && loss.shape(0) == n))
       fail<ShapeError>(name_, "must return a scalar or one value per sample",
-                       "it returned " + loss.shape().str() + " for " + std::to_string(output[0].shape(0)) + " samples",
+                       "it returned " + loss.shape().str() + " for " + std::to_string(n) + " samples",
                        "reduce the other axes with mean(axis=...)");
     return {std::move(loss)};
   }
   std::string name() const override { return name_; }
 
  private:
+  // (N,) beside an output of (N, 1), and the other way round, is given the output's shape: o - t must not be N x N.
+  static Tensor beside(const std::vector<Tensor>& output, const Tensor& target) {
+    if (output.size() != 1 || output[0].size() != target.size()) return target;
+    const Shape &o = output[0].shape(), &t = target.shape();
+    const bool column = (o.rank() == t.rank() + 1 && o.back() == 1) || (t.rank() == o.rank() + 1 && t.back() == 1);
+    return column ? reshape(target, o) : target;
+  }
+
   Loss::FunctionOfOutputs function_;
   std::string name_;
 };
@@ -67,6 +76,7 @@ Tensor sample_means(const Tensor& loss) {
 }  // namespace
 
 LossImpl::~LossImpl() = default;
+void LossImpl::check_target(const Tensor&) const {}
 
 Loss::Loss(std::shared_ptr<const LossImpl> impl, std::string reduction)
     : impl_(std::move(impl)), reduction_(std::move(reduction)) {
@@ -94,6 +104,7 @@ Tensor Loss::operator()(const Tensor& output, const Tensor& target, const Tensor
 Tensor Loss::operator()(const std::vector<Tensor>& output, const Tensor& target, const Tensor& sample_weight) const {
   if (!impl_) fail<StateError>("Loss", "there is no loss in it", "", "assign one first");
   const LossTerms terms = impl_->terms(output, target);
+  if (!target.symbolic()) impl_->check_target(target);
   const bool weighted = sample_weight.defined();
   const Tensor factor = weighted ? spread(impl_->name(), sample_weight, terms.loss) : Tensor();
   if (reduction_ == "mean") {

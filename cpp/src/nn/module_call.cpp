@@ -27,7 +27,7 @@ std::string path_below(const ModuleImpl& module, const ModuleImpl* wanted) {
     if (child.get() == wanted) return name;
   for (const auto& [name, child] : module.children()) {
     const std::string rest = path_below(*child, wanted);
-    if (!rest.empty()) return name + "." + rest;
+    if (!rest.empty()) return std::string(name).append(".").append(rest);
   }
   return {};
 }

@@ -14,6 +14,9 @@ Tensor weak_as(const Tensor& x, DType dtype, const char* op) {
   if (dtype == DType::uint8 && (value < 0 || value > 255))
     fail<ValueError>(op, "the number does not fit uint8", std::to_string(static_cast<long long>(value)),
                      "use astype(\"int64\") first");
+  if (dtype == DType::int32 && (value < -2147483648.0 || value > 2147483647.0))
+    fail<ValueError>(op, "the number does not fit int32", std::to_string(static_cast<long long>(value)),
+                     "use astype(\"int64\") first");
   if (x.dtype() == DType::int64 && dtype == DType::int64) {
     Tensor t = x.detach();
     t.data_handle()->constant = true;

@@ -26,6 +26,7 @@ class CompiledStep {
   TensorType output_type() const;
   const void* output_data() const { return workspace_.output(step_model_output); }
   const std::vector<Tensor>& batch_inputs() const { return x_; }
+  const Tensor& batch_target() const { return y_; }
 
  private:
   StepInputs inputs_;

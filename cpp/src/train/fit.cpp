@@ -30,6 +30,10 @@ void check_options(const FitOptions& options) {
 }
 
 Tensor class_weights(const Tensor& y, const std::map<std::int64_t, double>& weights) {
+  for (const auto& [label, weight] : weights)
+    if (!(weight >= 0) || !std::isfinite(weight))
+      fail<ValueError>("fit", "a class weight must be a finite number, 0 or more",
+                       "class " + std::to_string(label) + " has " + std::to_string(weight));
   if (is_floating(y.dtype()))
     fail<DTypeError>("fit", "class_weight needs integer labels", std::string(name_of(y.dtype())), "use sample_weight");
   const Tensor labels = cast(y, DType::int64);
@@ -56,6 +60,16 @@ void check_weight(const Tensor& weight, std::int64_t rows) {
   if (!(weight.shape() == Shape{rows}) && !(weight.shape() == Shape{rows, 1}))
     fail<ShapeError>("fit", "sample_weight must hold one number per sample",
                      "it is " + weight.shape().str() + " for " + std::to_string(rows) + " samples");
+  const Tensor values = cast(weight, DType::float64);
+  double total = 0;
+  for (std::int64_t i = 0; i < rows; ++i) {
+    const double w = values.data<double>()[i];
+    if (!(w >= 0) || !std::isfinite(w))
+      fail<ValueError>("fit", "sample_weight must hold finite numbers, 0 or more",
+                       std::to_string(w) + " at position " + std::to_string(i));
+    total += w;
+  }
+  if (total == 0) fail<ValueError>("fit", "all sample weights are 0", "", "give some samples a weight");
 }
 
 // What one epoch adds up.
@@ -77,6 +91,7 @@ History Trainer::fit(const std::vector<Tensor>& x, const Tensor& y, const FitOpt
   if (!y.defined()) fail<StateError>("fit", "y is undefined", "", "give one target per sample");
   std::int64_t rows = common_rows("fit", x, y);
   check_weight(options.sample_weight, rows);
+  s.loss.impl()->check_target(y);
 
   // Whole-set arrays a batch is drawn from; weight may be undefined.
   struct {

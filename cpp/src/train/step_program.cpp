@@ -61,6 +61,13 @@ GraphData trace_step(const nn::Module& model, const Loss& loss, optim::Optimizer
   Tensors gradients = gradients_in_trace(*tracer, std::span(&value, 1), std::span(&start, 1), wrt);
   for (std::size_t i = 0; i < gradients.size(); ++i)
     if (!parameters[i].requires_grad()) gradients[i] = Tensor();
+  bool trains = false;
+  for (const Tensor& g : gradients) trains |= g.defined();
+  if (!trains)
+    fail<StateError>(
+        "Trainer", "the loss reaches no parameter the optimizer may move",
+        std::to_string(parameters.size()) + " parameters in " + optimizer.str(),
+        "give the optimizer this model's parameters, unfreeze one, or compute the loss from the model's output");
   if (clip) {
     clip_gradients(gradients, limit);
   } else {

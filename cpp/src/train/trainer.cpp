@@ -45,6 +45,18 @@ CompiledStep& Trainer::State::step_for(const StepInputs& inputs) {
 void Trainer::State::explain_failure(CompiledStep& step, const std::string& where) {
   try {
     step.workspace().throw_failure();
+  } catch (const IndexError&) {  // a label outside the classes: say which
+    const Tensor& y = step.batch_target();
+    const std::int64_t classes = step.output_type().shape.rank() > 0 ? step.output_type().shape.back() : 0;
+    if (is_floating(y.dtype())) throw;
+    const Tensor labels = cast(y, DType::int64);
+    for (const std::int64_t label : labels.span<std::int64_t>())
+      if (label < 0 || label >= classes)
+        fail<IndexError>(
+            "fit", "a label is outside the classes",
+            std::to_string(label) + " in " + where + ", the model has " + std::to_string(classes) + " classes",
+            "labels must be 0 ... " + std::to_string(classes - 1) + "; check y, or give the last layer more outputs");
+    throw;
   } catch (const ValueError&) {  // the guard: find out whether the data is to blame
     for (const Tensor& x : step.batch_inputs()) {
       if (!is_floating(x.dtype())) continue;
@@ -78,6 +90,7 @@ double Trainer::step(const std::vector<Tensor>& xb, const Tensor& yb, const Tens
     common_rows("step", xb, sample_weight);
     s.asked.weight = type_of(sample_weight);
   }
+  s.loss.impl()->check_target(yb);
   CompiledStep& step = s.step_for(s.asked);
   for (auto i = static_cast<std::int64_t>(s.identity.size()); i < rows; ++i) s.identity.push_back(i);
   step.load(xb, yb, sample_weight, std::span(s.identity).first(static_cast<std::size_t>(rows)), s.optimizer, s.seed,

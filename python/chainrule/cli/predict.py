@@ -30,6 +30,9 @@ def predict(options: argparse.Namespace) -> int:
     out = Path(options.out)
     if not out.parent.is_dir():
         raise UserError(f"--out: there is no folder {out.parent}")
+    for taken, what in ((options.model, "the model"), (options.file, "the input")):
+        if out.exists() and os.path.samefile(out, taken):
+            raise UserError(f"--out: {out} is {what}, which would be lost; give another name")
     whole = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
         with whole.open("w", encoding="utf-8", newline="") as file:

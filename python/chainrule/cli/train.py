@@ -110,7 +110,7 @@ def train(options: argparse.Namespace) -> int:
 
     results = {name: trainer.evaluate(part.X, part.y) for name, part in _parts(source).items()}
     training = _training(options, source, optimizer, trainer, recorder.history, results, seconds, stopped)
-    _core.save(model, out, schema=source.schema, training=json.dumps(training))
+    _core.save(model, out, schema=source.schema, training=json.dumps(_finite(training)))
     files = [("model", out)]
     files.append(
         ("history", _write_json(out.with_suffix(".json"), {**training, "history": recorder.history}))
@@ -213,10 +213,19 @@ def _training(
     return record
 
 
+def _finite(value: Any) -> Any:
+    """The same with null where a number is inf or NaN, which JSON has no word for."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def _write_json(path: Path, content: dict[str, Any]) -> Path:
     whole = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        whole.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        whole.write_text(json.dumps(_finite(content), indent=1) + "\n", encoding="utf-8")
         os.replace(whole, path)
     finally:
         whole.unlink(missing_ok=True)

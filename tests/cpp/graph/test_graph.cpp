@@ -98,3 +98,18 @@ TEST_CASE("a trace inside a trace sees the outer symbols as captures") {
   CHECK(result[0].data<float>()[0] == 2.0f);
   CHECK(result[0].data<float>()[1] == 8.0f);
 }
+
+TEST_CASE("a symbol kept beyond its trace is refused") {
+  Tensor kept;
+  const Graph graph = trace(
+      [&](const Tensors& in) {
+        kept = in[0];
+        return Tensors{in[0] * 2.0};
+      },
+      {Tensor::ones({2})});
+  CHECK(graph.size() == 1);
+  CHECK_THROWS_WITH_AS(
+      kept + 1.0,
+      "trace: a symbolic tensor left the function that was traced; return it from the function instead of keeping it",
+      StateError);
+}

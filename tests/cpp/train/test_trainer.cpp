@@ -217,3 +217,38 @@ TEST_CASE("an op on a parameter alone is traced, not frozen") {
   Trainer(model, nn::MSELoss(), optim::SGD({.lr = 0.1})).fit(x, y, {.epochs = 40, .batch_size = 8});
   for (const float v : model.parameters()[0].span<float>()) CHECK(v == doctest::Approx(std::log(2.0)).epsilon(0.05));
 }
+
+TEST_CASE("what would train nothing, or on nonsense, is refused") {
+  const Tensor x = random::normal({20, 4}, 1, 0), flat = random::normal({20}, 2, 0);
+  const nn::Linear model(4, 1, {.seed = 0}), other(4, 1, {.seed = 0});
+  Trainer elsewhere(model, nn::MSELoss(), optim::Adam(other.parameters()));
+  CHECK_THROWS_WITH_AS(elsewhere.fit(x, flat),
+                       "Trainer: the loss reaches no parameter the optimizer may move: 2 parameters in Adam(lr=0.001); "
+                       "give the optimizer this "
+                       "model's parameters, unfreeze one, or compute the loss from the model's output",
+                       StateError);
+
+  // (N,) beside (N, 1) in a loss of one's own is matched, never broadcast to N x N.
+  const auto squared = [](const Tensor& output, const Tensor& target) { return square(output - target); };
+  nn::Linear a(4, 1, {.seed = 3}), b(4, 1, {.seed = 3});
+  const double own = Trainer(a, Loss(squared), optim::SGD({.lr = 0.1})).fit(x, flat, {.epochs = 5})["loss"][4];
+  CHECK(own ==
+        doctest::Approx(Trainer(b, nn::MSELoss(), optim::SGD({.lr = 0.1})).fit(x, flat, {.epochs = 5})["loss"][4])
+            .epsilon(1e-6));
+
+  Trainer binary(model, nn::BCEWithLogitsLoss(), optim::Adam());
+  CHECK_THROWS_WITH_AS(binary.fit(x, Tensor::full({20}, 2.0)),
+                       "BCEWithLogitsLoss: a target is not between 0 and 1: 2.000000 at position 0; use 0 and 1, or "
+                       "CrossEntropyLoss for more classes",
+                       ValueError);
+  Trainer plain(model, nn::MSELoss(), optim::Adam());
+  CHECK_THROWS_AS(plain.fit(x, flat, {.sample_weight = Tensor::full({20}, -1.0)}), ValueError);
+
+  const nn::Linear classes(4, 3, {.seed = 0});
+  Trainer labels(classes, nn::CrossEntropyLoss(), optim::Adam());
+  CHECK_THROWS_WITH_AS(labels.fit(x, Tensor::full({20}, 7, DType::int64)),
+                       "fit: a label is outside the classes: 7 in epoch 1, batch 1, the model has 3 classes; labels "
+                       "must be 0 ... 2; check y, or give "
+                       "the last layer more outputs",
+                       IndexError);
+}
