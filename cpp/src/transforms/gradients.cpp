@@ -4,6 +4,7 @@
 #include "chainrule/ops.hpp"
 #include "chainrule/transforms.hpp"
 #include "core/fail.hpp"
+#include "graph/tensor_data.hpp"
 
 namespace chainrule {
 namespace {
@@ -21,7 +22,9 @@ class Differentiation {
                          "use astype(\"float32\")");
       nested_ |= t.requires_grad();
     }
-    for (const Tensor& t : x) leaves_.push_back(leaf_of(t));
+    // While a function is traced the derivative is recorded, too: the leaves are symbols, and no tape is needed.
+    if (Tracer* now = TraceScope::current()) tracer_ = now->shared_from_this();
+    for (const Tensor& t : x) leaves_.push_back(tracer_ ? symbol_of(t) : leaf_of(t));
   }
 
   Tensors call(const Function& f) const {
@@ -31,23 +34,43 @@ class Differentiation {
     } level;
     return f(leaves_);
   }
-  bool nested() const { return nested_; }
-  const Tensors& leaves() const { return leaves_; }
-  Tensor value(const Tensor& y) const { return nested_ ? y : y.detach(); }
+  Tensor value(const Tensor& y) const { return nested_ || tracer_ ? y : y.detach(); }
 
   Tensors collect(std::span<const Tensor> roots, std::span<const Tensor> cotangents, bool retain) const {
     Tensors gradients(leaves_.size());
-    run_tape(roots, cotangents, {.retain = retain, .create_graph = nested_, .stops = leaves_},
-             [&](const std::shared_ptr<TensorData>& leaf, const Tensor& g) {
-               for (std::size_t i = 0; i < leaves_.size(); ++i)
-                 if (leaves_[i].data_handle() == leaf) gradients[i] = g;
-             });
+    if (tracer_) {
+      gradients = gradients_in_trace(*tracer_, roots, cotangents, symbols());
+    } else {
+      run_tape(roots, cotangents, {.retain = retain, .create_graph = nested_, .stops = leaves_},
+               [&](const std::shared_ptr<TensorData>& leaf, const Tensor& g) {
+                 for (std::size_t i = 0; i < leaves_.size(); ++i)
+                   if (leaves_[i].data_handle() == leaf) gradients[i] = g;
+               });
+    }
     for (std::size_t i = 0; i < leaves_.size(); ++i)
-      if (!gradients[i].defined()) gradients[i] = Tensor::zeros(leaves_[i].shape(), leaves_[i].dtype());
+      if (!gradients[i].defined()) gradients[i] = zeros_of(leaves_[i]);
     return gradients;
   }
 
+  Tensors push(const Tensors& y, const Tensors& moves) const {
+    Tensors ty = tracer_ ? tangents_in_trace(*tracer_, y, symbols(), moves) : push_tape(y, leaves_, moves, nested_);
+    for (std::size_t i = 0; i < y.size(); ++i)
+      if (!ty[i].defined()) ty[i] = zeros_of(y[i]);
+    return ty;
+  }
+
  private:
+  static Tensor zeros_of(const Tensor& like) {
+    Tensor zeros = Tensor::zeros(like.shape(), like.dtype());
+    zeros.data_handle()->constant = true;
+    return zeros;
+  }
+  std::vector<ValueId> symbols() const {
+    std::vector<ValueId> ids;
+    for (const Tensor& leaf : leaves_) ids.push_back(tracer_->value_of(leaf));
+    return ids;
+  }
+  Tensor symbol_of(const Tensor& t) const { return reshape(tracer_->symbol(tracer_->value_of(t)), t.shape()); }
   static Tensor leaf_of(const Tensor& t) {
     if (t.requires_grad()) return reshape(t, t.shape());  // a recorded identity
     Tensor leaf = t.detach();
@@ -56,6 +79,7 @@ class Differentiation {
   }
 
   bool nested_;
+  std::shared_ptr<Tracer> tracer_;
   Tensors leaves_;
 };
 
@@ -100,12 +124,9 @@ std::pair<std::vector<Tensor>, std::vector<Tensor>> jvp(const Function& f, const
   }
   const Differentiation d(x, "jvp");
   const Tensors y = d.call(f);
-  Tensors ty = push_tape(y, d.leaves(), moves, d.nested()), values;
-  for (std::size_t i = 0; i < y.size(); ++i) {
-    values.push_back(d.value(y[i]));
-    if (!ty[i].defined()) ty[i] = Tensor::zeros(y[i].shape(), y[i].dtype());
-  }
-  return {values, ty};
+  Tensors values;
+  for (const Tensor& t : y) values.push_back(d.value(t));
+  return {values, d.push(y, moves)};
 }
 
 }  // namespace chainrule

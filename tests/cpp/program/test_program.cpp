@@ -153,3 +153,20 @@ TEST_CASE("a number that differs between two calls would be frozen: an error") {
                        "the function would be frozen: capture a tensor and copy_ into it instead",
                        ValueError);
 }
+
+TEST_CASE("a derivative inside a compiled function is compiled with it") {
+  const auto f = [](const Tensor& t) { return sum(tanh(t) * t); };
+  const Tensor x = random::normal({7}, 3, 0), v = random::normal({7}, 4, 0);
+  const Compiled gradient = compile([&](const Tensors& in) {
+    return Tensors{grad(f)(in[0]), grad([&](const Tensor& t) { return sum(grad(f)(t) * v); })(in[0])};
+  });
+  const Tensors compiled = gradient(Tensors{x});
+  CHECK(same_bits(compiled[0], grad(f)(x)));
+  const Tensor hv = grad([&](const Tensor& t) { return sum(grad(f)(t) * v); })(x);
+  for (std::int64_t i = 0; i < 7; ++i)
+    CHECK(compiled[1].data<float>()[i] == doctest::Approx(hv.data<float>()[i]).epsilon(1e-5));
+  const Compiled forward = compile([&](const Tensors& in) {
+    return jvp([&](const Tensors& y) { return Tensors{f(y[0])}; }, {in[0]}, {in[1]}).second;
+  });
+  CHECK(forward(Tensors{x, v})[0].item() == doctest::Approx(sum(grad(f)(x) * v).item()).epsilon(1e-5));
+}
