@@ -149,7 +149,7 @@ class Compiler {
       const Node& leader = node(static_cast<Index>(group.first));
       const kernels::Plan& plan = program_->plans[static_cast<Index>(group.first)];
       double cost = 0;
-      for (int i = 0; i < group.count; ++i) cost += program_->plans[static_cast<Index>(group.first + i)].cost;
+      for (int i = 0; i < group.count; ++i) cost += program_->plans[static_cast<Index>(group.first) + static_cast<Index>(i)].cost;
       group.rows = plan.units;
       group.parallel = cost >= nanoseconds_worth_threads && group.rows > 1;
       program_->cost += cost;
@@ -338,7 +338,7 @@ std::string Program::str() const {
     text += group.parallel ? "shared" : "serial";
     text += " rows " + std::to_string(group.rows) + " tile " + std::to_string(group.tile_rows) + ":";
     for (int i = 0; i < group.count; ++i) {
-      const Instruction& instruction = instructions[static_cast<Index>(group.first + i)];
+      const Instruction& instruction = instructions[static_cast<Index>(group.first) + static_cast<Index>(i)];
       text += " " + std::string(graph.nodes[static_cast<Index>(instruction.node)].op->name);
     }
     text += "\n";
