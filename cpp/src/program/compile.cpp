@@ -149,7 +149,8 @@ class Compiler {
       const Node& leader = node(static_cast<Index>(group.first));
       const kernels::Plan& plan = program_->plans[static_cast<Index>(group.first)];
       double cost = 0;
-      for (int i = 0; i < group.count; ++i) cost += program_->plans[static_cast<Index>(group.first) + static_cast<Index>(i)].cost;
+      for (int i = 0; i < group.count; ++i)
+        cost += program_->plans[static_cast<Index>(group.first) + static_cast<Index>(i)].cost;
       group.rows = plan.units;
       group.parallel = cost >= nanoseconds_worth_threads && group.rows > 1;
       program_->cost += cost;
