@@ -1,5 +1,5 @@
-// What test_training_bits.py trains in Python, in C++: writes the bytes of losses and predictions. With "count" it prints
-// how often steps and epochs allocate.
+// What test_training_bits.py trains in Python, in C++: writes the bytes of losses and predictions. With "count" it
+// prints how often steps and epochs allocate.
 #include <chainrule/chainrule.hpp>
 
 #include <cstdio>
