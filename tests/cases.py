@@ -97,7 +97,8 @@ class Case:
     the result's own unless cancellation makes more of it fair. composed: a function made of other ops, with
     no entry of its own in the registry. smooth: has derivatives to compare with differences. rows: axis 0 of
     the first operand (and of others of the same length) is a batch whose rows do not know each other.
-    integers: also defined, exactly, for these dtypes.
+    everywhere: `ulp` holds over the whole range of float32 and float64, not only for what `args`
+    draw (test_numerics.py). integers: also defined, exactly, for these dtypes.
     """
 
     name: str
@@ -114,6 +115,7 @@ class Case:
     composed: bool = False
     smooth: bool = True
     rows: bool = False
+    everywhere: bool = False
     integers: tuple[str, ...] = ()
 
     def __call__(self, *inputs: Any, **kwargs: Any) -> Any:

@@ -14,7 +14,7 @@ import chainrule as cr
 import numpy as np
 import pytest
 from chainrule import nn, optim
-from checks import same_bits
+from checks import CASES, each_case, same_bits
 
 X86 = platform.machine() in ("x86_64", "AMD64") and platform.system() == "Linux"
 FLAGS, FLUSH, ROUNDING = (
@@ -279,21 +279,7 @@ def every_float64(count, rng):
     return np.concatenate([bits.view(np.float64), -bits.view(np.float64), usual])
 
 
-def sigmoid(x):
-    e = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1, e) / (1 + e)
-
-
-FUNCTIONS = {
-    "exp": (np.exp, 4),
-    "tanh": (np.tanh, 4),
-    "sigmoid": (sigmoid, 4),
-    "log": (np.log, 4),
-    "log1p": (np.log1p, 4),
-    "expm1": (np.expm1, 4),
-    "erf": (np.vectorize(math.erf, otypes=[float]), 4),
-    "sqrt": (np.sqrt, 0.5),
-}
+EVERYWHERE = [case for case in CASES if case.everywhere]
 
 
 def ulps(actual, exact, dtype):
@@ -310,34 +296,31 @@ def ulps(actual, exact, dtype):
 
 
 class TestAccuracy:
-    @pytest.mark.parametrize("name", FUNCTIONS)
-    def test_float32(self, name):
-        function, limit = FUNCTIONS[name]
-        x = every_float32(4001 if name != "erf" else 20011)
+    @each_case(EVERYWHERE)
+    def test_float32(self, case):
+        x = every_float32(4001 if case.name != "erf" else 20011)
         with np.errstate(all="ignore"):
-            exact = function(x.astype(np.float64))
-        worst = ulps(getattr(cr, name)(x).numpy(), exact, np.float32)
-        print(f"{name}: {worst:.2f} ULP")
-        assert worst <= limit
+            exact = case.reference(x.astype(np.float64))
+        worst = ulps(case(x).numpy(), exact, np.float32)
+        print(f"{case.name}: {worst:.2f} ULP")
+        assert worst <= case.ulp
 
-    @pytest.mark.parametrize("name", [name for name in FUNCTIONS if name != "erf"])
+    @each_case([case for case in EVERYWHERE if case.name != "erf"])
     @pytest.mark.skipif(np.finfo(np.longdouble).eps > 2e-19, reason="long double is not wider than double")
-    def test_float64(self, name, rng):
-        function, limit = FUNCTIONS[name]
+    def test_float64(self, case, rng):
         x = every_float64(100_000, rng)
         with np.errstate(all="ignore"):
-            exact = function(x.astype(np.longdouble))
-        worst = ulps(getattr(cr, name)(x).numpy(), exact, np.float64)
-        print(f"{name}: {worst:.2f} ULP")
-        assert worst <= limit
+            exact = case.reference(x.astype(np.longdouble))
+        worst = ulps(case(x).numpy(), exact, np.float64)
+        print(f"{case.name}: {worst:.2f} ULP")
+        assert worst <= case.ulp
 
     def test_float64_erf(self, rng):
         x = np.concatenate(
             [rng.uniform(-6.5, 6.5, 50_000), rng.normal(size=20_000) * 10.0 ** rng.integers(-300, 0, 20_000)]
         )
-        assert (
-            ulps(cr.erf(x).numpy(), FUNCTIONS["erf"][0](x), np.float64) <= 4 + 1
-        )  # math.erf itself is off by up to 1
+        exact = np.vectorize(math.erf, otypes=[float])(x)  # itself off by up to 1
+        assert ulps(cr.erf(x).numpy(), exact, np.float64) <= 4 + 1
 
     def test_sums_do_not_lose_small_terms(self):
         """A million equal terms: lanes and blocks keep the error far below that of one chain."""
