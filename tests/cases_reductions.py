@@ -39,8 +39,11 @@ def cross_entropy(x, labels, label_smoothing=0.0, ignore_index=None):
     logp = log_softmax(x)
     n = x.shape[-1]
     target = (1 - label_smoothing) * np.eye(n)[labels % n] + label_smoothing / n
-    return np.where(labels == ignore_index, 0.0,
-                    -(target * logp).sum(-1)) if labels.size else np.zeros(labels.shape)
+    return (
+        np.where(labels == ignore_index, 0.0, -(target * logp).sum(-1))
+        if labels.size
+        else np.zeros(labels.shape)
+    )
 
 
 def matmul(a, b, transpose_a=False, transpose_b=False):
@@ -56,24 +59,35 @@ def absolute(reference):
 
 def below(x, axis=None, keepdims=False, ddof=0):
     """The magnitude at which a variance is rounded: that of the squares it is made of."""
-    return np.var(x, axis=axis, keepdims=keepdims, ddof=ddof) + np.mean(np.square(x), axis=axis,
-                                                                        keepdims=keepdims)
+    return np.var(x, axis=axis, keepdims=keepdims, ddof=ddof) + np.mean(
+        np.square(x), axis=axis, keepdims=keepdims
+    )
 
 
 def out_of_range(name):
-    return bad(f32(2, 3), 2, error=cr.IndexError,
-               text=f"{name}: axis out of range: axis 2 of a tensor of rank 2")
+    return bad(
+        f32(2, 3), 2, error=cr.IndexError, text=f"{name}: axis out of range: axis 2 of a tensor of rank 2"
+    )
 
 
 def axis_errors(name):
     return (
         out_of_range(name),
-        bad(f32(2, 3), (0, -2), error=cr.ValueError,
-            text=f"{name}: an axis is named twice: axes are (0, -2)"),
-        bad(f32(2, 3), (), error=cr.ValueError,
-            text=f"{name}: axis is an empty tuple; use axis=None for all axes"),
-        bad(f32(2, 3), "a", error=cr.DTypeError,
-            text=f"{name}: axis must be an integer or a tuple of integers, got str"),
+        bad(
+            f32(2, 3), (0, -2), error=cr.ValueError, text=f"{name}: an axis is named twice: axes are (0, -2)"
+        ),
+        bad(
+            f32(2, 3),
+            (),
+            error=cr.ValueError,
+            text=f"{name}: axis is an empty tuple; use axis=None for all axes",
+        ),
+        bad(
+            f32(2, 3),
+            "a",
+            error=cr.DTypeError,
+            text=f"{name}: axis must be an integer or a tuple of integers, got str",
+        ),
     )
 
 
@@ -92,11 +106,18 @@ def not_empty(samples):
 
 
 def empty_axis(name, *, rank):
-    errors = (bad(f32(2, 0), error=cr.ShapeError,
-                  text=f"{name}: the axis is empty: shape is (2, 0); check for empty data"),)
+    errors = (
+        bad(
+            f32(2, 0),
+            error=cr.ShapeError,
+            text=f"{name}: the axis is empty: shape is (2, 0); check for empty data",
+        ),
+    )
     if rank:
-        errors += (bad(f32(), error=cr.IndexError,
-                       text=f"{name}: axis out of range: axis -1 of a tensor of rank 0"), out_of_range(name))
+        errors += (
+            bad(f32(), error=cr.IndexError, text=f"{name}: axis out of range: axis -1 of a tensor of rank 0"),
+            out_of_range(name),
+        )
     return errors
 
 
