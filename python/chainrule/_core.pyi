@@ -101,6 +101,10 @@ class Tensor:
         """
         Absolute value; the derivative at 0 is 0.
         """
+    def arctan(self) -> Tensor:
+        """
+        Inverse tangent in radians, between -pi/2 and pi/2.
+        """
     def argmax(self, axis: typing.SupportsIndex | None = None, keepdims: bool = False) -> Tensor:
         """
         Index of the largest element (the first of equal ones).
@@ -971,6 +975,10 @@ def abs(x: typing.Any) -> Tensor:
 def add(a: typing.Any, b: typing.Any) -> Tensor:
     """
     a + b.
+    """
+def arctan(x: typing.Any) -> Tensor:
+    """
+    Inverse tangent in radians, between -pi/2 and pi/2.
     """
 def argmax(x: typing.Any, axis: typing.SupportsIndex | None = None, keepdims: bool = False) -> Tensor:
     """

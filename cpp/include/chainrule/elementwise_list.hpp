@@ -19,7 +19,8 @@
   X(gelu, Gelu, "Gaussian error linear unit x Phi(x), exact (Hendrycks and Gimpel, 2016).") \
   X(gelu_tanh, GeluTanh, "GELU by its tanh approximation (Hendrycks and Gimpel, 2016).")    \
   X(silu, Silu, "x sigmoid(x), also called swish (Elfwing et al., 2017).")                  \
-  X(erf, Erf, "Error function 2/sqrt(pi) int_0^x e^(-t^2) dt.")
+  X(erf, Erf, "Error function 2/sqrt(pi) int_0^x e^(-t^2) dt.")                             \
+  X(arctan, Arctan, "Inverse tangent in radians, between -pi/2 and pi/2.")
 
 #define CHAINRULE_BINARY_OPS(X)                                                                        \
   X(add, Add, "a + b.")                                                                                \

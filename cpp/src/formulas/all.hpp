@@ -7,4 +7,5 @@
 #include "formulas/comparison.hpp"
 #include "formulas/exponential.hpp"
 #include "formulas/list.hpp"
+#include "formulas/trigonometric.hpp"
 #include "formulas/updates.hpp"

@@ -2,7 +2,7 @@
 //
 // A formula is a struct of static templates, instantiated on Lane<T> (kernels) and on Tensor (derivatives of
 // derivatives). It uses only the free words both have: + - * / fma exp log log1p expm1 sqrt abs sign tanh sigmoid
-// erf power maximum minimum less ... where, and constants X(0.5).
+// erf arctan power maximum minimum less ... where, and constants X(0.5).
 //   f(x...)             the value; several outputs: f(in, out, r)
 //   d(saved, g)         one input: cotangent (or tangent) g times the derivative; d(g) when nothing is saved
 //   d0(a, b, g), d1     several inputs: the same for each of them
