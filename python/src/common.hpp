@@ -30,6 +30,7 @@ void bind_train(py::module_& m);
 void bind_data(py::module_& m);
 void bind_graph(py::module_& m);
 void bind_model(py::module_& m);
+void bind_argument_errors(py::module_& m);  // last: for all that is bound by then
 
 // A leaf that a module owns or will own; Python sees it as a subclass of Tensor whose numpy() is a live view.
 struct Parameter : Tensor {
@@ -70,6 +71,10 @@ std::vector<nn::NamedTensor> from_dict(const py::dict& d, const char* op);
 std::shared_ptr<PyObject> hold(py::object object);
 py::object held(const std::shared_ptr<PyObject>& object);
 std::string type_name(py::handle value);
+
+// The function itself, whose wrong calls from now on get one line instead of pybind11's list: for functions made at run
+// time.
+py::object one_line_errors(py::object function);
 
 // A Python function of tensors, callable from C++ with or without the GIL.
 Function to_function(const py::object& f);

@@ -17,4 +17,5 @@ PYBIND11_MODULE(_core, m) {
   bind_train(m);
   bind_data(m);
   bind_model(m);
+  bind_argument_errors(m);
 }

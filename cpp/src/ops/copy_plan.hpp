@@ -13,6 +13,17 @@ inline void row_major(const Shape& shape, std::int64_t* strides) {
   }
 }
 
+// The start of a copy that writes out from its first element to its last: sizes and out strides. The caller makes the
+// in strides of `from`, the row-major strides of in.
+inline kernels::CopyPlan& start_copy(kernels::Plan& plan, const Shape& in, const Shape& out, std::int64_t* from) {
+  auto& body = new_plan_body<kernels::CopyPlan>(plan);
+  row_major(in, from);
+  body.rank = out.rank();
+  row_major(out, body.out_stride);
+  for (int i = 0; i < body.rank; ++i) body.size[i] = out[i];
+  return body;
+}
+
 inline void finish_copy(kernels::Plan& plan, kernels::CopyPlan& body, std::size_t element) {
   if (body.rank == 0) {
     body.rank = 1;

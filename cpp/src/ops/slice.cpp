@@ -32,13 +32,9 @@ Types infer_slice(const Op& op, std::span<const TensorType> in, const Attrs& att
 }
 void plan_slice(const Op&, std::span<const TensorType> in, std::span<const TensorType> out, const Attrs& attrs,
                 kernels::Plan& plan) {
-  auto& body = new_plan_body<kernels::CopyPlan>(plan);
   std::int64_t from[Shape::max_rank] = {};
-  row_major(in[0].shape, from);
-  body.rank = out[0].shape.rank();
-  row_major(out[0].shape, body.out_stride);
+  auto& body = start_copy(plan, in[0].shape, out[0].shape, from);
   for (int i = 0; i < body.rank; ++i) {
-    body.size[i] = out[0].shape[i];
     body.in_stride[i] = from[i] * attrs.lists[2][i];
     body.in_offset += from[i] * attrs.lists[0][i];
   }
