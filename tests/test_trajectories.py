@@ -1,4 +1,7 @@
-"""Optimizers against HIPS autograd: a hundred steps."""
+"""A hundred steps of every optimizer side by side with PyTorch.
+
+PyTorch is no requirement of the tests; without it they are skipped.
+"""
 
 from __future__ import annotations
 
