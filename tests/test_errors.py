@@ -78,8 +78,8 @@ class TestArguments:
             (lambda: nn.Linear(3, 4, biass=True), "Linear: has no argument biass; did you mean bias?"),
             (
                 lambda: nn.Linear(3, 4, 5),
-                "Linear: takes 2 arguments by position, 3 were given; write Linear(in_features, out_features, *, "
-                "bias=True, dtype='float32', seed=None)",
+                "Linear: takes 2 arguments by position, 3 were given; write Linear(in_features, "
+                "out_features, *, bias=True, dtype='float32', seed=None)",
             ),
             (
                 lambda: nn.Linear(3, 4, in_features=3),
@@ -98,7 +98,10 @@ class TestArguments:
             (lambda: nn.Linear(3, 1, bias="no"), "Linear: bias must be True or False, got 'no' (str)"),
             (lambda: nn.ReLU(3), "ReLU: takes no arguments, 1 was given; write ReLU()"),
             (lambda: nn.MLP([3, "a"]), "MLP: sizes must be a list of integers, got [3, 'a'] (list)"),
-            (lambda: optim.Adam(1e-3), "Adam: the first argument is the parameters, got 0.001; write lr=0.001"),
+            (
+                lambda: optim.Adam(1e-3),
+                "Adam: the first argument is the parameters, got 0.001; write lr=0.001",
+            ),
             (lambda: optim.Adam(lr="x"), "Adam: lr must be a number, got 'x' (str)"),
             (lambda: optim.Adam(lr=None), "Adam: lr must be a number, got None"),
             (
@@ -106,16 +109,25 @@ class TestArguments:
                 "Adam: betas must be a tuple of 2 numbers, got (1, 2, 3) (tuple)",
             ),
             (lambda: setattr(adam(), "lr", "x"), "lr: must be a number, got 'x' (str)"),
-            (lambda: setattr(cr.tensor([1.0]), "requires_grad", "x"), "requires_grad: must be True or False, got 'x' (str)"),
+            (
+                lambda: setattr(cr.tensor([1.0]), "requires_grad", "x"),
+                "requires_grad: must be True or False, got 'x' (str)",
+            ),
             (lambda: cr.tanh(), "tanh: x is missing; write tanh(x)"),
             (lambda: cr.tanh(1, 2), "tanh: takes 1 argument, 2 were given; write tanh(x)"),
             (lambda: cr.Tensor.sum(3), "sum: is a method of a Tensor, called on 3 (int)"),
             (lambda: cr.tensor([1.0]).sum(axiss=1), "sum: has no argument axiss; did you mean axis?"),
             (lambda: cr.tensor([1.0]).softmax("x"), "softmax: axis must be an integer, got 'x' (str)"),
-            (lambda: cr.tensor([1.0]).softmax(2**40), f"softmax: axis must be an integer that fits into 32 bits, got {2**40} (int)"),
+            (
+                lambda: cr.tensor([1.0]).softmax(2**40),
+                f"softmax: axis must be an integer that fits into 32 bits, got {2**40} (int)",
+            ),
             (lambda: cr.from_numpy([1, 2]), "from_numpy: array must be a NumPy array, got [1, 2] (list)"),
             (lambda: cr.from_numpy([0.5] * 40), "from_numpy: array must be a NumPy array, got a list"),
-            (lambda: nn.init.normal_(3), "normal_: cannot take (int); write normal_(weight, mean=0.0, std=1.0, *, seed=None)"),
+            (
+                lambda: nn.init.normal_(3),
+                "normal_: cannot take (int); write normal_(weight, mean=0.0, std=1.0, *, seed=None)",
+            ),
             (
                 lambda: nn.CrossEntropyLoss()(X),
                 "Loss: target is missing; call it with (output, target, sample_weight=None)",
@@ -130,7 +142,7 @@ class TestArguments:
             (lambda: cr.loads("abc"), "loads: data must be bytes, got 'abc' (str)"),
             (lambda: cr.set_num_threads(2.0), "set_num_threads: threads must be an integer, got 2.0 (float)"),
         ],
-    )  # fmt: skip
+    )
     def test_one_line(self, call, text):
         with pytest.raises(TypeError) as error:
             call()

@@ -47,7 +47,8 @@ def _explain(name: str, signature: str, positional: list[Any], named: dict[str, 
     if len(positional) > len(places) and not any_number:
         limit = f"{len(places)} argument{'s' * (len(places) != 1)}" if places else "no arguments"
         by_name = " by position" if len(parameters) > len(places) else ""
-        return f"{name}: takes {limit}{by_name}, {len(positional)} {'was' if len(positional) == 1 else 'were'} given; {usage}"
+        verb = "was" if len(positional) == 1 else "were"
+        return f"{name}: takes {limit}{by_name}, {len(positional)} {verb} given; {usage}"
     bound = list(zip(places, positional, strict=False))
     known = {p.name: p for p in parameters}
     for key, value in named.items():
@@ -75,7 +76,7 @@ def _explain(name: str, signature: str, positional: list[Any], named: dict[str, 
 
 
 def _parse(signature: str) -> tuple[list[_Parameter], bool, bool]:
-    """The parameters of "name(self: T, a: T, *, b: T = 1, *args, **kwargs) -> T"; *args there; **kwargs there."""
+    """The parameters of "name(self: T, a: T, *, b: T = 1) -> T", and whether it takes *args and **kwargs."""
     parameters, keyword_only, any_number, any_keyword = [], False, False, False
     for part in _split(signature[signature.index("(") + 1 :], ","):
         if part.startswith("**"):
