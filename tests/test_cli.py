@@ -231,6 +231,7 @@ class TestRest:
         code = (
             "import signal, sys, threading, os\n"
             "from chainrule.cli import main\n"
+            "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
             "threading.Timer(1.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()\n"
             "sys.exit(main(['train', '--epochs', '100000', '--layers', '512,512']))\n"
         )

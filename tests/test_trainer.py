@@ -154,6 +154,7 @@ from chainrule import nn, optim
 X, y = np.ones((20000, 64), np.float32), np.zeros(20000, np.int64)
 model = nn.MLP([64, 64, 3], seed=0)
 trainer = cr.Trainer(model, nn.CrossEntropyLoss(), optim.Adam())
+signal.signal(signal.SIGINT, signal.default_int_handler)
 threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
 start = time.perf_counter()
 try:

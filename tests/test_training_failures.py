@@ -178,6 +178,13 @@ class TestFailures:
 
 
 class TestInterrupts:
+    @pytest.fixture(autouse=True)
+    def heard(self):
+        """A shell starts jobs in the background with SIGINT ignored."""
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        yield
+        signal.signal(signal.SIGINT, before)
+
     def interrupt(self, after=0.3):
         def later():
             time.sleep(after)

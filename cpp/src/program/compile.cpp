@@ -1,7 +1,8 @@
 // From a Graph to a Program: passes, groups, in-place decisions, memory plan.
 #include <algorithm>
-#include <cstdio>
+#include <map>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "core/fail.hpp"
 #include "graph/tensor_data.hpp"
@@ -43,10 +44,15 @@ class Compiler {
   GraphData& g() { return program_->graph; }
   const TensorType& type(ValueId id) { return g().types[static_cast<Index>(id)]; }
   std::int64_t bytes(ValueId id) { return type(id).shape.size() * static_cast<std::int64_t>(size_of(type(id).dtype)); }
-  int& buffer(ValueId id) { return buffer_of_[static_cast<Index>(id)]; }
+  int buffer(ValueId id) const { return buffer_of_[static_cast<Index>(id)]; }
+  void put(ValueId id, int b) {
+    buffer_of_[static_cast<Index>(id)] = b;
+    values_in_[static_cast<Index>(b)].push_back(id);
+  }
 
   int new_buffer(Buffer b) {
     buffers_.push_back(b);
+    values_in_.emplace_back();
     return static_cast<int>(buffers_.size()) - 1;
   }
   void place_outside(ValueId id, Segment segment, Index at) {
@@ -54,17 +60,15 @@ class Compiler {
     b.location = {segment, static_cast<std::int64_t>(at)};
     b.bytes = bytes(id);
     b.fixed = true;
-    buffer(id) = new_buffer(b);
+    put(id, new_buffer(b));
   }
 
   // Tensors that share storage and offset are one bound tensor.
   int bound_index(const Tensor& tensor) {
-    for (Index i = 0; i < program_->bound.size(); ++i) {
-      const auto &a = program_->bound[i].data_handle(), &b = tensor.data_handle();
-      if (a->storage == b->storage && a->offset == b->offset) return static_cast<int>(i);
-    }
-    program_->bound.push_back(tensor);
-    return static_cast<int>(program_->bound.size()) - 1;
+    const TensorData& data = *tensor.data_handle();
+    const auto [known, fresh] = bound_index_.try_emplace({data.storage.get(), data.offset}, program_->bound.size());
+    if (fresh) program_->bound.push_back(tensor);
+    return static_cast<int>(known->second);
   }
 
   void locate_outside_values() {
@@ -76,7 +80,7 @@ class Compiler {
       const int at = bound_index(capture.tensor);
       const auto known = bound_buffer_.find(at);
       if (known != bound_buffer_.end()) {
-        buffer(capture.value) = known->second;
+        put(capture.value, known->second);
       } else {
         place_outside(capture.value, Segment::bound, static_cast<Index>(at));
         bound_buffer_[at] = buffer(capture.value);
@@ -174,10 +178,10 @@ class Compiler {
     for (Index w = 0; w < work_.size(); ++w)
       for (ValueId id : node(w).inputs) readers[static_cast<Index>(root(id))].push_back(static_cast<int>(w));
     readers_ = std::move(readers);
+    std::unordered_set<int> written;
     for (const StateUpdate& update : g().updates) {
       const int at = bound_index(update.target);
-      if (std::find(program_->written.begin(), program_->written.end(), at) == program_->written.end())
-        program_->written.push_back(at);
+      if (written.insert(at).second) program_->written.push_back(at);
       const ValueId value = root(update.value);
       const int w = position_[static_cast<Index>(value)];
       if (w >= 0 && buffer(value) < 0 && update_in_place(at, value, static_cast<Index>(w))) continue;
@@ -199,14 +203,12 @@ class Compiler {
     if (!allowed) return false;
     for (ValueId id : g().outputs)
       if (buffer(root(id)) == state) return false;
-    for (Index v = 0; v < buffer_of_.size(); ++v) {
-      if (buffer_of_[v] != state) continue;
-      for (int reader : readers_[v])
+    for (ValueId v : values_in_[static_cast<Index>(state)])
+      for (int reader : readers_[static_cast<Index>(v)])
         if (reader > static_cast<int>(w) ||
             (reader < static_cast<int>(w) && group_of_[static_cast<Index>(reader)] == group_of_[w]))
           return false;
-    }
-    buffer(value) = state;
+    put(value, state);
     return true;
   }
 
@@ -229,15 +231,12 @@ class Compiler {
       if (!(type(n.inputs[i]).dtype == type(n.outputs[0]).dtype &&
             type(n.inputs[i]).shape.size() == type(n.outputs[0]).shape.size()))
         continue;
-      // Another reader in the same group is safe only where it reads the same elements as this one writes.
+      // Another reader in the same group is safe only where it reads the same elements as this one writes: the leader
+      // alone may be no elementwise op.
+      const auto leader = static_cast<Index>(program_->groups[static_cast<Index>(group_of_[w])].first);
       bool safe = true;
-      for (Index v = 0; v < buffer_of_.size() && safe; ++v) {
-        if (buffer_of_[v] != b) continue;
-        for (int reader : readers_[v]) {
-          const auto r = static_cast<Index>(reader);
-          if (reader != static_cast<int>(w) && group_of_[r] == group_of_[w] && !node(r).op->elementwise) safe = false;
-        }
-      }
+      if (leader != w && !node(leader).op->elementwise)
+        for (ValueId read : node(leader).inputs) safe = safe && buffer(root(read)) != b;
       // The same value read by a broadcast operand as well would be overwritten while it is still read.
       for (Index k = 0; k < n.inputs.size() && safe; ++k)
         if (k != i && buffer(root(n.inputs[k])) == b &&
@@ -266,11 +265,11 @@ class Compiler {
         const ValueId id = node(w).outputs[j];
         if (buffer(id) < 0) {
           if (j == 0 && shared >= 0) {
-            buffer(id) = buffer(root(node(w).inputs[static_cast<Index>(shared)]));
+            put(id, buffer(root(node(w).inputs[static_cast<Index>(shared)])));
           } else {
             Buffer b;
             b.bytes = bytes(id);
-            buffer(id) = new_buffer(b);
+            put(id, new_buffer(b));
             last_use_.push_back(-1);
           }
         }
@@ -327,6 +326,8 @@ class Compiler {
   std::unordered_map<int, int> bound_buffer_;
   std::vector<std::vector<int>> readers_;
   std::vector<std::pair<ValueId, int>> late_updates_;
+  std::vector<std::vector<ValueId>> values_in_;  // of each buffer, in the order of their making
+  std::map<std::pair<const Storage*, Index>, Index> bound_index_;
 };
 
 }  // namespace

@@ -2,6 +2,8 @@
 #include "program/passes.hpp"
 
 #include <cstring>
+#include <map>
+#include <tuple>
 #include <unordered_map>
 
 #include "graph/tensor_data.hpp"
@@ -40,10 +42,13 @@ std::size_t hash_node(const Node& node) {
   return h;
 }
 
-bool same_constant(const Tensor& a, const Tensor& b) {
-  if (a.data_handle() == b.data_handle()) return true;
-  return a.size() == 1 && b.size() == 1 && type_of(a) == type_of(b) && !a.symbolic() && !b.symbolic() &&
-         std::memcmp(a.raw_data(), b.raw_data(), size_of(a.dtype())) == 0;
+// Equal for constants that are one: the same tensor, or single elements of one type and the same bits.
+using ConstantKey = std::tuple<const void*, DType, std::vector<std::int64_t>, std::uint64_t>;
+ConstantKey key_of(const Tensor& constant) {
+  if (constant.symbolic() || constant.size() != 1) return {constant.data_handle().get(), DType::float32, {}, 0};
+  std::uint64_t bits = 0;
+  std::memcpy(&bits, constant.raw_data(), size_of(constant.dtype()));
+  return {nullptr, constant.dtype(), {constant.shape().begin(), constant.shape().end()}, bits};
 }
 
 // A transposition of the last two axes only.
@@ -85,12 +90,11 @@ GraphData remove_dead_nodes(const GraphData& graph) {
 GraphData merge_common_subexpressions(const GraphData& graph) {
   GraphData result = graph;
   Renaming renaming(graph.types.size());
-  for (std::size_t i = 0; i < graph.constants.size(); ++i)
-    for (std::size_t k = 0; k < i; ++k)
-      if (same_constant(graph.constants[i].tensor, graph.constants[k].tensor)) {
-        renaming.rename(graph.constants[i].value, graph.constants[k].value);
-        break;
-      }
+  std::map<ConstantKey, ValueId> first;
+  for (const BoundValue& constant : graph.constants) {
+    const auto [known, fresh] = first.try_emplace(key_of(constant.tensor), constant.value);
+    if (!fresh) renaming.rename(constant.value, known->second);
+  }
   std::unordered_multimap<std::size_t, const Node*> seen;
   for (Node& node : result.nodes) {
     for (ValueId& id : node.inputs) id = renaming.find(id);

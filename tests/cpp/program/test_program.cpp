@@ -1,6 +1,7 @@
 // Passes, groups, the memory plan, and runs: the same bits as eager, whatever the threads, without an allocation.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <random>
 
@@ -47,6 +48,38 @@ TEST_CASE("memory plan: buffers alive together never overlap, and dead ones are 
   }
   std::vector<BufferLife> chain = {{1000, 0, 1}, {1000, 1, 2}, {1000, 2, 3}, {1000, 3, 4}};
   CHECK(plan_memory(chain) == 2048);
+}
+
+TEST_CASE("memory plan: very many buffers, too") {
+  std::mt19937 random(4);
+  std::vector<BufferLife> buffers;
+  for (int i = 0; i < 6000; ++i) {
+    const auto born = static_cast<std::int32_t>(random() % 5000);
+    buffers.push_back(
+        {static_cast<std::int64_t>(random() % 5000), born, born + static_cast<std::int32_t>(random() % 6)});
+  }
+  const std::int64_t total = plan_memory(buffers);
+  std::vector<std::vector<const BufferLife*>> alive(5010);
+  for (const BufferLife& b : buffers)
+    for (std::int32_t t = b.born; t <= b.dies; ++t) alive[static_cast<std::size_t>(t)].push_back(&b);
+  std::int64_t most = 0;
+  for (auto& now : alive) {
+    std::sort(now.begin(), now.end(), [](auto* a, auto* b) { return a->offset < b->offset; });
+    std::int64_t end = 0, bytes = 0;
+    for (const BufferLife* b : now) {
+      CHECK(b->offset % 64 == 0);
+      CHECK(b->offset >= end);
+      end = b->offset + b->bytes;
+      bytes += b->bytes;
+    }
+    CHECK(end <= total);
+    most = std::max(most, bytes);
+  }
+  CHECK(total < 2 * most);
+  // A tape of equal buffers, the last one born being the first to die, needs no gap at all.
+  std::vector<BufferLife> tape;
+  for (std::int32_t i = 0; i < 5000; ++i) tape.push_back({1024, i, 10000 - i});
+  CHECK(plan_memory(tape) == 5000 * 1024);
 }
 
 TEST_CASE("passes: dead nodes go, twins merge, transpositions fold") {
