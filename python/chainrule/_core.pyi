@@ -16,53 +16,87 @@ class DTypeError(Error, TypeError): ...
 class IndexError(Error, builtins.IndexError): ...
 class StateError(Error): ...
 class FileError(Error, OSError): ...
-
 class Tensor:
     """
     An array that may record how it was computed. Made with chainrule.tensor or by operations.
     """
-
     __array_ufunc__ = None
-    def __abs__(self) -> Tensor: ...
-    def __add__(self, other: typing.Any) -> Tensor: ...
-    def __array__(self, dtype: typing.Any = None, copy: typing.Any = None) -> typing.Any: ...
-    def __bool__(self) -> bool: ...
-    def __contains__(self, arg0: typing.Any) -> bool: ...
-    def __copy__(self) -> Tensor: ...
-    def __deepcopy__(self, arg0: dict[typing.Any, typing.Any]) -> typing.Self: ...
+    def __abs__(self) -> Tensor:
+        ...
+    def __add__(self, other: typing.Any) -> Tensor:
+        ...
+    def __array__(self, dtype: typing.Any = None, copy: typing.Any = None) -> typing.Any:
+        ...
+    def __bool__(self) -> bool:
+        ...
+    def __contains__(self, arg0: typing.Any) -> bool:
+        ...
+    def __copy__(self) -> Tensor:
+        ...
+    def __deepcopy__(self, arg0: dict[typing.Any, typing.Any]) -> typing.Self:
+        ...
     def __eq__(self, other: typing.Any) -> Tensor:  # type: ignore[override]
         ...
-    def __float__(self) -> float: ...
-    def __ge__(self, other: typing.Any) -> Tensor: ...
-    def __getitem__(self, index: typing.Any) -> Tensor: ...
-    def __gt__(self, other: typing.Any) -> Tensor: ...
-    def __hash__(self) -> int: ...
-    def __init__(self, value: typing.Any, requires_grad: bool = False) -> None: ...
-    def __int__(self) -> int: ...
-    def __iter__(self) -> collections.abc.Iterator[typing.Any]: ...
-    def __le__(self, other: typing.Any) -> Tensor: ...
-    def __len__(self) -> int: ...
-    def __lt__(self, other: typing.Any) -> Tensor: ...
-    def __matmul__(self, other: typing.Any) -> Tensor: ...
-    def __mul__(self, other: typing.Any) -> Tensor: ...
+    def __float__(self) -> float:
+        ...
+    def __ge__(self, other: typing.Any) -> Tensor:
+        ...
+    def __getitem__(self, index: typing.Any) -> Tensor:
+        ...
+    def __gt__(self, other: typing.Any) -> Tensor:
+        ...
+    def __hash__(self) -> int:
+        ...
+    def __init__(self, value: typing.Any, requires_grad: bool = False) -> None:
+        ...
+    def __int__(self) -> int:
+        ...
+    def __iter__(self) -> collections.abc.Iterator[typing.Any]:
+        ...
+    def __le__(self, other: typing.Any) -> Tensor:
+        ...
+    def __len__(self) -> int:
+        ...
+    def __lt__(self, other: typing.Any) -> Tensor:
+        ...
+    def __matmul__(self, other: typing.Any) -> Tensor:
+        ...
+    def __mul__(self, other: typing.Any) -> Tensor:
+        ...
     def __ne__(self, other: typing.Any) -> Tensor:  # type: ignore[override]
         ...
-    def __neg__(self) -> Tensor: ...
-    def __pos__(self) -> Tensor: ...
-    def __pow__(self, other: typing.Any) -> Tensor: ...
-    def __radd__(self, other: typing.Any) -> Tensor: ...
-    def __reduce__(self) -> tuple[type, tuple[numpy.typing.NDArray[typing.Any], bool]]: ...
-    def __repr__(self) -> str: ...
-    def __rmatmul__(self, other: typing.Any) -> Tensor: ...
-    def __rmul__(self, other: typing.Any) -> Tensor: ...
-    def __rpow__(self, other: typing.Any) -> Tensor: ...
-    def __rsub__(self, other: typing.Any) -> Tensor: ...
-    def __rtruediv__(self, other: typing.Any) -> Tensor: ...
-    def __setitem__(self, arg0: typing.Any, arg1: typing.Any) -> None: ...
-    def __str__(self) -> str: ...
-    def __sub__(self, other: typing.Any) -> Tensor: ...
-    def __truediv__(self, other: typing.Any) -> Tensor: ...
-    def _repr_html_(self) -> str: ...
+    def __neg__(self) -> Tensor:
+        ...
+    def __pos__(self) -> Tensor:
+        ...
+    def __pow__(self, other: typing.Any) -> Tensor:
+        ...
+    def __radd__(self, other: typing.Any) -> Tensor:
+        ...
+    def __reduce__(self) -> tuple[type, tuple[numpy.typing.NDArray[typing.Any], bool]]:
+        ...
+    def __repr__(self) -> str:
+        ...
+    def __rmatmul__(self, other: typing.Any) -> Tensor:
+        ...
+    def __rmul__(self, other: typing.Any) -> Tensor:
+        ...
+    def __rpow__(self, other: typing.Any) -> Tensor:
+        ...
+    def __rsub__(self, other: typing.Any) -> Tensor:
+        ...
+    def __rtruediv__(self, other: typing.Any) -> Tensor:
+        ...
+    def __setitem__(self, arg0: typing.Any, arg1: typing.Any) -> None:
+        ...
+    def __str__(self) -> str:
+        ...
+    def __sub__(self, other: typing.Any) -> Tensor:
+        ...
+    def __truediv__(self, other: typing.Any) -> Tensor:
+        ...
+    def _repr_html_(self) -> str:
+        ...
     def abs(self) -> Tensor:
         """
         Absolute value; the derivative at 0 is 0.
@@ -84,11 +118,7 @@ class Tensor:
         Add the derivative of this tensor into .grad of every leaf that requires one. Only a tensor of one element can
         do without a cotangent (it is 1).
         """
-    def clip(
-        self,
-        low: typing.SupportsFloat | typing.SupportsIndex,
-        high: typing.SupportsFloat | typing.SupportsIndex,
-    ) -> Tensor:
+    def clip(self, low: typing.SupportsFloat | typing.SupportsIndex, high: typing.SupportsFloat | typing.SupportsIndex) -> Tensor:
         """
         Values limited to [low, high].
         """
@@ -262,7 +292,8 @@ class Tensor:
         Whether operations on this tensor are recorded for backward().
         """
     @requires_grad.setter
-    def requires_grad(self, arg1: bool) -> None: ...
+    def requires_grad(self, arg1: bool) -> None:
+        ...
     @property
     def shape(self) -> tuple[typing.Any, ...]:
         """
@@ -273,65 +304,79 @@ class Tensor:
         """
         Number of elements.
         """
-
 class Parameter(Tensor):
     """
     A tensor that a module trains: it registers itself when assigned to one.
     """
-    def __init__(self, value: typing.Any, requires_grad: bool = True) -> None: ...
+    def __init__(self, value: typing.Any, requires_grad: bool = True) -> None:
+        ...
     def numpy(self) -> numpy.typing.NDArray[typing.Any]:
         """
         A read-only view of the values, which shows every later change.
         """
-
 class no_grad:
     """
     A with-block in which operations are not recorded for backward().
     """
-    def __enter__(self) -> None: ...
-    def __exit__(self, *args: typing.Any) -> None: ...
-    def __init__(self) -> None: ...
-
+    def __enter__(self) -> None:
+        ...
+    def __exit__(self, *args: typing.Any) -> None:
+        ...
+    def __init__(self) -> None:
+        ...
 class Graph:
     """
     A recorded computation; printed, one line per operation.
     """
-    def __len__(self) -> int: ...
-    def __repr__(self) -> str: ...
-    def __str__(self) -> str: ...
+    def __len__(self) -> int:
+        ...
+    def __repr__(self) -> str:
+        ...
+    def __str__(self) -> str:
+        ...
     @property
     def flops(self) -> int:
         """
         Floating-point operations of one run.
         """
-
 class Compiled:
     """
     A compiled function of tensors.
     """
-    def __call__(self, *args: typing.Any) -> typing.Any: ...
-
+    def __call__(self, *args: typing.Any) -> typing.Any:
+        ...
 class Module:
     """
     A part of a network, or a whole one. Derive from it, assign layers, nn.Parameter(array) and lists of layers
     in __init__ (no super().__init__() needed), and write forward(self, x).
     """
     @staticmethod
-    def __init_subclass__(**kwargs: typing.Any) -> None: ...
+    def __init_subclass__(**kwargs: typing.Any) -> None:
+        ...
     def __call__(self, *args: typing.Any) -> typing.Any:
         """
         Run the module on tensors or arrays; returns a tensor, or a tuple where forward returns one.
         """
-    def __copy__(self) -> typing.Any: ...
-    def __deepcopy__(self, memo: dict[typing.Any, typing.Any]) -> typing.Self: ...
-    def __delattr__(self, name: str) -> None: ...
-    def __getattr__(self, name: str) -> typing.Any: ...
-    def __init__(self) -> None: ...
-    def __reduce__(self) -> tuple[typing.Any, ...]: ...
-    def __repr__(self) -> str: ...
-    def __setattr__(self, name: str, value: typing.Any) -> None: ...
-    def _repr_html_(self) -> str: ...
-    def _set_group(self, name: str, container: typing.Any) -> None: ...
+    def __copy__(self) -> typing.Any:
+        ...
+    def __deepcopy__(self, memo: dict[typing.Any, typing.Any]) -> typing.Self:
+        ...
+    def __delattr__(self, name: str) -> None:
+        ...
+    def __getattr__(self, name: str) -> typing.Any:
+        ...
+    def __init__(self) -> None:
+        ...
+    def __reduce__(self) -> tuple[typing.Any, ...]:
+        ...
+    def __repr__(self) -> str:
+        ...
+    def __setattr__(self, name: str, value: typing.Any) -> None:
+        ...
+    def _repr_html_(self) -> str:
+        ...
+    def _set_group(self, name: str, container: typing.Any) -> None:
+        ...
     def astype(self, dtype: typing.Any) -> typing.Self:
         """
         Convert all parameters and buffers in place. Returns the module.
@@ -369,9 +414,7 @@ class Module:
         """
         The parameters as a list, each once.
         """
-    def predict(
-        self, x: typing.Any, batch_size: typing.SupportsIndex = 1024, output: str = "raw"
-    ) -> numpy.typing.NDArray[typing.Any]:
+    def predict(self, x: typing.Any, batch_size: typing.SupportsIndex = 1024, output: str = 'raw') -> numpy.typing.NDArray[typing.Any]:
         """
         Outputs for all samples as a NumPy array, in eval mode whatever the flag says. output="proba" gives probabilities
         and "class" labels, by the link of the loss it was trained with.
@@ -435,146 +478,124 @@ class Module:
         """
         How a loaded model was trained, as JSON; "{}" if unknown.
         """
-
 class ReLU(Module):
     """
     max(x, 0).
     """
-    def __init__(self) -> None: ...
-
+    def __init__(self) -> None:
+        ...
 class Sigmoid(Module):
     """
     1 / (1 + e^-x).
     """
-    def __init__(self) -> None: ...
-
+    def __init__(self) -> None:
+        ...
 class Tanh(Module):
     """
     Hyperbolic tangent.
     """
-    def __init__(self) -> None: ...
-
+    def __init__(self) -> None:
+        ...
 class SiLU(Module):
     """
     x sigmoid(x).
     """
-    def __init__(self) -> None: ...
-
+    def __init__(self) -> None:
+        ...
 class Softplus(Module):
     """
     log(1 + e^x).
     """
-    def __init__(self) -> None: ...
-
+    def __init__(self) -> None:
+        ...
 class Identity(Module):
     """
     x as it is.
     """
-    def __init__(self) -> None: ...
-
+    def __init__(self) -> None:
+        ...
 class Flatten(Module):
     """
     (batch, ...) to (batch, product of the rest).
     """
-    def __init__(self) -> None: ...
-
+    def __init__(self) -> None:
+        ...
 class LeakyReLU(Module):
     """
     x where positive, else negative_slope * x.
     """
-    def __init__(self, negative_slope: typing.SupportsFloat | typing.SupportsIndex = 0.01) -> None: ...
-
+    def __init__(self, negative_slope: typing.SupportsFloat | typing.SupportsIndex = 0.01) -> None:
+        ...
 class ELU(Module):
     """
     x where positive, else alpha (e^x - 1).
     """
-    def __init__(self, alpha: typing.SupportsFloat | typing.SupportsIndex = 1.0) -> None: ...
-
+    def __init__(self, alpha: typing.SupportsFloat | typing.SupportsIndex = 1.0) -> None:
+        ...
 class GELU(Module):
     """
     x Phi(x), exact, or by its tanh approximation with approximate="tanh".
     """
-    def __init__(self, approximate: str = "none") -> None: ...
-
+    def __init__(self, approximate: str = 'none') -> None:
+        ...
 class Softmax(Module):
     """
     e^x / sum(e^x) along an axis.
     """
-    def __init__(self, axis: typing.SupportsIndex = -1) -> None: ...
-
+    def __init__(self, axis: typing.SupportsIndex = -1) -> None:
+        ...
 class LogSoftmax(Module):
     """
     log(softmax(x)) along an axis.
     """
-    def __init__(self, axis: typing.SupportsIndex = -1) -> None: ...
-
+    def __init__(self, axis: typing.SupportsIndex = -1) -> None:
+        ...
 class Dropout(Module):
     """
     In train mode zeroes each value with probability p and divides the rest by 1 - p.
     """
-    def __init__(self, p: typing.SupportsFloat | typing.SupportsIndex = 0.5) -> None: ...
-
+    def __init__(self, p: typing.SupportsFloat | typing.SupportsIndex = 0.5) -> None:
+        ...
 class Linear(Module):
     """
     y = x W + b with W (in_features, out_features), drawn from U(-1/sqrt(in), 1/sqrt(in)).
     """
-    def __init__(
-        self,
-        in_features: typing.SupportsIndex,
-        out_features: typing.SupportsIndex,
-        *,
-        bias: bool = True,
-        dtype: typing.Any = "float32",
-        seed: typing.Any = None,
-    ) -> None: ...
+    def __init__(self, in_features: typing.SupportsIndex, out_features: typing.SupportsIndex, *, bias: bool = True, dtype: typing.Any = 'float32', seed: typing.Any = None) -> None:
+        ...
     @property
     def bias(self) -> Parameter | None:
         """
         The bias, or None.
         """
-
 class LayerNorm(Module):
     """
     Normalizes the last axis: (x - mean) / sqrt(var + eps) * weight + bias.
     """
-    def __init__(
-        self,
-        normalized_shape: typing.SupportsIndex,
-        *,
-        eps: typing.SupportsFloat | typing.SupportsIndex = 1e-05,
-        elementwise_affine: bool = True,
-        dtype: typing.Any = "float32",
-    ) -> None: ...
-
+    def __init__(self, normalized_shape: typing.SupportsIndex, *, eps: typing.SupportsFloat | typing.SupportsIndex = 1e-05, elementwise_affine: bool = True, dtype: typing.Any = 'float32') -> None:
+        ...
 class BatchNorm1d(Module):
     """
     Normalizes each feature of (N, C) over the batch; in eval mode by running statistics, which move by
     `momentum` per batch.
     """
-    def __init__(
-        self,
-        num_features: typing.SupportsIndex,
-        *,
-        eps: typing.SupportsFloat | typing.SupportsIndex = 1e-05,
-        momentum: typing.SupportsFloat | typing.SupportsIndex = 0.1,
-        affine: bool = True,
-        dtype: typing.Any = "float32",
-    ) -> None: ...
-
+    def __init__(self, num_features: typing.SupportsIndex, *, eps: typing.SupportsFloat | typing.SupportsIndex = 1e-05, momentum: typing.SupportsFloat | typing.SupportsIndex = 0.1, affine: bool = True, dtype: typing.Any = 'float32') -> None:
+        ...
 class Sequential(Module):
     """
     Layers one after another; the sizes of neighbours are checked.
     """
-    def __getitem__(self, index: typing.SupportsIndex) -> Module: ...
-    def __init__(self, *args: typing.Any, seed: typing.Any = None) -> None: ...
-    def __len__(self) -> int: ...
-
+    def __getitem__(self, index: typing.SupportsIndex) -> Module:
+        ...
+    def __init__(self, *args: typing.Any, seed: typing.Any = None) -> None:
+        ...
+    def __len__(self) -> int:
+        ...
 class Residual(Module):
     """
     x + inner(x).
     """
-    def __init__(self, inner: typing.Any) -> None: ...
-
+    def __init__(self, inner: typing.Any) -> None:
+        ...
 class Loss:
     """
     A loss: loss(output, target) is a scalar tensor, or one value per sample with reduction="none".
@@ -587,7 +608,8 @@ class Loss:
         """
         A loss from any function of (output, target) that returns a scalar or one value per sample.
         """
-    def __repr__(self) -> str: ...
+    def __repr__(self) -> str:
+        ...
     @property
     def link(self) -> str:
         """
@@ -598,12 +620,12 @@ class Loss:
         """
         "mean", "sum" or "none".
         """
-
 class Optimizer:
     """
     Moves parameters against their gradients. Without parameters it is a recipe that a Trainer copies.
     """
-    def __repr__(self) -> str: ...
+    def __repr__(self) -> str:
+        ...
     def load_state_dict(self, state: dict[typing.Any, typing.Any]) -> None:
         """
         Put back what state_dict() gave.
@@ -630,7 +652,8 @@ class Optimizer:
         The learning rate; can be set at any time.
         """
     @lr.setter
-    def lr(self, arg1: typing.SupportsFloat | typing.SupportsIndex) -> None: ...
+    def lr(self, arg1: typing.SupportsFloat | typing.SupportsIndex) -> None:
+        ...
     @property
     def parameters(self) -> list[typing.Any]:
         """
@@ -641,106 +664,58 @@ class Optimizer:
         """
         Steps taken.
         """
-
 class SGD(Optimizer):
     """
     Gradient descent, with momentum and Nesterov's step if wanted.
     """
-    def __init__(
-        self,
-        params: typing.Any = None,
-        *,
-        lr: typing.SupportsFloat | typing.SupportsIndex = 0.001,
-        momentum: typing.SupportsFloat | typing.SupportsIndex = 0.0,
-        dampening: typing.SupportsFloat | typing.SupportsIndex = 0.0,
-        weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0,
-        nesterov: bool = False,
-        maximize: bool = False,
-    ) -> None: ...
-
+    def __init__(self, params: typing.Any = None, *, lr: typing.SupportsFloat | typing.SupportsIndex = 0.001, momentum: typing.SupportsFloat | typing.SupportsIndex = 0.0, dampening: typing.SupportsFloat | typing.SupportsIndex = 0.0, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, nesterov: bool = False, maximize: bool = False) -> None:
+        ...
 class Adagrad(Optimizer):
     """
     Steps divided by the root of all squared gradients so far (Duchi et al., 2011).
     """
-    def __init__(
-        self,
-        params: typing.Any = None,
-        *,
-        lr: typing.SupportsFloat | typing.SupportsIndex = 0.01,
-        lr_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0,
-        weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0,
-        initial_accumulator_value: typing.SupportsFloat | typing.SupportsIndex = 0.0,
-        eps: typing.SupportsFloat | typing.SupportsIndex = 1e-10,
-        maximize: bool = False,
-    ) -> None: ...
-
+    def __init__(self, params: typing.Any = None, *, lr: typing.SupportsFloat | typing.SupportsIndex = 0.01, lr_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, initial_accumulator_value: typing.SupportsFloat | typing.SupportsIndex = 0.0, eps: typing.SupportsFloat | typing.SupportsIndex = 1e-10, maximize: bool = False) -> None:
+        ...
 class RMSprop(Optimizer):
     """
     Steps divided by the root of a running mean of squared gradients (Hinton, 2012).
     """
-    def __init__(
-        self,
-        params: typing.Any = None,
-        *,
-        lr: typing.SupportsFloat | typing.SupportsIndex = 0.01,
-        alpha: typing.SupportsFloat | typing.SupportsIndex = 0.99,
-        eps: typing.SupportsFloat | typing.SupportsIndex = 1e-08,
-        weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0,
-        momentum: typing.SupportsFloat | typing.SupportsIndex = 0.0,
-        centered: bool = False,
-        maximize: bool = False,
-    ) -> None: ...
-
+    def __init__(self, params: typing.Any = None, *, lr: typing.SupportsFloat | typing.SupportsIndex = 0.01, alpha: typing.SupportsFloat | typing.SupportsIndex = 0.99, eps: typing.SupportsFloat | typing.SupportsIndex = 1e-08, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, momentum: typing.SupportsFloat | typing.SupportsIndex = 0.0, centered: bool = False, maximize: bool = False) -> None:
+        ...
 class Adam(Optimizer):
     """
     Adam (Kingma and Ba, 2015); weight_decay is L2, added to the gradient.
     """
-    def __init__(
-        self,
-        params: typing.Any = None,
-        *,
-        lr: typing.SupportsFloat | typing.SupportsIndex = 0.001,
-        betas: tuple[
-            typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex
-        ] = (0.9, 0.999),
-        eps: typing.SupportsFloat | typing.SupportsIndex = 1e-08,
-        weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0,
-        amsgrad: bool = False,
-        maximize: bool = False,
-    ) -> None: ...
-
+    def __init__(self, params: typing.Any = None, *, lr: typing.SupportsFloat | typing.SupportsIndex = 0.001, betas: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] = (0.9, 0.999), eps: typing.SupportsFloat | typing.SupportsIndex = 1e-08, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, amsgrad: bool = False, maximize: bool = False) -> None:
+        ...
 class AdamW(Optimizer):
     """
     Adam with decoupled weight decay (Loshchilov and Hutter, 2019).
     """
-    def __init__(
-        self,
-        params: typing.Any = None,
-        *,
-        lr: typing.SupportsFloat | typing.SupportsIndex = 0.001,
-        betas: tuple[
-            typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex
-        ] = (0.9, 0.999),
-        eps: typing.SupportsFloat | typing.SupportsIndex = 1e-08,
-        weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.01,
-        amsgrad: bool = False,
-        maximize: bool = False,
-    ) -> None: ...
-
+    def __init__(self, params: typing.Any = None, *, lr: typing.SupportsFloat | typing.SupportsIndex = 0.001, betas: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] = (0.9, 0.999), eps: typing.SupportsFloat | typing.SupportsIndex = 1e-08, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.01, amsgrad: bool = False, maximize: bool = False) -> None:
+        ...
 class History:
     """
     What happened in each epoch: history["loss"] is a list; printed, it is a table.
     """
     @typing.overload
-    def __contains__(self, name: str) -> bool: ...
+    def __contains__(self, name: str) -> bool:
+        ...
     @typing.overload
-    def __contains__(self, name: typing.Any) -> bool: ...
-    def __getitem__(self, name: str) -> list[typing.Any]: ...
-    def __iter__(self) -> collections.abc.Iterator[typing.Any]: ...
-    def __len__(self) -> int: ...
-    def __repr__(self) -> str: ...
-    def __str__(self) -> str: ...
-    def _repr_html_(self) -> str: ...
+    def __contains__(self, name: typing.Any) -> bool:
+        ...
+    def __getitem__(self, name: str) -> list[typing.Any]:
+        ...
+    def __iter__(self) -> collections.abc.Iterator[typing.Any]:
+        ...
+    def __len__(self) -> int:
+        ...
+    def __repr__(self) -> str:
+        ...
+    def __str__(self) -> str:
+        ...
+    def _repr_html_(self) -> str:
+        ...
     def get(self, name: str, default: typing.Any = None) -> typing.Any:
         """
         A column, or the default where it is not there.
@@ -775,24 +750,27 @@ class History:
         """
         Why training ended early, or an empty string.
         """
-
 class Progress:
     """
     What fit reports while it runs. Only valid during the call it is given to.
     """
     @property
-    def batch(self) -> int: ...
+    def batch(self) -> int:
+        ...
     @property
-    def batches(self) -> int: ...
+    def batches(self) -> int:
+        ...
     @property
     def epoch(self) -> int:
         """
         Counts from 1.
         """
     @property
-    def epoch_end(self) -> bool: ...
+    def epoch_end(self) -> bool:
+        ...
     @property
-    def epochs(self) -> int: ...
+    def epochs(self) -> int:
+        ...
     @property
     def loss(self) -> float:
         """
@@ -804,59 +782,30 @@ class Progress:
         The last finished epoch's values, by name.
         """
     @property
-    def samples_per_second(self) -> float: ...
-
+    def samples_per_second(self) -> float:
+        ...
 class Trainer:
     """
     Fits a model to data through one compiled step.
     """
-    def __init__(
-        self,
-        model: typing.Any,
-        loss: typing.Any,
-        optimizer: typing.Any,
-        *,
-        metrics: typing.Any = (),
-        clip_norm: typing.SupportsFloat | typing.SupportsIndex | None = None,
-        seed: typing.Any = 0,
-    ) -> None:
+    def __init__(self, model: typing.Any, loss: typing.Any, optimizer: typing.Any, *, metrics: typing.Any = (), clip_norm: typing.SupportsFloat | typing.SupportsIndex | None = None, seed: typing.Any = 0) -> None:
         """
         metrics: names (accuracy, mae, rmse, r2) or functions m(output, target) on whole-set NumPy arrays.
         clip_norm: largest norm of all gradients together. seed: keys shuffling and dropout.
         """
-    def __repr__(self) -> str: ...
-    def evaluate(
-        self, X: typing.Any, y: typing.Any, batch_size: typing.SupportsIndex = 1024
-    ) -> dict[str, float]:
+    def __repr__(self) -> str:
+        ...
+    def evaluate(self, X: typing.Any, y: typing.Any, batch_size: typing.SupportsIndex = 1024) -> dict[str, float]:
         """
         Loss and metrics on a whole set, in eval mode, as a dict of floats.
         """
-    def fit(
-        self,
-        X: typing.Any,
-        y: typing.Any,
-        *,
-        epochs: typing.SupportsIndex = 1,
-        batch_size: typing.SupportsIndex = 32,
-        shuffle: bool = True,
-        validation_data: typing.Any = None,
-        validation_split: typing.SupportsFloat | typing.SupportsIndex = 0.0,
-        sample_weight: typing.Any = None,
-        class_weight: collections.abc.Mapping[
-            typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex
-        ]
-        | None = None,
-        seed: typing.Any = None,
-        progress: typing.Any = "auto",
-    ) -> History:
+    def fit(self, X: typing.Any, y: typing.Any, *, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, shuffle: bool = True, validation_data: typing.Any = None, validation_split: typing.SupportsFloat | typing.SupportsIndex = 0.0, sample_weight: typing.Any = None, class_weight: collections.abc.Mapping[typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] | None = None, seed: typing.Any = None, progress: typing.Any = 'auto') -> History:
         """
         Train for some epochs and return their History. A second call goes on where the first ended; Ctrl-C ends training
         at the next batch and leaves a usable model. progress: "auto" (a bar on a terminal), True, False, or a function
         of the reports.
         """
-    def predict(
-        self, X: typing.Any, batch_size: typing.SupportsIndex = 1024, output: str = "raw"
-    ) -> numpy.typing.NDArray[typing.Any]:
+    def predict(self, X: typing.Any, batch_size: typing.SupportsIndex = 1024, output: str = 'raw') -> numpy.typing.NDArray[typing.Any]:
         """
         As model.predict.
         """
@@ -888,34 +837,39 @@ class Trainer:
         """
         Its own optimizer.
         """
-
 class _BatchIterator:
-    def __iter__(self) -> typing.Any: ...
-    def __next__(self) -> tuple[typing.Any, ...]: ...
-
+    def __iter__(self) -> typing.Any:
+        ...
+    def __next__(self) -> tuple[typing.Any, ...]:
+        ...
 class Batches:
     """
     Mini-batches of two arrays. Can be iterated over again: each pass has a new order.
     """
-    def __iter__(self) -> _BatchIterator: ...
-    def __len__(self) -> int: ...
-
+    def __iter__(self) -> _BatchIterator:
+        ...
+    def __len__(self) -> int:
+        ...
 class Table:
     """
     A table read from a CSV file: columns of numbers (missing: NaN) or text (missing: empty).
     """
-    def __contains__(self, name: str) -> bool: ...
+    def __contains__(self, name: str) -> bool:
+        ...
     def __getitem__(self, name: str) -> typing.Any:
         """
         A column: a float64 array, or a list of strings.
         """
-    def __len__(self) -> int: ...
-    def __repr__(self) -> str: ...
+    def __len__(self) -> int:
+        ...
+    def __repr__(self) -> str:
+        ...
     def complete_rows(self, names: collections.abc.Sequence[str] = ()) -> numpy.typing.NDArray[numpy.int64]:
         """
         Rows in which none of these columns (none given: of all) has a missing cell.
         """
-    def is_numeric(self, name: str) -> bool: ...
+    def is_numeric(self, name: str) -> bool:
+        ...
     def take(self, rows: typing.Annotated[numpy.typing.ArrayLike, numpy.int64]) -> Table:
         """
         The table of these rows.
@@ -926,14 +880,15 @@ class Table:
         The names of the columns.
         """
     @property
-    def rows(self) -> int: ...
-
+    def rows(self) -> int:
+        ...
 class Schema:
     """
     How a table becomes numbers: learned from training rows, saved with the model.
     """
     @staticmethod
-    def from_json(json: str) -> Schema: ...
+    def from_json(json: str) -> Schema:
+        ...
     def encode(self, table: Table) -> numpy.typing.NDArray[typing.Any]:
         """
         The table's features as (rows, width) float32.
@@ -942,7 +897,8 @@ class Schema:
         """
         The table's target: int64 labels, or float32 (rows, 1).
         """
-    def to_json(self) -> str: ...
+    def to_json(self) -> str:
+        ...
     @property
     def classes(self) -> list[str]:
         """
@@ -954,11 +910,14 @@ class Schema:
         (name, kind) pairs.
         """
     @property
-    def target(self) -> str: ...
+    def target(self) -> str:
+        ...
     @property
-    def target_mean(self) -> float: ...
+    def target_mean(self) -> float:
+        ...
     @property
-    def target_scale(self) -> float: ...
+    def target_scale(self) -> float:
+        ...
     @property
     def task(self) -> str:
         """
@@ -969,72 +928,50 @@ class Schema:
         """
         Features after encoding.
         """
-
-def BCELoss(*, reduction: str = "mean") -> Loss:
+def BCELoss(*, reduction: str = 'mean') -> Loss:
     """
     Binary cross-entropy of probabilities.
     """
-
-def BCEWithLogitsLoss(*, pos_weight: typing.Any = None, reduction: str = "mean") -> Loss:
+def BCEWithLogitsLoss(*, pos_weight: typing.Any = None, reduction: str = 'mean') -> Loss:
     """
     Binary cross-entropy of logits, stable for large ones; pos_weight multiplies the positive term.
     """
-
-def CrossEntropyLoss(
-    *,
-    weight: typing.Any = None,
-    ignore_index: typing.SupportsIndex | None = None,
-    label_smoothing: typing.SupportsFloat | typing.SupportsIndex = 0.0,
-    reduction: str = "mean",
-) -> Loss:
+def CrossEntropyLoss(*, weight: typing.Any = None, ignore_index: typing.SupportsIndex | None = None, label_smoothing: typing.SupportsFloat | typing.SupportsIndex = 0.0, reduction: str = 'mean') -> Loss:
     """
     Cross-entropy of logits (N, C) with classes (N,) or probabilities (N, C); weight holds one factor per class.
     """
-
-def HuberLoss(*, delta: typing.SupportsFloat | typing.SupportsIndex = 1.0, reduction: str = "mean") -> Loss:
+def HuberLoss(*, delta: typing.SupportsFloat | typing.SupportsIndex = 1.0, reduction: str = 'mean') -> Loss:
     """
     Squared where |y - f| <= delta, linear beyond (Huber, 1964).
     """
-
-def L1Loss(*, reduction: str = "mean") -> Loss:
+def L1Loss(*, reduction: str = 'mean') -> Loss:
     """
     Mean absolute error |y - f|.
     """
-
-def MLP(
-    sizes: collections.abc.Sequence[typing.SupportsIndex],
-    *,
-    activation: str = "relu",
-    dropout: typing.SupportsFloat | typing.SupportsIndex = 0.0,
-    dtype: typing.Any = "float32",
-    seed: typing.Any = None,
-) -> Sequential:
+def MLP(sizes: collections.abc.Sequence[typing.SupportsIndex], *, activation: str = 'relu', dropout: typing.SupportsFloat | typing.SupportsIndex = 0.0, dtype: typing.Any = 'float32', seed: typing.Any = None) -> Sequential:
     """
     A Sequential of Linear layers of the given sizes, with the activation (and dropout) between them; weights are drawn
     as suits the activation: Kaiming for the relu family, Xavier for sigmoid, tanh and the output; biases are 0.
     activation: relu, leaky_relu, sigmoid, tanh, gelu, silu, elu, softplus, identity.
     """
-
-def MSELoss(*, half: bool = False, reduction: str = "mean") -> Loss:
+def MSELoss(*, half: bool = False, reduction: str = 'mean') -> Loss:
     """
     Mean squared error (y - f)^2; half=True multiplies by 1/2, so that the gradient is f - y.
     """
-
-def NLLLoss(
-    *, weight: typing.Any = None, ignore_index: typing.SupportsIndex | None = None, reduction: str = "mean"
-) -> Loss:
+def NLLLoss(*, weight: typing.Any = None, ignore_index: typing.SupportsIndex | None = None, reduction: str = 'mean') -> Loss:
     """
     Negative log-likelihood of log-probabilities (N, C) and classes (N,).
     """
-
-def _make_empty(cls: typing.Any) -> typing.Any: ...
-def _set_state(module: typing.Any, state: tuple[typing.Any, ...]) -> None: ...
-def _unpickle(data: bytes, training: bool) -> typing.Any: ...
+def _make_empty(cls: typing.Any) -> typing.Any:
+    ...
+def _set_state(module: typing.Any, state: tuple[typing.Any, ...]) -> None:
+    ...
+def _unpickle(data: bytes, training: bool) -> typing.Any:
+    ...
 def abs(x: typing.Any) -> Tensor:
     """
     Absolute value; the derivative at 0 is 0.
     """
-
 def add(a: typing.Any, b: typing.Any) -> Tensor:
     """
     a + b.
@@ -1043,570 +980,392 @@ def arctan(x: typing.Any) -> Tensor:
     """
     Inverse tangent in radians, between -pi/2 and pi/2.
     """
-
 def argmax(x: typing.Any, axis: typing.SupportsIndex | None = None, keepdims: bool = False) -> Tensor:
     """
     Index of the largest element (the first of equal ones), int64.
     """
-
-def batches(
-    X: typing.Any,
-    y: typing.Any = None,
-    *,
-    batch_size: typing.SupportsIndex = 32,
-    shuffle: bool = True,
-    seed: typing.Any = 0,
-) -> Batches:
+def batches(X: typing.Any, y: typing.Any = None, *, batch_size: typing.SupportsIndex = 32, shuffle: bool = True, seed: typing.Any = 0) -> Batches:
     """
     Pairs of NumPy arrays (xb, yb), in the order in which a Trainer with this seed takes them. The last batch may be smaller.
     """
-
 def broadcast_to(x: typing.Any, shape: typing.Any) -> Tensor:
     """
     Repeated along new axes and axes of size 1.
     """
-
 def cast(x: typing.Any, dtype: typing.Any) -> Tensor:
     """
     The values in another dtype.
     """
-
-def clip(
-    x: typing.Any,
-    low: typing.SupportsFloat | typing.SupportsIndex,
-    high: typing.SupportsFloat | typing.SupportsIndex,
-) -> Tensor:
+def clip(x: typing.Any, low: typing.SupportsFloat | typing.SupportsIndex, high: typing.SupportsFloat | typing.SupportsIndex) -> Tensor:
     """
     Values limited to [low, high].
     """
-
 def compile(f: typing.Any) -> Compiled:
     """
     f compiled: traced once per input shapes and dtypes, then run as a program. A branch on values is an error.
     """
-
 def concat(parts: typing.Any, axis: typing.SupportsIndex = 0) -> Tensor:
     """
     The parts one after another along an axis.
     """
-
 def concatenate(parts: typing.Any, axis: typing.SupportsIndex = 0) -> Tensor:
     """
     The parts one after another along an axis.
     """
-
 def config() -> str:
     """
     Version, instruction set and why, threads, Eigen version and build type, as text.
     """
-
 def constant_(weight: typing.Any, value: typing.SupportsFloat | typing.SupportsIndex) -> Tensor:
     """
     The same value everywhere.
     """
-
 def divide(a: typing.Any, b: typing.Any) -> Tensor:
     """
     a / b; integers divide as float64.
     """
-
 def dropout(x: typing.Any, p: typing.SupportsFloat | typing.SupportsIndex) -> Tensor:
     """
     Each element is zeroed with probability p, the rest divided by 1 - p.
     """
-
 def elu(x: typing.Any, alpha: typing.SupportsFloat | typing.SupportsIndex = 1.0) -> Tensor:
     """
     x where positive, else alpha * (e^x - 1) (Clevert et al., 2015).
     """
-
 def equal(a: typing.Any, b: typing.Any) -> Tensor:
     """
     a == b.
     """
-
 def erf(x: typing.Any) -> Tensor:
     """
     Error function 2/sqrt(pi) int_0^x e^(-t^2) dt.
     """
-
 def exp(x: typing.Any) -> Tensor:
     """
     Exponential e^x.
     """
-
 def expand_dims(x: typing.Any, axis: typing.SupportsIndex) -> Tensor:
     """
     With a new axis of size 1.
     """
-
 def expm1(x: typing.Any) -> Tensor:
     """
     e^x - 1, accurate near 0.
     """
-
-def fit_schema(
-    table: Table,
-    target: str,
-    rows: typing.Any = None,
-    *,
-    missing: str = "error",
-    task: str = "auto",
-    ignore: collections.abc.Sequence[str] = (),
-) -> Schema:
+def fit_schema(table: Table, target: str, rows: typing.Any = None, *, missing: str = 'error', task: str = 'auto', ignore: collections.abc.Sequence[str] = ()) -> Schema:
     """
     Learn means, scales, categories and classes from the given rows (None: all). missing: "error", "fill" (mean, or the
     most frequent category) or "drop"; task: "auto", "classification" or "regression"; ignore: columns that are no
     features.
     """
-
 def fma(a: typing.Any, b: typing.Any, c: typing.Any) -> Tensor:
     """
     a * b + c, rounded once.
     """
-
 def from_numpy(array: numpy.typing.NDArray[typing.Any]) -> Tensor:
     """
     A tensor on the array's own memory, without a copy. It is never written through; later changes of the array show.
     """
-
-def full(
-    shape: typing.Any, value: typing.SupportsFloat | typing.SupportsIndex, dtype: typing.Any = "float32"
-) -> Tensor:
+def full(shape: typing.Any, value: typing.SupportsFloat | typing.SupportsIndex, dtype: typing.Any = 'float32') -> Tensor:
     """
     A tensor with the same value everywhere.
     """
-
 def gain(nonlinearity: str, param: typing.SupportsFloat | typing.SupportsIndex = 0.01) -> float:
     """
     The factor that keeps variances level behind this activation.
     """
-
 def gelu(x: typing.Any) -> Tensor:
     """
     Gaussian error linear unit x Phi(x), exact (Hendrycks and Gimpel, 2016).
     """
-
 def gelu_tanh(x: typing.Any) -> Tensor:
     """
     GELU by its tanh approximation (Hendrycks and Gimpel, 2016).
     """
-
 def grad(f: typing.Any, argnums: typing.Any = 0, has_aux: bool = False) -> typing.Any:
     """
     The function that gives the gradient of scalar-valued f. argnums: an int gives a bare gradient, a tuple a tuple.
     has_aux: f returns (value, aux), the result is (gradient, aux).
     """
-
 def grad_enabled() -> bool:
     """
     Whether operations are recorded for backward() now.
     """
-
 def greater(a: typing.Any, b: typing.Any) -> Tensor:
     """
     a > b.
     """
-
 def greater_equal(a: typing.Any, b: typing.Any) -> Tensor:
     """
     a >= b.
     """
-
 def isa_level() -> str:
     """
     The instruction set in use: "v2", "v3", "v4", "native" or "default".
     """
-
 def jvp(f: typing.Any, primals: typing.Any, tangents: typing.Any) -> tuple[typing.Any, typing.Any]:
     """
     (outputs, tangents) of f when the primals move along the tangents. Several primals are a tuple.
     """
-
-def kaiming_normal_(
-    weight: typing.Any,
-    nonlinearity: str = "relu",
-    a: typing.SupportsFloat | typing.SupportsIndex = 0.0,
-    mode: str = "fan_in",
-    *,
-    seed: typing.Any = None,
-) -> Tensor:
+def kaiming_normal_(weight: typing.Any, nonlinearity: str = 'relu', a: typing.SupportsFloat | typing.SupportsIndex = 0.0, mode: str = 'fan_in', *, seed: typing.Any = None) -> Tensor:
     """
     N(0, gain^2 / fan) (He et al., 2015).
     """
-
-def kaiming_uniform_(
-    weight: typing.Any,
-    nonlinearity: str = "relu",
-    a: typing.SupportsFloat | typing.SupportsIndex = 0.0,
-    mode: str = "fan_in",
-    *,
-    seed: typing.Any = None,
-) -> Tensor:
+def kaiming_uniform_(weight: typing.Any, nonlinearity: str = 'relu', a: typing.SupportsFloat | typing.SupportsIndex = 0.0, mode: str = 'fan_in', *, seed: typing.Any = None) -> Tensor:
     """
     U(-b, b), b = gain sqrt(3 / fan) (He et al., 2015).
     """
-
 def leaky_relu(x: typing.Any, negative_slope: typing.SupportsFloat | typing.SupportsIndex = 0.01) -> Tensor:
     """
     x where positive, else negative_slope * x.
     """
-
 def lecun_normal_(weight: typing.Any, *, seed: typing.Any = None) -> Tensor:
     """
     N(0, 1 / in) (LeCun et al., 1998).
     """
-
 def lecun_uniform_(weight: typing.Any, *, seed: typing.Any = None) -> Tensor:
     """
     U(-b, b), b = sqrt(3 / in) (LeCun et al., 1998).
     """
-
 def less(a: typing.Any, b: typing.Any) -> Tensor:
     """
     a < b.
     """
-
 def less_equal(a: typing.Any, b: typing.Any) -> Tensor:
     """
     a <= b.
     """
-
 def load(path: typing.Any) -> Module:
     """
     Read a model file, written by Python or C++. The model is in eval mode and can be trained on.
     """
-
 def loads(data: bytes) -> Module:
     """
     Read a model from the bytes of a model file.
     """
-
 def log(x: typing.Any) -> Tensor:
     """
     Natural logarithm; -inf at 0, NaN below.
     """
-
 def log1p(x: typing.Any) -> Tensor:
     """
     log(1 + x), accurate near 0.
     """
-
 def log_softmax(x: typing.Any, axis: typing.SupportsIndex = -1) -> Tensor:
     """
     log(softmax(x)) along the axis, without overflow.
     """
-
 def logsumexp(x: typing.Any, axis: typing.Any = None, keepdims: bool = False) -> Tensor:
     """
     log(sum(e^x)) over the axes, without overflow.
     """
-
 def manual_seed(seed: typing.Any) -> None:
     """
     Set the seed that layers built without one, and dropout outside a Trainer, take their keys from (0 at start).
     """
-
 def matmul(a: typing.Any, b: typing.Any, *, transpose_a: bool = False, transpose_b: bool = False) -> Tensor:
     """
     Matrix product (..., m, k) x (..., k, n) -> (..., m, n); leading sizes broadcast; the flags read an operand with its
     last two axes exchanged.
     """
-
 def max(x: typing.Any, axis: typing.Any = None, keepdims: bool = False) -> Tensor:
     """
     Largest element along the axes; all of them by default.
     """
-
 def maximum(a: typing.Any, b: typing.Any) -> Tensor:
     """
     Larger of a and b, NaN if either is. Equal values share the gradient equally.
     """
-
 def mean(x: typing.Any, axis: typing.Any = None, keepdims: bool = False) -> Tensor:
     """
     Mean over the axes; all of them by default.
     """
-
 def min(x: typing.Any, axis: typing.Any = None, keepdims: bool = False) -> Tensor:
     """
     Smallest element along the axes; all of them by default.
     """
-
 def minimum(a: typing.Any, b: typing.Any) -> Tensor:
     """
     Smaller of a and b, NaN if either is. Equal values share the gradient equally.
     """
-
 def multiply(a: typing.Any, b: typing.Any) -> Tensor:
     """
     a * b.
     """
-
 def negative(x: typing.Any) -> Tensor:
     """
     -x.
     """
-
-def normal_(
-    weight: typing.Any,
-    mean: typing.SupportsFloat | typing.SupportsIndex = 0.0,
-    std: typing.SupportsFloat | typing.SupportsIndex = 1.0,
-    *,
-    seed: typing.Any = None,
-) -> Tensor:
+def normal_(weight: typing.Any, mean: typing.SupportsFloat | typing.SupportsIndex = 0.0, std: typing.SupportsFloat | typing.SupportsIndex = 1.0, *, seed: typing.Any = None) -> Tensor:
     """
     N(mean, std^2).
     """
-
 def not_equal(a: typing.Any, b: typing.Any) -> Tensor:
     """
     a != b.
     """
-
 def num_threads() -> int:
     """
     How many threads chainrule uses.
     """
-
-def one_hot(index: typing.Any, classes: typing.SupportsIndex, dtype: typing.Any = "float32") -> Tensor:
+def one_hot(index: typing.Any, classes: typing.SupportsIndex, dtype: typing.Any = 'float32') -> Tensor:
     """
     1 at the index, 0 elsewhere, along a new last axis.
     """
-
-def ones(shape: typing.Any, dtype: typing.Any = "float32") -> Tensor:
+def ones(shape: typing.Any, dtype: typing.Any = 'float32') -> Tensor:
     """
     A tensor of ones.
     """
-
 def op_table() -> list[typing.Any]:
     """
     One dict of facts per op: name, doc, version, inputs, outputs, attributes, kind of derivative, dtypes with a kernel.
     """
-
-def orthogonal_(
-    weight: typing.Any, gain: typing.SupportsFloat | typing.SupportsIndex = 1.0, *, seed: typing.Any = None
-) -> Tensor:
+def orthogonal_(weight: typing.Any, gain: typing.SupportsFloat | typing.SupportsIndex = 1.0, *, seed: typing.Any = None) -> Tensor:
     """
     An orthogonal matrix times gain (Saxe et al., 2013).
     """
-
-def parse_idx(data: bytes, name: str = "bytes") -> numpy.typing.NDArray[typing.Any]:
+def parse_idx(data: bytes, name: str = 'bytes') -> numpy.typing.NDArray[typing.Any]:
     """
     An array from the bytes of an IDX file (MNIST's format).
     """
-
 def power(a: typing.Any, b: typing.Any) -> Tensor:
     """
     a ** b. 0 ** 0 is 1; a negative base needs an integral exponent, else NaN.
     """
-
-def read_csv(
-    path: typing.Any,
-    *,
-    delimiter: str = "",
-    decimal: str = ".",
-    header: bool = True,
-    missing: typing.Any = None,
-    text: collections.abc.Sequence[str] = (),
-) -> Table:
+def read_csv(path: typing.Any, *, delimiter: str = '', decimal: str = '.', header: bool = True, missing: typing.Any = None, text: collections.abc.Sequence[str] = ()) -> Table:
     """
     Read a CSV file. The delimiter is found from the first lines where it is not given; missing lists what counts as
     missing, text the columns kept as text even where all their cells are numbers.
     """
-
 def read_idx(path: typing.Any) -> numpy.typing.NDArray[typing.Any]:
     """
     An array from an IDX file (MNIST's format), gzip-compressed or not.
     """
-
 def relu(x: typing.Any) -> Tensor:
     """
     Rectifier max(x, 0); the derivative at 0 is 0.
     """
-
 def reshape(x: typing.Any, shape: typing.Any) -> Tensor:
     """
     Another shape of the same size; one size may be -1.
     """
-
-def save(
-    model: typing.Any,
-    path: typing.Any,
-    *,
-    schema: typing.Any = None,
-    training: str = "{}",
-    input_shape: typing.Any = None,
-) -> None:
+def save(model: typing.Any, path: typing.Any, *, schema: typing.Any = None, training: str = '{}', input_shape: typing.Any = None) -> None:
     """
     Write a model file. schema: the columns it was trained on; training: a JSON object on how; input_shape: of one
     sample, where neither the layers nor an earlier call tell it.
     """
-
 def set_num_threads(threads: typing.SupportsIndex) -> None:
     """
     Use this many threads, at least 1.
     """
-
 def show_config() -> None:
     """
     Print what this build is and what it runs on.
     """
-
 def sigmoid(x: typing.Any) -> Tensor:
     """
     Logistic function 1 / (1 + e^-x), with sigma' = sigma (1 - sigma).
     """
-
 def sign(x: typing.Any) -> Tensor:
     """
     -1, 0 or 1; NaN stays NaN. The derivative is 0.
     """
-
 def silu(x: typing.Any) -> Tensor:
     """
     x sigmoid(x), also called swish (Elfwing et al., 2017).
     """
-
 def softmax(x: typing.Any, axis: typing.SupportsIndex = -1) -> Tensor:
     """
     e^x / sum(e^x) along the axis; its Jacobian is diag(s) - s s'.
     """
-
-def softmax_cross_entropy(
-    logits: typing.Any,
-    labels: typing.Any,
-    *,
-    label_smoothing: typing.SupportsFloat | typing.SupportsIndex = 0.0,
-    ignore_index: typing.SupportsIndex | None = None,
-) -> Tensor:
+def softmax_cross_entropy(logits: typing.Any, labels: typing.Any, *, label_smoothing: typing.SupportsFloat | typing.SupportsIndex = 0.0, ignore_index: typing.SupportsIndex | None = None) -> Tensor:
     """
     Per-sample loss log(sum(e^x)) - x[label] of logits (..., C) and labels (...). Ignored labels give 0.
     """
-
 def softplus(x: typing.Any) -> Tensor:
     """
     log(1 + e^x), without overflow; its derivative is sigmoid(x).
     """
-
-def split_rows(
-    n: typing.SupportsIndex,
-    fraction: typing.SupportsFloat | typing.SupportsIndex,
-    *,
-    seed: typing.Any = 0,
-    stratify: typing.Any = None,
-) -> tuple[numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int64]]:
+def split_rows(n: typing.SupportsIndex, fraction: typing.SupportsFloat | typing.SupportsIndex, *, seed: typing.Any = 0, stratify: typing.Any = None) -> tuple[numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int64]]:
     """
     (train rows, held-out rows): row numbers shuffled by seed; stratify=labels keeps the share of each class.
     """
-
 def sqrt(x: typing.Any) -> Tensor:
     """
     Square root; NaN below 0. The derivative at 0 is inf.
     """
-
 def square(x: typing.Any) -> Tensor:
     """
     x * x.
     """
-
 def squeeze(x: typing.Any, axis: typing.Any = None) -> Tensor:
     """
     Without the given axes of size 1; without all of them by default.
     """
-
 def stop_gradient(x: typing.Any) -> Tensor:
     """
     The same values; no gradient flows through.
     """
-
 def subtract(a: typing.Any, b: typing.Any) -> Tensor:
     """
     a - b.
     """
-
 def sum(x: typing.Any, axis: typing.Any = None, keepdims: bool = False) -> Tensor:
     """
     Sum over the axes; all of them by default.
     """
-
 def take_along(x: typing.Any, index: typing.Any, axis: typing.SupportsIndex = -1) -> Tensor:
     """
     One entry of x per position along the axis: index has x's shape without that axis. Negative entries count from the end.
     """
-
 def tanh(x: typing.Any) -> Tensor:
     """
     Hyperbolic tangent, with tanh' = 1 - tanh^2.
     """
-
 def tensor(value: typing.Any, dtype: typing.Any = None, *, requires_grad: bool = False) -> Tensor:
     """
     A new tensor from numbers, nested lists, an array or a tensor; always a copy. Python floats become float32, ints
     int64, bools bool; arrays keep their dtype.
     """
-
 def trace(f: typing.Any, *args: typing.Any) -> Graph:
     """
     Record what f does on tensors shaped like the examples.
     """
-
 def transpose(x: typing.Any, axes: typing.Any = None) -> Tensor:
     """
     Axes in the given order; reversed by default.
     """
-
-def uniform_(
-    weight: typing.Any,
-    low: typing.SupportsFloat | typing.SupportsIndex = 0.0,
-    high: typing.SupportsFloat | typing.SupportsIndex = 1.0,
-    *,
-    seed: typing.Any = None,
-) -> Tensor:
+def uniform_(weight: typing.Any, low: typing.SupportsFloat | typing.SupportsIndex = 0.0, high: typing.SupportsFloat | typing.SupportsIndex = 1.0, *, seed: typing.Any = None) -> Tensor:
     """
     U(low, high).
     """
-
 def value_and_grad(f: typing.Any, argnums: typing.Any = 0, has_aux: bool = False) -> typing.Any:
     """
     The function that gives (value, gradient) of scalar-valued f; with has_aux ((value, aux), gradient).
     """
-
-def var(
-    x: typing.Any, axis: typing.Any = None, keepdims: bool = False, ddof: typing.SupportsIndex = 0
-) -> Tensor:
+def var(x: typing.Any, axis: typing.Any = None, keepdims: bool = False, ddof: typing.SupportsIndex = 0) -> Tensor:
     """
     Variance over the axes, divided by n - ddof.
     """
-
 def vjp(f: typing.Any, *args: typing.Any) -> tuple[typing.Any, collections.abc.Callable[..., typing.Any]]:
     """
     (outputs, pullback) of f at the primals. pullback takes one cotangent per output and always returns a tuple: one
     cotangent per primal.
     """
-
 def where(condition: typing.Any, a: typing.Any, b: typing.Any) -> Tensor:
     """
     a where the condition (bool) holds, else b.
     """
-
-def xavier_normal_(
-    weight: typing.Any, gain: typing.SupportsFloat | typing.SupportsIndex = 1.0, *, seed: typing.Any = None
-) -> Tensor:
+def xavier_normal_(weight: typing.Any, gain: typing.SupportsFloat | typing.SupportsIndex = 1.0, *, seed: typing.Any = None) -> Tensor:
     """
     N(0, 2 gain^2 / (in + out)) (Glorot and Bengio, 2010).
     """
-
-def xavier_uniform_(
-    weight: typing.Any, gain: typing.SupportsFloat | typing.SupportsIndex = 1.0, *, seed: typing.Any = None
-) -> Tensor:
+def xavier_uniform_(weight: typing.Any, gain: typing.SupportsFloat | typing.SupportsIndex = 1.0, *, seed: typing.Any = None) -> Tensor:
     """
     U(-a, a), a = gain sqrt(6 / (in + out)) (Glorot and Bengio, 2010).
     """
-
-def zeros(shape: typing.Any, dtype: typing.Any = "float32") -> Tensor:
+def zeros(shape: typing.Any, dtype: typing.Any = 'float32') -> Tensor:
     """
     A tensor of zeros.
     """
-
-__version__: str = "0.1.0"
+__version__: str = '0.1.0'
