@@ -16,14 +16,23 @@ from checks import CASES, FLOATS, SAMPLES, each, each_case, float64, numpy, same
 
 # Public functions that compute nothing from tensors, or only under another name.
 NOT_OPS = {
+    "check_gradients",
     "compile",
+    "concatenate",
     "config",
+    "custom_gradient",
+    "directional_derivative",
     "from_numpy",
     "full",
+    "functional_call",
     "grad",
     "grad_enabled",
+    "hessian",
+    "hvp",
     "isa_level",
+    "jacobian",
     "jvp",
+    "linearize",
     "load",
     "loads",
     "manual_seed",
@@ -36,10 +45,11 @@ NOT_OPS = {
     "stop_gradient",
     "tensor",
     "trace",
+    "training_step",
     "value_and_grad",
     "vjp",
+    "vmap",
     "zeros",
-    "concatenate",
 }
 
 

@@ -339,12 +339,6 @@ class Graph:
         """
         Floating-point operations of one run.
         """
-class Compiled:
-    """
-    A compiled function of tensors.
-    """
-    def __call__(self, *args: typing.Any) -> typing.Any:
-        ...
 class Module:
     """
     A part of a network, or a whole one. Derive from it, assign layers, nn.Parameter(array) and lists of layers
@@ -478,6 +472,12 @@ class Module:
         """
         How a loaded model was trained, as JSON; "{}" if unknown.
         """
+class Compiled:
+    """
+    A compiled function of tensors.
+    """
+    def __call__(self, *args: typing.Any, out: typing.Any = None) -> typing.Any:
+        ...
 class ReLU(Module):
     """
     max(x, 0).
@@ -996,13 +996,17 @@ def cast(x: typing.Any, dtype: typing.Any) -> Tensor:
     """
     The values in another dtype.
     """
+def check_gradients(f: typing.Any, *args: typing.Any, tolerance: typing.SupportsFloat | typing.SupportsIndex = 1e-06) -> str:
+    """
+    Derivatives of f in reverse and forward mode beside central differences, in float64: a table with a line per tensor among the arguments. A ValueError with the table where an error exceeds tolerance * max(1, |derivative|). Tensors that f captures must be float64.
+    """
 def clip(x: typing.Any, low: typing.SupportsFloat | typing.SupportsIndex, high: typing.SupportsFloat | typing.SupportsIndex) -> Tensor:
     """
     Values limited to [low, high].
     """
 def compile(f: typing.Any) -> Compiled:
     """
-    f compiled: traced once per input shapes and dtypes, then run as a program. A branch on values is an error.
+    f compiled: traced once per structure, shapes and dtypes of its arguments, then run as a program. A branch on values is an error. Calls are recorded where a gradient is wanted; out= takes NumPy arrays to write the results to.
     """
 def concat(parts: typing.Any, axis: typing.SupportsIndex = 0) -> Tensor:
     """
@@ -1019,6 +1023,20 @@ def config() -> str:
 def constant_(weight: typing.Any, value: typing.SupportsFloat | typing.SupportsIndex) -> Tensor:
     """
     The same value everywhere.
+    """
+def custom_gradient(f: typing.Any, *, vjp: typing.Any = None, jvp: typing.Any = None) -> typing.Any:
+    """
+    f with derivative rules of its own. vjp(*x, *gy) gives one cotangent per argument, jvp(*x, *tx) one tangent per output; one of them is enough, the other is its transpose. As a decorator without rules, f returns (result, pullback), and pullback(gy) gives one cotangent per argument.
+    
+    >>> @cr.custom_gradient
+    ... def clipped(x):
+    ...     return x, lambda gy: gy.clip(-1.0, 1.0)
+    >>> cr.grad(lambda x: (100.0 * clipped(x)).sum())(cr.tensor([1.0, 2.0]))
+    tensor([1, 1])
+    """
+def directional_derivative(f: typing.Any, x: typing.Any, v: typing.Any) -> Tensor:
+    """
+    How f changes when x moves along v: <gradient, v> for scalar-valued f, the Jacobian times v otherwise.
     """
 def divide(a: typing.Any, b: typing.Any) -> Tensor:
     """
@@ -1070,6 +1088,15 @@ def full(shape: typing.Any, value: typing.SupportsFloat | typing.SupportsIndex, 
     """
     A tensor with the same value everywhere.
     """
+def functional_call(module: typing.Any, parameters: dict[typing.Any, typing.Any], *args: typing.Any) -> typing.Any:
+    """
+    module(*inputs) with tensors, by name, in the place of its parameters and buffers; what is not named stays as it is. Gradients go to the tensors given.
+    
+    >>> model = nn.Linear(2, 1, seed=0)
+    >>> loss = lambda p: (cr.functional_call(model, p, cr.ones((4, 2))) ** 2).mean()
+    >>> sorted(cr.grad(loss)(dict(model.named_parameters())))
+    ['bias', 'weight']
+    """
 def gain(nonlinearity: str, param: typing.SupportsFloat | typing.SupportsIndex = 0.01) -> float:
     """
     The factor that keeps variances level behind this activation.
@@ -1084,8 +1111,10 @@ def gelu_tanh(x: typing.Any) -> Tensor:
     """
 def grad(f: typing.Any, argnums: typing.Any = 0, has_aux: bool = False) -> typing.Any:
     """
-    The function that gives the gradient of scalar-valued f. argnums: an int gives a bare gradient, a tuple a tuple.
-    has_aux: f returns (value, aux), the result is (gradient, aux).
+    The function that gives the gradient of scalar-valued f with respect to argument argnums (an int: bare; a tuple of ints: a tuple). An argument may be a tensor, nested tuples, lists and dicts of tensors, or a module, whose gradient is a dict by parameter name. has_aux: f returns (value, aux), the result is (gradient, aux).
+    
+    >>> cr.grad(lambda x: (x ** 2).sum())(cr.tensor([1.0, 2.0]))
+    tensor([2, 4])
     """
 def grad_enabled() -> bool:
     """
@@ -1099,13 +1128,37 @@ def greater_equal(a: typing.Any, b: typing.Any) -> Tensor:
     """
     a >= b.
     """
+def hessian(f: typing.Any, argnums: typing.Any = 0, has_aux: bool = False) -> typing.Any:
+    """
+    The function that gives the second derivatives of scalar-valued f, of shape x.shape + x.shape, by forward mode over reverse mode. For trees, a tree of trees: entry [a][b] is d2f / da db.
+    
+    >>> cr.hessian(lambda x: x[0] ** 2 * x[1])(cr.tensor([1.0, 2.0]))
+    tensor([[4, 2], [2, 0]])
+    """
+def hvp(f: typing.Any, x: typing.Any, v: typing.Any) -> typing.Any:
+    """
+    The Hessian of scalar-valued f at x times v, without the Hessian: the derivative of f's gradient along v. Several arguments are a tuple.
+    
+    >>> cr.hvp(lambda x: (x ** 3).sum(), cr.tensor([1.0, 2.0]), cr.tensor([1.0, 1.0]))
+    tensor([6, 12])
+    """
 def isa_level() -> str:
     """
     The instruction set in use: "v2", "v3", "v4", "native" or "default".
     """
+def jacobian(f: typing.Any, argnums: typing.Any = 0, has_aux: bool = False, mode: str = 'auto') -> typing.Any:
+    """
+    The function that gives the Jacobian of f, of shape f(x).shape + x.shape. mode: "reverse" (one sweep carries all outputs' cotangents), "forward" (all inputs' tangents) or "auto" (the one that carries fewer).
+    
+    >>> cr.jacobian(lambda x: x ** 2)(cr.tensor([1.0, 2.0]))
+    tensor([[2, 0], [0, 4]])
+    """
 def jvp(f: typing.Any, primals: typing.Any, tangents: typing.Any) -> tuple[typing.Any, typing.Any]:
     """
-    (outputs, tangents) of f when the primals move along the tangents. Several primals are a tuple.
+    (outputs, tangents) of f when the primals move along the tangents. Several primals are a tuple, and so are their tangents.
+    
+    >>> cr.jvp(lambda x: x ** 2, cr.tensor([1.0, 2.0]), cr.tensor([1.0, 0.0]))
+    (tensor([1, 4]), tensor([2, 0]))
     """
 def kaiming_normal_(weight: typing.Any, nonlinearity: str = 'relu', a: typing.SupportsFloat | typing.SupportsIndex = 0.0, mode: str = 'fan_in', *, seed: typing.Any = None) -> Tensor:
     """
@@ -1134,6 +1187,10 @@ def less(a: typing.Any, b: typing.Any) -> Tensor:
 def less_equal(a: typing.Any, b: typing.Any) -> Tensor:
     """
     a <= b.
+    """
+def linearize(f: typing.Any, *args: typing.Any) -> tuple[typing.Any, collections.abc.Callable[..., typing.Any]]:
+    """
+    (outputs, push) of f at the primals: push(*tangents) gives the outputs' tangents. f runs once, however often push is called.
     """
 def load(path: typing.Any) -> Module:
     """
@@ -1341,7 +1398,7 @@ def uniform_(weight: typing.Any, low: typing.SupportsFloat | typing.SupportsInde
     """
 def value_and_grad(f: typing.Any, argnums: typing.Any = 0, has_aux: bool = False) -> typing.Any:
     """
-    The function that gives (value, gradient) of scalar-valued f; with has_aux ((value, aux), gradient).
+    The function that gives (value, gradient) of scalar-valued f; with has_aux ((value, aux), gradient). Arguments as in grad.
     """
 def var(x: typing.Any, axis: typing.Any = None, keepdims: bool = False, ddof: typing.SupportsIndex = 0) -> Tensor:
     """
@@ -1349,8 +1406,18 @@ def var(x: typing.Any, axis: typing.Any = None, keepdims: bool = False, ddof: ty
     """
 def vjp(f: typing.Any, *args: typing.Any) -> tuple[typing.Any, collections.abc.Callable[..., typing.Any]]:
     """
-    (outputs, pullback) of f at the primals. pullback takes one cotangent per output and always returns a tuple: one
-    cotangent per primal.
+    (outputs, pullback) of f at the primals. pullback(gy) takes a cotangent for each output, in the outputs' structure, and always returns a tuple: one cotangent per primal. f runs once, however often pullback is called.
+    
+    >>> y, pullback = cr.vjp(lambda x: x ** 2, cr.tensor([1.0, 2.0]))
+    >>> pullback(cr.ones((2,)))
+    (tensor([2, 4]),)
+    """
+def vmap(f: typing.Any, in_axes: typing.Any = 0, out_axes: typing.Any = 0) -> typing.Any:
+    """
+    f, written for one sample, on a batch of them. in_axes: the axis of the batch in every argument, or a tuple with one per argument, None for what all samples share; out_axes: where it goes in the outputs. f is traced on one sample: a branch on values is an error.
+    
+    >>> cr.vmap(cr.grad(lambda x: (x ** 2).sum()))(cr.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor([[2, 4], [6, 8]])
     """
 def where(condition: typing.Any, a: typing.Any, b: typing.Any) -> Tensor:
     """

@@ -29,6 +29,7 @@ void bind_optim(py::module_& m);
 void bind_train(py::module_& m);
 void bind_data(py::module_& m);
 void bind_graph(py::module_& m);
+void bind_transforms(py::module_& m);
 void bind_model(py::module_& m);
 void bind_argument_errors(py::module_& m);  // last: for all that is bound by then
 

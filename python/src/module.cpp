@@ -11,6 +11,7 @@ PYBIND11_MODULE(_core, m) {
   bind_registry(m);
   bind_graph(m);
   bind_nn(m);
+  bind_transforms(m);
   bind_layers(m);
   bind_losses(m);
   bind_optim(m);

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,17 +22,32 @@ struct TensorType {
 using Types = std::vector<TensorType>;
 using Tensors = std::vector<Tensor>;
 
+struct CallRule;  // graph/call_rule.hpp
+
 // Attributes of a node; which slots mean what, and under which name, is in Op::attributes.
 struct Attrs {
   std::array<Dims, 3> lists{};
   std::array<double, 6> reals{};
   std::array<std::int64_t, 4> ints{};
+  std::shared_ptr<const CallRule> call{};  // the op "call" only: the function called, with its own derivative rules
   bool operator==(const Attrs&) const = default;
+};
+
+// What a new leading batch axis makes of an attribute that speaks of axes or sizes.
+enum class OnBatch : std::uint8_t {
+  keep,
+  axis,         // an axis, or a list of them: each is one further to the right
+  permutation,  // of all axes: the new one stays in front
+  sizes,        // one per axis: the batch size comes first
+  starts,       // bounds per axis: 0, the batch size and 1 come first, so that the new axis is kept whole
+  stops,
+  steps
 };
 struct AttributeField {
   enum class Kind : std::uint8_t { list, real, integer, flag, dtype } kind;
   int slot;
   const char* name;
+  OnBatch on_batch = OnBatch::keep;
 };
 
 struct Op;
@@ -47,12 +63,24 @@ struct RuleContext {
 };
 
 enum class Derivative : std::uint8_t { none, zero, elementwise, linear, bilinear, symmetric, custom, composite };
+// What a rule for a batch axis sees. Batched operands have the batch as their first axis.
+struct BatchContext {
+  const Op& op;
+  const Attrs& attrs;
+  std::span<const Tensor> x;
+  std::span<const char> batched;
+  std::int64_t size;
+};
+
+// How an op runs on a batch: with the axis in front and ranks aligned, as in broadcasting (elementwise); with the axis
+// in front and its attributes moved as they say in OnBatch (leading); by Op::batch_rule (rule); sample by sample
+// (loop).
 enum class Batch : std::uint8_t { elementwise, leading, rule, loop };
 
-// Bit i: input i; bit 16 + j: output j.
+// Bit i: input i (15: that and all behind it); bit 16 + j: output j.
 using SaveMask = std::uint32_t;
 inline constexpr SaveMask save_nothing = 0, save_inputs = 0xFFFFu, save_output = 0x10000u;
-constexpr SaveMask save_input(int i) { return 1u << i; }
+constexpr SaveMask save_input(int i) { return 1u << (i < 15 ? i : 15); }
 
 struct Op {
   std::string_view name;
@@ -66,6 +94,7 @@ struct Op {
   Types (*infer)(const Op&, std::span<const TensorType>, const Attrs&) = nullptr;
   void (*plan)(const Op&, std::span<const TensorType> in, std::span<const TensorType> out, const Attrs&,
                kernels::Plan&) = nullptr;
+  Tensors (*run)(std::span<const Tensor> x, const Attrs&) = nullptr;  // in place of a kernel: a call of a function
   int key = 0;  // the operand whose dtype selects the kernel; -1: the first output
   std::array<kernels::Kernel, dtype_count> kernel{};  // filled from the dispatch table
 
@@ -77,7 +106,8 @@ struct Op {
   Tensors (*decompose)(std::span<const Tensor> x, const Attrs&) = nullptr;
 
   Batch batch = Batch::loop;
-  bool pure = true;            // same inputs, same outputs; may be merged or dropped
+  Tensors (*batch_rule)(const BatchContext&) = nullptr;  // Batch::rule: every output has the batch in front
+  bool pure = true;                                      // same inputs, same outputs; may be merged or dropped
   bool elementwise = false;    // one output element from the same element of the (broadcast) inputs
   bool broadcasts = false;     // inputs follow NumPy's broadcasting; cotangents are summed back in one place
   bool view = false;           // the output is the input's memory under another shape

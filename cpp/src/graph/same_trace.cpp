@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "core/fail.hpp"
+#include "graph/call_rule.hpp"
 #include "graph/graph.hpp"
 #include "graph/tensor_data.hpp"
 
@@ -26,6 +27,10 @@ void check_same_trace(const GraphData& first, const GraphData& second, const cha
                      std::to_string(first.nodes.size()) + " ops, then " + std::to_string(second.nodes.size()), todo);
   for (std::size_t i = 0; i < first.nodes.size(); ++i) {
     const Node &a = first.nodes[i], &b = second.nodes[i];
+    if (a.attrs.call && b.attrs.call) {  // made anew by each trace
+      check_same_trace(a.attrs.call->primal, b.attrs.call->primal, who);
+      continue;
+    }
     if (a.op != b.op || !(a.attrs == b.attrs))
       fail<ValueError>(who, "the function does different things when called twice",
                        std::string(a.op->name) + attributes_to_string(*a.op, a.attrs) + ", then " +

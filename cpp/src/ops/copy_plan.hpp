@@ -42,7 +42,7 @@ inline Op structured(std::string_view name, std::string_view doc, decltype(Op::i
   op.infer = infer;
   op.plan = plan;
   op.derivative = Derivative::linear;
-  op.batch = Batch::rule;
+  op.batch = Batch::leading;
   op.flops_per_output = 0;
   return op;
 }

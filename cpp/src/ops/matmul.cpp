@@ -1,6 +1,8 @@
 // Matrix product. Leading axes are a batch; its two derivatives are products again, so any order works.
 #include "ops/matmul_plan.hpp"
 
+#include <algorithm>
+
 #include "ops/operands.hpp"
 
 namespace chainrule {
@@ -88,6 +90,18 @@ Tensors jvp_matmul(const RuleContext& c) {
   return {t};
 }
 
+// Leading axes broadcast already: only their number must agree, the batch being the first of them.
+Tensors batch_matmul(const BatchContext& c) {
+  const int rank = std::max(c.x[0].rank() - c.batched[0], c.x[1].rank() - c.batched[1]);
+  const auto aligned = [&](std::size_t i) {
+    if (!c.batched[i]) return c.x[i];
+    Dims shape = c.x[i].shape();
+    while (shape.rank() <= rank) shape.insert(1, 1);
+    return reshape(c.x[i], shape);
+  };
+  return {matmul(aligned(0), aligned(1), c.attrs.ints[0] != 0, c.attrs.ints[1] != 0)};
+}
+
 std::int64_t flops_matmul(std::span<const TensorType> in, std::span<const TensorType> out, const Attrs& attrs) {
   return 2 * out[0].shape.size() * sizes(in[0].shape, in[1].shape, attrs).k;
 }
@@ -106,7 +120,8 @@ void add_matmul_ops(std::vector<Op>& ops) {
   op.derivative = Derivative::bilinear;
   op.vjp = vjp_matmul;
   op.jvp = jvp_matmul;
-  op.batch = Batch::leading;
+  op.batch = Batch::rule;
+  op.batch_rule = batch_matmul;
   op.broadcasts = true;
   op.transposable = 3;
   op.epilogue = op.rowwise = true;

@@ -46,5 +46,6 @@ void add_reduction_ops(std::vector<Op>& ops);
 void add_softmax_ops(std::vector<Op>& ops);
 void add_picking_ops(std::vector<Op>& ops);
 void add_random_ops(std::vector<Op>& ops);
+void add_call_op(std::vector<Op>& ops);
 
 }  // namespace chainrule

@@ -4,7 +4,7 @@
 namespace chainrule {
 namespace {
 
-constexpr AttributeField axis_field{AttributeField::Kind::integer, 0, "axis"};
+constexpr AttributeField axis_field{AttributeField::Kind::integer, 0, "axis", OnBatch::axis};
 constexpr AttributeField size_field{AttributeField::Kind::integer, 1, "size"};
 
 void check_index(const Op& op, const TensorType& index) {
@@ -104,7 +104,7 @@ void add_picking_ops(std::vector<Op>& ops) {
   op.jvp = [](const RuleContext& c) {
     return Tensors{c.g[0].defined() ? take(c.g[0], c.x[1], c.attrs.ints[0]) : Tensor()};
   };
-  op.batch = Batch::rule;
+  op.batch = Batch::leading;
   op.flops_per_output = 0;
   attach_kernels(op, "take_along");
   ops.push_back(op);
@@ -123,7 +123,7 @@ void add_picking_ops(std::vector<Op>& ops) {
   op.jvp = [](const RuleContext& c) {
     return Tensors{c.g[1].defined() ? put(c.x[0], c.g[1], c.attrs.ints[0], c.attrs.ints[1]) : Tensor()};
   };
-  op.batch = Batch::rule;
+  op.batch = Batch::leading;
   op.internal = true;
   op.flops_per_output = 0;
   attach_kernels(op, "put_along");

@@ -6,7 +6,7 @@
 namespace chainrule {
 namespace {
 
-constexpr AttributeField axes_field{AttributeField::Kind::list, 0, "axes"};
+constexpr AttributeField axes_field{AttributeField::Kind::list, 0, "axes", OnBatch::axis};
 constexpr AttributeField keepdims_field{AttributeField::Kind::flag, 0, "keepdims"};
 
 // A node reduces neighbouring axes only; the op functions move others next to each other first.
@@ -102,7 +102,7 @@ Op reduction(std::string_view name, std::string_view doc) {
   op.attributes = {axes_field, keepdims_field};
   op.infer = infer_reduce;
   op.plan = plan_reduce;
-  op.batch = Batch::rule;
+  op.batch = Batch::leading;
   op.flops = flops_reduce;
   return op;
 }

@@ -24,6 +24,7 @@ const Registry& registry() {
     add_softmax_ops(r->ops);
     add_picking_ops(r->ops);
     add_random_ops(r->ops);
+    add_call_op(r->ops);
     for (const Op& op : r->ops) r->by_name.emplace(op.name, &op);
     return r;
   }();

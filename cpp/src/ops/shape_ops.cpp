@@ -93,6 +93,14 @@ void plan_broadcast(const Op&, std::span<const TensorType> in, std::span<const T
   finish_copy(plan, body, size_of(in[0].dtype));
 }
 
+// The axes that broadcasting puts in front of a sample's come behind the batch.
+Tensors batch_broadcast(const BatchContext& c) {
+  Dims from = c.x[0].shape(), to = c.attrs.lists[0];
+  while (from.rank() <= to.rank()) from.insert(1, 1);
+  to.insert(0, c.size);
+  return {broadcast_to(reshape(c.x[0], from), Shape(to))};
+}
+
 // --- cast ------------------------------------------------------------------------------------------------------------
 constexpr const char* cast_names[dtype_count] = {"cast_to_float32", "cast_to_float64", "cast_to_int32",
                                                  "cast_to_int64",   "cast_to_uint8",   "cast_to_bool",
@@ -131,14 +139,14 @@ template <int to> void add_cast(std::vector<Op>& ops) {
 
 void add_shape_ops(std::vector<Op>& ops) {
   Op op = structured("reshape", "The same elements under another shape; one size may be -1.", infer_reshape, nullptr);
-  op.attributes = {{list, 0, "shape"}};
+  op.attributes = {{list, 0, "shape", OnBatch::sizes}};
   op.view = true;
   op.vjp = [](const RuleContext& c) { return Tensors{reshape_to(c.g[0], c.x_types[0].shape)}; };
   op.jvp = [](const RuleContext& c) { return Tensors{reshape_to(c.g[0], c.attrs.lists[0])}; };
   ops.push_back(op);
 
   op = structured("transpose", "Axes in another order; reversed where none is given.", infer_transpose, plan_transpose);
-  op.attributes = {{list, 0, "axes"}};
+  op.attributes = {{list, 0, "axes", OnBatch::permutation}};
   op.vjp = [](const RuleContext& c) { return Tensors{transposed_back(c.g[0], c.attrs.lists[0])}; };
   op.jvp = [](const RuleContext& c) { return Tensors{transpose(c.g[0], c.attrs.lists[0])}; };
   attach_kernels(op, "copy");
@@ -147,6 +155,8 @@ void add_shape_ops(std::vector<Op>& ops) {
   op = structured("broadcast_to", "The elements repeated to fill a larger shape, by NumPy's rules.", infer_broadcast,
                   plan_broadcast);
   op.attributes = {{list, 0, "shape"}};
+  op.batch = Batch::rule;
+  op.batch_rule = batch_broadcast;
   op.vjp = [](const RuleContext& c) { return Tensors{sum_to(c.g[0], c.x_types[0].shape)}; };
   op.jvp = [](const RuleContext& c) { return Tensors{broadcast_to(c.g[0], Shape(c.attrs.lists[0]))}; };
   attach_kernels(op, "copy");

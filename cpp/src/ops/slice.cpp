@@ -144,7 +144,8 @@ Tensors jvp_concat(const RuleContext& c) {
 
 void add_slice_ops(std::vector<Op>& ops) {
   Op op = structured("slice", "x[start:stop:step] along every axis.", infer_slice, plan_slice);
-  op.attributes = {{list, 0, "starts"}, {list, 1, "stops"}, {list, 2, "steps"}};
+  op.attributes = {
+      {list, 0, "starts", OnBatch::starts}, {list, 1, "stops", OnBatch::stops}, {list, 2, "steps", OnBatch::steps}};
   op.vjp = [](const RuleContext& c) { return Tensors{unslice(c.g[0], c.attrs, c.x_types[0].shape)}; };
   op.jvp = [](const RuleContext& c) { return Tensors{slice_with(c.g[0], c.attrs)}; };
   attach_kernels(op, "copy");
@@ -152,7 +153,8 @@ void add_slice_ops(std::vector<Op>& ops) {
 
   op = structured("unslice", "Zeros of a shape with x written at [start::step]: the transpose of slice.", infer_unslice,
                   plan_unslice);
-  op.attributes = {{list, 0, "starts"}, {list, 1, "steps"}, {list, 2, "shape"}};
+  op.attributes = {
+      {list, 0, "starts", OnBatch::starts}, {list, 1, "steps", OnBatch::steps}, {list, 2, "shape", OnBatch::sizes}};
   op.internal = true;
   op.vjp = [](const RuleContext& c) {
     Attrs attrs;
@@ -173,7 +175,7 @@ void add_slice_ops(std::vector<Op>& ops) {
   ops.push_back(op);
 
   op = structured("concat", "Tensors joined along an axis.", infer_concat, plan_concat);
-  op.attributes = {{AttributeField::Kind::integer, 0, "axis"}};
+  op.attributes = {{AttributeField::Kind::integer, 0, "axis", OnBatch::axis}};
   op.max_inputs = 100;
   op.vjp = vjp_concat;
   op.jvp = jvp_concat;

@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include "core/fail.hpp"
+#include "graph/call_rule.hpp"
 #include "graph/tensor_data.hpp"
 #include "program/memory_plan.hpp"
 #include "program/passes.hpp"
@@ -21,7 +22,7 @@ using Index = std::size_t;
 class Compiler {
  public:
   explicit Compiler(const GraphData& graph) : program_(std::make_shared<Program>()) {
-    program_->graph = optimize(graph);
+    program_->graph = optimize(inline_calls(graph));
     buffer_of_.assign(g().types.size(), -1);
     locate_outside_values();
     select_nodes();

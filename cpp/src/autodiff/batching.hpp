@@ -1,0 +1,18 @@
+// A graph for one sample, run on a batch: the transform behind vmap, and behind Jacobians of many rows at once.
+#pragma once
+
+#include <span>
+
+#include "graph/graph.hpp"
+
+namespace chainrule {
+
+// Calls the graph's ops on arguments of which those marked carry `size` samples along a new first axis; captures and
+// constants are shared by all samples. Every output has the batch first. Symbols give a graph, values are computed.
+Tensors replay_batched(const GraphData& graph, std::span<const Tensor> arguments, std::span<const char> batched,
+                       std::int64_t size);
+
+// The same as Graph -> Graph.
+GraphData batch(const GraphData& graph, std::span<const char> batched, std::int64_t size);
+
+}  // namespace chainrule

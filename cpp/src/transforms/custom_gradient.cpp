@@ -1,0 +1,287 @@
+// custom_gradient: a function called as one op, with derivative rules of its own. Where it is traced, function and
+// rules become graphs, and what they capture becomes operands; where it runs on values, the functions themselves are
+// called.
+#include <algorithm>
+
+#include "autodiff/batching.hpp"
+#include "chainrule/transforms.hpp"
+#include "core/fail.hpp"
+#include "graph/call_rule.hpp"
+#include "ops/operands.hpp"
+#include "transforms/differentiation.hpp"
+
+namespace chainrule {
+namespace {
+
+constexpr const char* who = "custom_gradient";
+
+struct Rules {
+  Function f, vjp, jvp;
+  FunctionWithPullback with_pullback;
+};
+
+Types types_of(std::span<const Tensor> tensors) {
+  Types types;
+  for (const Tensor& t : tensors) types.push_back(type_of(t));
+  return types;
+}
+Types operator+(Types a, const Types& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+Tensors joined(std::span<const Tensor> a, std::span<const Tensor> b) {
+  Tensors all(a.begin(), a.end());
+  all.insert(all.end(), b.begin(), b.end());
+  return all;
+}
+
+// What a rule returned, one tensor per type and of its shape, in its dtype. Integers have no cotangent.
+Tensors checked(Tensors given, std::span<const TensorType> types, const char* what) {
+  if (given.size() != types.size())
+    fail<ValueError>(who, std::string("the rule returned the wrong number of ") + what,
+                     std::to_string(given.size()) + " for " + std::to_string(types.size()),
+                     std::string("return one of the ") + what + " for each");
+  for (std::size_t i = 0; i < given.size(); ++i) {
+    if (!given[i].defined() || !is_floating(types[i].dtype)) {
+      given[i] = Tensor();
+      continue;
+    }
+    if (!(given[i].shape() == types[i].shape))
+      fail<ShapeError>(who, std::string("one of the ") + what + " that the rule returned does not fit",
+                       "number " + std::to_string(i) + " is " + given[i].shape().str() + " for " + types[i].shape.str(),
+                       "return one value per element");
+    given[i] = cast(given[i], types[i].dtype);
+  }
+  return given;
+}
+
+// A linear map's transpose: `linear` recorded on symbols of these types, and its pullback of `at`.
+Tensors transposed(const Function& linear, const Types& types, std::span<const Tensor> at) {
+  const auto tracer = Tracer::create();
+  GraphData graph;
+  {
+    const TraceScope recording(*tracer);
+    Tensors in;
+    std::vector<ValueId> wrt;
+    for (const TensorType& type : types) {
+      in.push_back(tracer->input(type));
+      wrt.push_back(in.back().data_handle()->value);
+    }
+    const Tensors out = linear(in);
+    Tensors used, cotangents;
+    for (std::size_t i = 0; i < out.size(); ++i)
+      if (out[i].defined() && at[i].defined()) {
+        used.push_back(out[i]);
+        cotangents.push_back(at[i]);
+      }
+    Tensors result = gradients_in_trace(*tracer, used, cotangents, wrt);
+    for (std::size_t i = 0; i < result.size(); ++i)
+      if (!result[i].defined()) result[i] = zeros_like_type(types[i]);
+    tracer->set_outputs(result);
+    graph = tracer->take();
+  }
+  Tensors zeros;
+  for (const TensorType& type : types) zeros.push_back(zeros_like_type(type));
+  return replay(graph, zeros);
+}
+
+// The rule that is not given is the transpose of the other; both are checked.
+void complete(CallRule& rule, std::size_t primals) {
+  const auto types = [primals](std::span<const Tensor> x) { return types_of(x.first(primals)); };
+  if (rule.vjp) {
+    rule.vjp = [given = rule.vjp, types](std::span<const Tensor> x, std::span<const Tensor> gy) {
+      return checked(given(x, gy), types(x), "cotangents");
+    };
+  }
+  if (rule.jvp) {
+    rule.jvp = [given = rule.jvp, outputs = rule.outputs](std::span<const Tensor> x, std::span<const Tensor> tx) {
+      return checked(given(x, tx), outputs, "tangents");
+    };
+  }
+  if (!rule.vjp)
+    rule.vjp = [jvp = rule.jvp, types](std::span<const Tensor> x, std::span<const Tensor> gy) {
+      return transposed([&](const Tensors& tx) { return jvp(x, tx); }, types(x), gy);
+    };
+  if (!rule.jvp)
+    rule.jvp = [vjp = rule.vjp, outputs = rule.outputs](std::span<const Tensor> x, std::span<const Tensor> tx) {
+      return transposed([&](const Tensors& gy) { return vjp(x, gy); }, outputs, tx);
+    };
+}
+
+// --- on values -------------------------------------------------------------------------------------------------------
+
+Tensors call_on_values(const std::shared_ptr<const Rules>& rules, const Tensors& x) {
+  Tensors at, y;
+  for (const Tensor& t : x) at.push_back(t.detach());
+  Pullback pullback;
+  {
+    const NoGrad nothing;
+    if (rules->with_pullback)
+      std::tie(y, pullback) = rules->with_pullback(at);
+    else
+      y = rules->f(at);
+  }
+  for (Tensor& t : y) t = with_shape(t, t.shape());  // a handle of its own: f may return an argument
+  auto rule = std::make_shared<CallRule>();
+  rule->name = who;
+  rule->outputs = types_of(y);
+  rule->primals = x.size();
+  rule->value = [y = std::make_shared<Tensors>(std::move(y))](std::span<const Tensor>) { return std::move(*y); };
+  if (rules->with_pullback) {
+    rule->vjp = [rules, pullback](std::span<const Tensor> x_now, std::span<const Tensor> gy) {
+      // To be differentiated in turn, the rule must see the recorded arguments: the call is made again.
+      const Tensors g(gy.begin(), gy.end());
+      const bool again = grad_enabled() || TraceScope::current() != nullptr;
+      return again ? rules->with_pullback(Tensors(x_now.begin(), x_now.end())).second(g) : pullback(g);
+    };
+  } else {
+    if (rules->vjp)
+      rule->vjp = [rules](std::span<const Tensor> x_now, std::span<const Tensor> gy) {
+        return rules->vjp(joined(x_now, gy));
+      };
+    if (rules->jvp)
+      rule->jvp = [rules](std::span<const Tensor> x_now, std::span<const Tensor> tx) {
+        return rules->jvp(joined(x_now, tx));
+      };
+  }
+  complete(*rule, x.size());
+  return call(std::move(rule), x);
+}
+
+// --- in a trace ------------------------------------------------------------------------------------------------------
+
+// A traced function, its captures as further inputs: their operands are at x[first...] of the call.
+struct Part {
+  GraphData graph;
+  std::size_t first = 0, count = 0;
+};
+
+Part closed(GraphData graph, Tensors& operands) {
+  Part part{std::move(graph), operands.size(), 0};
+  for (const BoundValue& capture : part.graph.captures) {
+    part.graph.inputs.push_back(capture.value);
+    operands.push_back(capture.tensor);
+  }
+  part.count = part.graph.captures.size();
+  part.graph.captures.clear();
+  if (!part.graph.updates.empty())
+    fail<StateError>(who, "the function changes a state", "", "call eval() on models in it");
+  return part;
+}
+
+Tensors run_part(const Part& part, std::span<const Tensor> own, std::span<const Tensor> x) {
+  return replay(part.graph, joined(own, x.subspan(part.first, part.count)));
+}
+
+std::shared_ptr<const CallRule> batched(const std::shared_ptr<const CallRule>& rule, std::span<const char> flags,
+                                        std::int64_t size) {
+  auto result = std::make_shared<CallRule>();
+  const std::vector<char> x_flags(flags.begin(), flags.end());
+  result->name = rule->name;
+  result->primals = rule->primals;
+  for (TensorType type : rule->outputs) {
+    type.shape.insert(0, size);
+    result->outputs.push_back(type);
+  }
+  result->primal = batch(rule->primal, x_flags, size);
+  result->value = [rule, x_flags, size](std::span<const Tensor> x) {
+    return replay_batched(rule->primal, x, x_flags, size);
+  };
+  // A rule on one sample, recorded and run on the batch. `own` marks which cotangents or tangents are batched.
+  const auto on_samples = [rule, x_flags, size](const auto& function, std::span<const Tensor> x,
+                                                std::span<const Tensor> g, const std::vector<char>& own) {
+    std::vector<char> all = x_flags;
+    all.insert(all.end(), own.begin(), own.end());
+    const Tensors arguments = joined(x, g);
+    Types types = types_of(arguments);
+    for (std::size_t i = 0; i < types.size(); ++i)
+      if (all[i]) types[i].shape.erase(0);
+    const GraphData graph = trace_types(
+        [&](const Tensors& in) {
+          Tensors out = function(std::span(in).first(x.size()), std::span(in).subspan(x.size()));
+          for (std::size_t i = 0; i < out.size(); ++i)  // integers: none, and none is asked for
+            if (!out[i].defined()) out[i] = zeros_like_type({DType::float32, Shape{}});
+          return out;
+        },
+        types);
+    return replay_batched(graph, arguments, all, size);
+  };
+  result->vjp = [rule, x_flags, on_samples](std::span<const Tensor> x, std::span<const Tensor> gy) {
+    Tensors gx = on_samples(rule->vjp, x, gy, std::vector<char>(gy.size(), 1));
+    for (std::size_t i = 0; i < gx.size(); ++i) {
+      if (!is_floating(x[i].dtype()))
+        gx[i] = Tensor();
+      else if (!x_flags[i])
+        gx[i] = sum(gx[i], {0});  // shared by all samples
+    }
+    return gx;
+  };
+  result->jvp = [rule, x_flags, on_samples](std::span<const Tensor> x, std::span<const Tensor> tx) {
+    return on_samples(rule->jvp, x, tx, {x_flags.begin(), x_flags.begin() + static_cast<std::ptrdiff_t>(tx.size())});
+  };
+  const std::shared_ptr<const CallRule> self = result;
+  result->batch = [weak = std::weak_ptr<const CallRule>(self)](std::span<const char> f, std::int64_t n) {
+    return batched(weak.lock(), f, n);
+  };
+  return self;
+}
+
+Tensors call_in_trace(const std::shared_ptr<const Rules>& rules, const Tensors& x) {
+  const Types x_types = types_of(x);
+  const std::size_t n = x.size();
+  Tensors operands = x;
+  const auto first_of = [&](const Tensors& in) { return rules->with_pullback(in).first; };
+  const Part primal = closed(trace_types(rules->with_pullback ? Function(first_of) : rules->f, x_types), operands);
+  auto rule = std::make_shared<CallRule>();
+  rule->name = who;
+  rule->primals = n;
+  for (ValueId id : primal.graph.outputs) rule->outputs.push_back(primal.graph.types[static_cast<std::size_t>(id)]);
+  const Function pull = [&](const Tensors& in) {
+    const auto split = in.begin() + static_cast<std::ptrdiff_t>(n);
+    return rules->with_pullback(Tensors(in.begin(), split)).second(Tensors(split, in.end()));
+  };
+  const auto as_graph = [&](const Function& f, const Types& own) {
+    const Function defined = [&](const Tensors& in) {
+      Tensors out = f(in);
+      for (std::size_t i = 0; i < out.size(); ++i)
+        if (!out[i].defined()) out[i] = zeros_like_type(i < own.size() ? own[i] : x_types[i]);
+      return out;
+    };
+    auto part = std::make_shared<const Part>(closed(trace_types(defined, x_types + own), operands));
+    return [part, n](std::span<const Tensor> at, std::span<const Tensor> g) {
+      return run_part(*part, joined(at.first(n), g), at);
+    };
+  };
+  if (rules->with_pullback || rules->vjp) rule->vjp = as_graph(rules->with_pullback ? pull : rules->vjp, rule->outputs);
+  if (rules->jvp) rule->jvp = as_graph(rules->jvp, x_types);
+  // The graph to run takes every operand of the call, those of the rules unused.
+  rule->primal = primal.graph;
+  const Types all = types_of(operands);
+  for (std::size_t i = primal.first + primal.count; i < all.size(); ++i)
+    rule->primal.inputs.push_back(rule->primal.add_value(all[i]));
+  rule->value = [graph = rule->primal](std::span<const Tensor> at) { return replay(graph, at); };
+  complete(*rule, n);
+  rule->batch = [weak = std::weak_ptr<const CallRule>(rule)](std::span<const char> flags, std::int64_t size) {
+    return batched(weak.lock(), flags, size);
+  };
+  return call(std::move(rule), operands);
+}
+
+Function with_rules(Rules given) {
+  const auto rules = std::make_shared<const Rules>(std::move(given));
+  return [rules](const std::vector<Tensor>& x) {
+    const bool traced = TraceScope::current() != nullptr ||
+                        std::any_of(x.begin(), x.end(), [](const Tensor& t) { return t.symbolic(); });
+    return traced ? call_in_trace(rules, x) : call_on_values(rules, x);
+  };
+}
+
+}  // namespace
+
+Function custom_gradient(Function f, Function vjp, Function jvp) {
+  if (!vjp && !jvp) fail<ValueError>(who, "no derivative rule was given", "", "give vjp, jvp or both");
+  return with_rules({std::move(f), std::move(vjp), std::move(jvp), {}});
+}
+Function custom_gradient(FunctionWithPullback f) { return with_rules({{}, {}, {}, std::move(f)}); }
+
+}  // namespace chainrule

@@ -1,0 +1,619 @@
+// Derivatives of functions of tensors, vmap, and compiled functions. Arguments and results are trees: see tree.hpp.
+#include <unordered_map>
+
+#include "common.hpp"
+#include "tree.hpp"
+
+namespace chainrule::python {
+namespace {
+
+void check_function(const py::object& f, const char* op) {
+  if (PyCallable_Check(f.ptr()) == 0)
+    throw DTypeError(std::string(op) + ": expected a function, got " + type_name(f) + "; write " + op + "(f)(x)");
+}
+
+// A Python function called on some of its arguments as tensors, the others as they were given.
+class Call {
+ public:
+  // chosen: which arguments become tensors. floating: integers among them are refused.
+  Call(const char* op, py::object f, const py::args& args, const py::kwargs& kwargs,
+       const std::vector<std::size_t>& chosen, bool floating = true)
+      : op_(op), f_(std::move(f)), args_(args), kwargs_(kwargs), chosen_(chosen) {
+    for (std::size_t i : chosen_) trees_.push_back(Tree::take_apart(args_[i], op, primals));
+    for (std::size_t i = 0, leaf = 0; floating && i < trees_.size(); ++i)
+      for (std::size_t k = 0; k < trees_[i].leaf_count(); ++k, ++leaf) check_floating(leaf, chosen_[i]);
+  }
+
+  // The function as C++ calls it. It lives no longer than this.
+  Function function(bool has_aux = false) {
+    return [this, has_aux](const std::vector<Tensor>& x) {
+      py::object result = run(x);
+      if (has_aux) {
+        if (!PyTuple_Check(result.ptr()) || py::len(result) != 2)
+          throw ValueError(std::string(op_) + ": with has_aux=True the function must return (value, aux)");
+        aux = result[py::int_(1)];
+        result = result[py::int_(0)];
+      }
+      if (PyFloat_Check(result.ptr()) || PyLong_Check(result.ptr()))
+        throw DTypeError(std::string(op_) +
+                         ": the function must return one tensor, or tuples, lists and dicts of tensors, got " +
+                         type_name(result) + "; its result does not depend on the arguments");
+      if (result.is_none())
+        throw ValueError(std::string(op_) +
+                         ": the function returned None; return a tensor or nested tuples, lists or dicts of tensors");
+      std::vector<Tensor> y;
+      output = Tree::take_apart(result, op_, y);
+      return y;
+    };
+  }
+  Function scalar_function(bool has_aux) {
+    return [this, f = function(has_aux)](const std::vector<Tensor>& x) {
+      std::vector<Tensor> y = f(x);
+      if (output.str() != "*")
+        throw DTypeError(std::string(op_) + ": the function must return one tensor, got " + output.str() +
+                         "; pass has_aux=True where it returns (value, aux)");
+      return y;
+    };
+  }
+
+  const std::vector<Tree>& trees() const { return trees_; }
+
+  std::vector<Tensor> primals;  // the leaves of the chosen arguments
+  Tree output;                  // of the last result
+  py::object aux = py::none();
+
+ private:
+  void check_floating(std::size_t leaf, std::size_t argument) const {
+    if (!is_floating(primals[leaf].dtype()))
+      throw DTypeError(std::string(op_) + ": argument " + std::to_string(argument) + " is " +
+                       std::string(name_of(primals[leaf].dtype())) +
+                       "; only floating-point arguments have gradients: pass floats");
+  }
+  py::object run(const std::vector<Tensor>& x) {
+    py::list arguments(args_);
+    std::vector<Tensor> parameters, stand_ins;
+    std::size_t at = 0;
+    for (std::size_t i = 0; i < trees_.size(); ++i) {
+      const std::size_t n = trees_[i].leaf_count();
+      const auto begin = x.begin() + static_cast<std::ptrdiff_t>(at);
+      arguments[chosen_[i]] =
+          trees_[i].build_argument({begin, begin + static_cast<std::ptrdiff_t>(n)}, parameters, stand_ins);
+      at += n;
+    }
+    if (parameters.empty()) return f_(*py::tuple(arguments), **kwargs_);
+    const nn::ParameterScope scope(parameters, stand_ins);
+    return f_(*py::tuple(arguments), **kwargs_);
+  }
+
+  const char* op_;
+  py::object f_;
+  py::tuple args_;
+  py::dict kwargs_;
+  std::vector<std::size_t> chosen_;
+  std::vector<Tree> trees_;
+};
+
+// Which arguments to differentiate, and whether one was named (a bare result) or a tuple (a tuple of results).
+struct Argnums {
+  std::vector<std::size_t> indices;
+  bool bare = true;
+};
+
+Argnums to_argnums(const py::object& argnums, std::size_t count, const char* op) {
+  Argnums result{{}, !PyTuple_Check(argnums.ptr())};
+  const auto n = static_cast<std::int64_t>(count);
+  for (std::int64_t i : to_axes(argnums, op)) {
+    if (i < -n || i >= n)
+      throw ValueError(std::string(op) + ": argnums is " + std::to_string(i) + ", but there are " + std::to_string(n) +
+                       " arguments");
+    result.indices.push_back(static_cast<std::size_t>(i < 0 ? i + n : i));
+  }
+  return result;
+}
+
+std::vector<std::size_t> all_of(std::size_t count) {
+  std::vector<std::size_t> indices(count);
+  for (std::size_t i = 0; i < count; ++i) indices[i] = i;
+  return indices;
+}
+
+// One result per chosen argument, in its structure: bare, or a tuple of them.
+Tree structure_of(const std::vector<Tree>& trees, bool bare) { return bare ? trees[0] : Tree::tuple_of(trees); }
+
+py::object named_like(const py::cpp_function& made, const py::object& f, const char* transform) {
+  py::object wrapper = py::module_::import("functools").attr("partial")(made);
+  const std::string name = py::hasattr(f, "__name__") ? f.attr("__name__").cast<std::string>() : type_name(f);
+  wrapper.attr("__name__") = std::string(transform) + "(" + name + ")";
+  if (py::hasattr(f, "__doc__")) wrapper.attr("__doc__") = f.attr("__doc__");
+  return wrapper;
+}
+
+// (value, aux) as f returned them, aux without ways back into a differentiation that is over.
+py::object settled(const py::object& aux, const std::vector<Tensor>& primals) {
+  if (differentiating()) return aux;
+  for (const Tensor& t : primals)
+    if (t.requires_grad() || t.symbolic()) return aux;
+  std::vector<Tensor> leaves;
+  Tree tree;
+  try {
+    tree = Tree::take_apart(aux, "aux", leaves);
+  } catch (const Error&) {
+    return aux;  // not only tensors: as it is
+  }
+  bool recorded = false;
+  for (Tensor& t : leaves) {
+    recorded |= t.requires_grad();
+    if (!t.symbolic()) t = t.detach();
+  }
+  return recorded ? tree.build(leaves) : aux;
+}
+
+// x or (x1, x2, ...): several primals are a tuple.
+py::args as_primals(const py::object& at) {
+  const py::tuple tuple = PyTuple_CheckExact(at.ptr()) ? py::reinterpret_borrow<py::tuple>(at) : py::make_tuple(at);
+  return py::reinterpret_borrow<py::args>(tuple);
+}
+
+// Tangents with the structure of the primals, bare where those are.
+std::vector<Tensor> tangents_like(const Call& call, const py::object& at, const py::object& along, const char* op) {
+  const bool bare = !PyTuple_CheckExact(at.ptr());
+  if (!bare && (!PyTuple_Check(along.ptr()) || py::len(along) != call.trees().size()))
+    throw ValueError(std::string(op) + ": expected " + std::to_string(call.trees().size()) +
+                     " tangents, one per primal (a tuple), got " +
+                     (PyTuple_Check(along.ptr()) ? std::to_string(py::len(along)) : type_name(along)));
+  if (bare && PyTuple_CheckExact(along.ptr()) && py::len(along) == 1)
+    return structure_of(call.trees(), true).leaves_of(along[py::int_(0)], op, "tangents");
+  return structure_of(call.trees(), bare).leaves_of(along, op, "tangents");
+}
+
+template <class Transform>
+py::object derivative(const py::object& f, const py::object& argnums, bool has_aux, const char* op,
+                      const Transform& transform) {
+  check_function(f, op);
+  return named_like(py::cpp_function([=](const py::args& args, const py::kwargs& kwargs) -> py::object {
+                      const Argnums wanted = to_argnums(argnums, args.size(), op);
+                      Call call(op, f, args, kwargs, wanted.indices);
+                      return transform(call, wanted.bare, has_aux);
+                    }),
+                    f, op);
+}
+
+py::object gradient(Call& call, bool bare, bool has_aux, bool with_value) {
+  const auto [value, gradients] = value_and_gradients(call.scalar_function(has_aux), call.primals);
+  const py::object g = structure_of(call.trees(), bare).build(gradients);
+  const py::object aux = has_aux ? settled(call.aux, call.primals) : py::none();
+  if (!with_value) return has_aux ? py::object(py::make_tuple(g, aux)) : g;
+  const py::object v = has_aux ? py::object(py::make_tuple(value, aux)) : py::cast(value);
+  return py::make_tuple(v, g);
+}
+
+JacobianMode to_mode(const std::string& mode) {
+  if (mode == "auto") return JacobianMode::automatic;
+  if (mode == "reverse") return JacobianMode::reverse;
+  if (mode == "forward") return JacobianMode::forward;
+  throw ValueError("jacobian: mode is \"" + mode + "\"; use \"auto\", \"reverse\" or \"forward\"");
+}
+
+// A tree whose every leaf is a tree: blocks[i][j].
+py::object nested(const Tree& outer, const Tree& inner, const std::vector<std::vector<Tensor>>& blocks) {
+  std::vector<Tensor> positions;
+  for (std::size_t i = 0; i < blocks.size(); ++i) positions.push_back(Tensor::scalar(static_cast<double>(i)));
+  const py::object frame = outer.build(positions);
+  std::size_t next = 0;
+  const std::function<py::object(const py::object&)> fill = [&](const py::object& at) -> py::object {
+    if (is_tensor(at)) return inner.build(blocks[next++]);
+    if (PyDict_Check(at.ptr())) {
+      py::dict filled;
+      for (auto [key, item] : py::reinterpret_borrow<py::dict>(at))
+        filled[key] = fill(py::reinterpret_borrow<py::object>(item));
+      return filled;
+    }
+    if (PyList_Check(at.ptr()) || PyTuple_Check(at.ptr())) {
+      py::list filled;
+      for (py::handle item : at) filled.append(fill(py::reinterpret_borrow<py::object>(item)));
+      return PyTuple_Check(at.ptr()) ? py::object(py::tuple(filled)) : py::object(filled);
+    }
+    return at;
+  };
+  return fill(frame);
+}
+
+// --- vmap ------------------------------------------------------------------------------------------------------------
+
+py::object run_vmap(const py::object& f, const py::object& in_axes, const py::object& out_axes, const py::args& args,
+                    const py::kwargs& kwargs) {
+  const bool each = PyTuple_Check(in_axes.ptr()) || PyList_Check(in_axes.ptr());
+  if (each && py::len(in_axes) != args.size())
+    throw ValueError("vmap: in_axes has " + std::to_string(py::len(in_axes)) + " entries, but there are " +
+                     std::to_string(args.size()) + " arguments; give one axis (or None) per argument");
+  std::vector<std::size_t> chosen;
+  std::vector<int> axis_of;
+  for (std::size_t i = 0; i < args.size(); ++i) {
+    const py::object axis = each ? py::object(in_axes[py::int_(i)]) : in_axes;
+    if (axis.is_none()) continue;
+    if (!PyLong_Check(axis.ptr())) throw DTypeError("vmap: an axis must be an integer or None, got " + type_name(axis));
+    chosen.push_back(i);
+    axis_of.push_back(axis.cast<int>());
+  }
+  Call call("vmap", f, args, kwargs, chosen, /*floating=*/false);
+  std::vector<std::optional<int>> axes;
+  for (std::size_t i = 0; i < chosen.size(); ++i)
+    for (std::size_t k = 0; k < call.trees()[i].leaf_count(); ++k) axes.emplace_back(axis_of[i]);
+  const auto places = [&](std::size_t outputs) {
+    if (PyLong_Check(out_axes.ptr())) return std::vector<int>(outputs, out_axes.cast<int>());
+    std::vector<int> given;
+    if (!PyTuple_Check(out_axes.ptr()) || py::len(out_axes) != call.output.children().size())
+      throw ValueError("vmap: out_axes must be an integer, or a tuple with one per output of the function");
+    for (std::size_t i = 0; i < call.output.children().size(); ++i)
+      given.insert(given.end(), call.output.children()[i].leaf_count(), out_axes[py::int_(i)].cast<int>());
+    return given;
+  };
+  const std::vector<Tensor> results = vmap_call(call.function(), call.primals, axes, places);
+  return call.output.build(results);
+}
+
+// --- compile ---------------------------------------------------------------------------------------------------------
+
+// One C++ Compiled per structure of the arguments.
+class CompiledTrees {
+ public:
+  explicit CompiledTrees(py::object f) : f_(hold(std::move(f))) {}
+
+  py::object operator()(const py::args& args, const py::object& out) {
+    std::vector<Tensor> inputs;
+    Variant& variant = variant_for(args, inputs);
+    if (!out.is_none()) return write(variant, inputs, out);
+    std::vector<Tensor> outputs;
+    {
+      const py::gil_scoped_release unlocked;
+      outputs = variant.compiled(inputs);
+    }
+    return variant.output->build(outputs);
+  }
+
+ private:
+  struct Variant {
+    std::shared_ptr<Tree> arguments;
+    std::shared_ptr<Tree> output;
+    Compiled compiled;
+  };
+
+  Variant& variant_for(const py::args& args, std::vector<Tensor>& inputs) {
+    bool flat = true;  // the usual call: tensors and arrays only
+    for (py::handle arg : args) flat &= is_tensor(arg) || py::isinstance<py::array>(arg);
+    std::string key;
+    auto tree = std::make_shared<Tree>();
+    if (flat) {
+      for (py::handle arg : args) inputs.push_back(borrow(arg, "compile"));
+      key = std::to_string(args.size());
+    } else {
+      *tree = Tree::take_apart(args, "compile", inputs);
+      key = tree->str();
+    }
+    const auto found = variants_.find(key);
+    if (found != variants_.end()) return found->second;
+    if (flat) {
+      std::vector<Tensor> unused;
+      *tree = Tree::take_apart(args, "compile", unused);
+    }
+    auto output = std::make_shared<Tree>();
+    const Function run = [f = f_, tree, output](const std::vector<Tensor>& x) {
+      const py::gil_scoped_acquire locked;
+      std::vector<Tensor> parameters, stand_ins, y;
+      const py::object arguments = tree->build_argument(x, parameters, stand_ins);
+      const nn::ParameterScope scope(parameters, stand_ins);
+      const py::object result = held(f)(*py::reinterpret_borrow<py::tuple>(arguments));
+      if (result.is_none())
+        throw ValueError(
+            "compile: the function returned None; return a tensor or nested tuples, lists or dicts of tensors");
+      *output = Tree::take_apart(result, "compile", y);
+      return y;
+    };
+    return variants_.emplace(std::move(key), Variant{tree, output, compile(run)}).first->second;
+  }
+
+  static py::object write(const Variant& variant, const std::vector<Tensor>& inputs, const py::object& out) {
+    std::vector<OutputView> views;
+    const auto add = [&](py::handle item) {
+      if (!py::isinstance<py::array>(item))
+        throw DTypeError("compile: out= takes NumPy arrays, one per output, got " + type_name(item));
+      auto array = py::reinterpret_borrow<py::array>(item);
+      if (!array.writeable()) throw ValueError("compile: out= is read-only");
+      if ((array.flags() & py::array::c_style) == 0)
+        throw ValueError("compile: out= is not C-contiguous; use np.empty(shape, dtype)");
+      Shape shape;
+      for (py::ssize_t d = 0; d < array.ndim(); ++d) shape.push_back(array.shape(d));
+      views.push_back({array.mutable_data(), shape, to_dtype(array.dtype())});
+    };
+    if (PyTuple_Check(out.ptr()) || PyList_Check(out.ptr()))
+      for (py::handle item : out) add(item);
+    else
+      add(out);
+    const py::gil_scoped_release unlocked;
+    variant.compiled(inputs, views);
+    return {};
+  }
+
+  std::shared_ptr<PyObject> f_;
+  std::unordered_map<std::string, Variant> variants_;
+};
+
+// --- custom_gradient -------------------------------------------------------------------------------------------------
+
+// A rule in Python: rule(x1, ..., g1, ...) -> a tensor or a tuple.
+Function rule_function(const py::object& rule, const char* what) {
+  if (rule.is_none()) return {};
+  if (PyCallable_Check(rule.ptr()) == 0)
+    throw DTypeError(std::string("custom_gradient: ") + what + " must be a function, got " + type_name(rule));
+  return [held_rule = hold(rule), what](const std::vector<Tensor>& in) {
+    const py::gil_scoped_acquire locked;
+    py::tuple arguments(in.size());
+    for (std::size_t i = 0; i < in.size(); ++i) arguments[i] = py::cast(in[i]);
+    const py::object result = held(held_rule)(*arguments);
+    std::vector<Tensor> out;
+    const auto add = [&](py::handle item) {
+      out.push_back(item.is_none() ? Tensor() : to_tensor(item, "custom_gradient"));
+    };
+    if (PyTuple_Check(result.ptr()) || PyList_Check(result.ptr()))
+      for (py::handle item : result) add(item);
+    else
+      add(result);
+    return out;
+  };
+}
+
+Function with_pullback(const py::object& f) {
+  return custom_gradient(FunctionWithPullback([function = hold(f)](const std::vector<Tensor>& x) {
+    const py::gil_scoped_acquire locked;
+    py::tuple arguments(x.size());
+    for (std::size_t i = 0; i < x.size(); ++i) arguments[i] = py::cast(x[i]);
+    const py::object result = held(function)(*arguments);
+    if (!PyTuple_Check(result.ptr()) || py::len(result) != 2 || PyCallable_Check(result[py::int_(1)].ptr()) == 0)
+      throw ValueError(
+          "custom_gradient: the function must return (result, pullback), where pullback(gy) gives one cotangent per "
+          "argument; or pass vjp= or jvp=");
+    return std::pair<std::vector<Tensor>, Pullback>(to_tensors(result[py::int_(0)], "custom_gradient"),
+                                                    rule_function(result[py::int_(1)], "the pullback"));
+  }));
+}
+
+py::object make_custom(const py::object& f, const py::object& vjp_rule, const py::object& jvp_rule) {
+  check_function(f, "custom_gradient");
+  const Function function =
+      vjp_rule.is_none() && jvp_rule.is_none()
+          ? with_pullback(f)
+          : custom_gradient(to_function(f), rule_function(vjp_rule, "vjp"), rule_function(jvp_rule, "jvp"));
+  return named_like(py::cpp_function([function](const py::args& args) {
+                      std::vector<Tensor> x;
+                      for (py::handle arg : args) {
+                        const Tensor t = to_tensor(arg, "custom_gradient");
+                        x.push_back(t.weak() ? new_tensor(arg, py::none()) : t);
+                      }
+                      return from_tensors(function(x));
+                    }),
+                    f, "custom_gradient");
+}
+
+}  // namespace
+
+void bind_transforms(py::module_& m) {
+  m.def(
+      "grad",
+      [](const py::object& f, const py::object& argnums, bool has_aux) {
+        return derivative(f, argnums, has_aux, "grad",
+                          [](Call& call, bool bare, bool aux) { return gradient(call, bare, aux, false); });
+      },
+      "f"_a, "argnums"_a = 0, "has_aux"_a = false,
+      "The function that gives the gradient of scalar-valued f with respect to argument argnums (an int: bare; a tuple "
+      "of ints: a tuple). An argument may be a tensor, nested tuples, lists and dicts of tensors, or a module, whose "
+      "gradient is a dict by parameter name. has_aux: f returns (value, aux), the result is (gradient, aux).\n\n"
+      ">>> cr.grad(lambda x: (x ** 2).sum())(cr.tensor([1.0, 2.0]))\n"
+      "tensor([2, 4])");
+  m.def(
+      "value_and_grad",
+      [](const py::object& f, const py::object& argnums, bool has_aux) {
+        return derivative(f, argnums, has_aux, "value_and_grad",
+                          [](Call& call, bool bare, bool aux) { return gradient(call, bare, aux, true); });
+      },
+      "f"_a, "argnums"_a = 0, "has_aux"_a = false,
+      "The function that gives (value, gradient) of scalar-valued f; with has_aux ((value, aux), gradient). Arguments "
+      "as "
+      "in grad.");
+  m.def(
+      "jacobian",
+      [](const py::object& f, const py::object& argnums, bool has_aux, const std::string& mode) {
+        const JacobianMode how = to_mode(mode);
+        return derivative(f, argnums, has_aux, "jacobian", [how](Call& call, bool bare, bool aux) -> py::object {
+          const auto [y, jacobians] = value_and_jacobians(call.scalar_function(aux), call.primals, how);
+          const py::object j = structure_of(call.trees(), bare).build(jacobians);
+          return aux ? py::object(py::make_tuple(j, settled(call.aux, call.primals))) : j;
+        });
+      },
+      "f"_a, "argnums"_a = 0, "has_aux"_a = false, "mode"_a = "auto",
+      "The function that gives the Jacobian of f, of shape f(x).shape + x.shape. mode: \"reverse\" (one sweep carries "
+      "all "
+      "outputs' cotangents), \"forward\" (all inputs' tangents) or \"auto\" (the one that carries fewer).\n\n"
+      ">>> cr.jacobian(lambda x: x ** 2)(cr.tensor([1.0, 2.0]))\n"
+      "tensor([[2, 0], [0, 4]])");
+  m.def(
+      "hessian",
+      [](const py::object& f, const py::object& argnums, bool has_aux) {
+        return derivative(f, argnums, has_aux, "hessian", [](Call& call, bool bare, bool aux) -> py::object {
+          const auto blocks = hessian(call.scalar_function(aux), call.primals);
+          const Tree structure = structure_of(call.trees(), bare);
+          const py::object h = nested(structure, structure, blocks);
+          return aux ? py::object(py::make_tuple(h, settled(call.aux, call.primals))) : h;
+        });
+      },
+      "f"_a, "argnums"_a = 0, "has_aux"_a = false,
+      "The function that gives the second derivatives of scalar-valued f, of shape x.shape + x.shape, by forward mode "
+      "over reverse mode. For trees, a tree of trees: entry [a][b] is d2f / da db.\n\n"
+      ">>> cr.hessian(lambda x: x[0] ** 2 * x[1])(cr.tensor([1.0, 2.0]))\n"
+      "tensor([[4, 2], [2, 0]])");
+  m.def(
+      "vjp",
+      [](const py::object& f, const py::args& args) {
+        check_function(f, "vjp");
+        Call call("vjp", f, args, {}, all_of(args.size()));
+        auto [outputs, pullback] = vjp(call.function(), call.primals);
+        const auto pull = [pullback = std::move(pullback), output = call.output,
+                           trees = call.trees()](const py::object& cotangent) {
+          std::vector<Tensor> g;
+          if (output.str() == "*" && PyTuple_CheckExact(cotangent.ptr()) && py::len(cotangent) == 1)
+            g = output.leaves_of(cotangent[py::int_(0)], "pullback", "cotangents");
+          else
+            g = output.leaves_of(cotangent, "pullback", "cotangents");
+          return Tree::tuple_of(trees).build(pullback(g));
+        };
+        return py::make_tuple(call.output.build(outputs), py::cpp_function(pull, "cotangent"_a));
+      },
+      "f"_a,
+      "(outputs, pullback) of f at the primals. pullback(gy) takes a cotangent for each output, in the outputs' "
+      "structure, "
+      "and always returns a tuple: one cotangent per primal. f runs once, however often pullback is called.\n\n"
+      ">>> y, pullback = cr.vjp(lambda x: x ** 2, cr.tensor([1.0, 2.0]))\n"
+      ">>> pullback(cr.ones((2,)))\n"
+      "(tensor([2, 4]),)");
+  m.def(
+      "jvp",
+      [](const py::object& f, const py::object& at, const py::object& along) {
+        check_function(f, "jvp");
+        const py::args args = as_primals(at);
+        Call call("jvp", f, args, {}, all_of(args.size()));
+        const auto [outputs, tangents] = jvp(call.function(), call.primals, tangents_like(call, at, along, "jvp"));
+        return py::make_tuple(call.output.build(outputs), call.output.build(tangents));
+      },
+      "f"_a, "primals"_a, "tangents"_a,
+      "(outputs, tangents) of f when the primals move along the tangents. Several primals are a tuple, and so are "
+      "their "
+      "tangents.\n\n"
+      ">>> cr.jvp(lambda x: x ** 2, cr.tensor([1.0, 2.0]), cr.tensor([1.0, 0.0]))\n"
+      "(tensor([1, 4]), tensor([2, 0]))");
+  m.def(
+      "linearize",
+      [](const py::object& f, const py::args& args) {
+        check_function(f, "linearize");
+        Call call("linearize", f, args, {}, all_of(args.size()));
+        auto [outputs, push] = linearize(call.function(), call.primals);
+        const auto run = [push = std::move(push), output = call.output,
+                          trees = call.trees()](const py::args& tangents) {
+          if (tangents.size() != trees.size())
+            throw ValueError("linearize: expected " + std::to_string(trees.size()) + " tangents, one per primal, got " +
+                             std::to_string(tangents.size()));
+          return output.build(push(Tree::tuple_of(trees).leaves_of(tangents, "linearize", "tangents")));
+        };
+        return py::make_tuple(call.output.build(outputs), py::cpp_function(run));
+      },
+      "f"_a,
+      "(outputs, push) of f at the primals: push(*tangents) gives the outputs' tangents. f runs once, however often "
+      "push "
+      "is called.");
+  m.def(
+      "hvp",
+      [](const py::object& f, const py::object& at, const py::object& along) {
+        check_function(f, "hvp");
+        const py::args args = as_primals(at);
+        Call call("hvp", f, args, {}, all_of(args.size()));
+        const auto products = hvp(call.scalar_function(false), call.primals, tangents_like(call, at, along, "hvp"));
+        return structure_of(call.trees(), !PyTuple_CheckExact(at.ptr())).build(products);
+      },
+      "f"_a, "x"_a, "v"_a,
+      "The Hessian of scalar-valued f at x times v, without the Hessian: the derivative of f's gradient along v. "
+      "Several "
+      "arguments are a tuple.\n\n"
+      ">>> cr.hvp(lambda x: (x ** 3).sum(), cr.tensor([1.0, 2.0]), cr.tensor([1.0, 1.0]))\n"
+      "tensor([6, 12])");
+  m.def(
+      "directional_derivative",
+      [](const py::object& f, const py::object& at, const py::object& along) {
+        check_function(f, "directional_derivative");
+        const py::args args = as_primals(at);
+        Call call("directional_derivative", f, args, {}, all_of(args.size()));
+        return directional_derivative(call.scalar_function(false), call.primals,
+                                      tangents_like(call, at, along, "directional_derivative"));
+      },
+      "f"_a, "x"_a, "v"_a,
+      "How f changes when x moves along v: <gradient, v> for scalar-valued f, the Jacobian times v otherwise.");
+  m.def(
+      "vmap",
+      [](const py::object& f, const py::object& in_axes, const py::object& out_axes) {
+        check_function(f, "vmap");
+        return named_like(py::cpp_function([=](const py::args& args, const py::kwargs& kwargs) {
+                            return run_vmap(f, in_axes, out_axes, args, kwargs);
+                          }),
+                          f, "vmap");
+      },
+      "f"_a, "in_axes"_a = 0, "out_axes"_a = 0,
+      "f, written for one sample, on a batch of them. in_axes: the axis of the batch in every argument, or a tuple "
+      "with one "
+      "per argument, None for what all samples share; out_axes: where it goes in the outputs. f is traced on one "
+      "sample: "
+      "a branch on values is an error.\n\n"
+      ">>> cr.vmap(cr.grad(lambda x: (x ** 2).sum()))(cr.tensor([[1.0, 2.0], [3.0, 4.0]]))\n"
+      "tensor([[2, 4], [6, 8]])");
+  m.def(
+      "check_gradients",
+      [](const py::object& f, const py::args& args, double tolerance) {
+        check_function(f, "check_gradients");
+        Call call("check_gradients", f, args, {}, all_of(args.size()));
+        return check_gradients(call.scalar_function(false), call.primals, tolerance);
+      },
+      "f"_a, py::kw_only(), "tolerance"_a = 1e-6,
+      "Derivatives of f in reverse and forward mode beside central differences, in float64: a table with a line per "
+      "tensor "
+      "among the arguments. A ValueError with the table where an error exceeds tolerance * max(1, |derivative|). "
+      "Tensors "
+      "that f captures must be float64.");
+  m.def(
+      "custom_gradient", &make_custom, "f"_a, py::kw_only(), "vjp"_a = py::none(), "jvp"_a = py::none(),
+      "f with derivative rules of its own. vjp(*x, *gy) gives one cotangent per argument, jvp(*x, *tx) one tangent per "
+      "output; one of them is enough, the other is its transpose. As a decorator without rules, f returns "
+      "(result, pullback), and pullback(gy) gives one cotangent per argument.\n\n"
+      ">>> @cr.custom_gradient\n"
+      "... def clipped(x):\n"
+      "...     return x, lambda gy: gy.clip(-1.0, 1.0)\n"
+      ">>> cr.grad(lambda x: (100.0 * clipped(x)).sum())(cr.tensor([1.0, 2.0]))\n"
+      "tensor([1, 1])");
+  py::class_<CompiledTrees>(m, "Compiled", "A compiled function of tensors.")
+      .def(
+          "__call__",
+          [](CompiledTrees& c, const py::args& args, const py::object& out) {
+            const py::object result = c(args, out);
+            return result ? result : out;
+          },
+          py::kw_only(), "out"_a = py::none());
+  m.def(
+      "compile",
+      [](const py::object& f) {
+        check_function(f, "compile");
+        return CompiledTrees(f);
+      },
+      "f"_a,
+      "f compiled: traced once per structure, shapes and dtypes of its arguments, then run as a program. A branch on "
+      "values "
+      "is an error. Calls are recorded where a gradient is wanted; out= takes NumPy arrays to write the results to.");
+  m.def(
+      "functional_call",
+      [](const py::object& module, const py::dict& parameters, const py::args& inputs) {
+        std::vector<nn::NamedTensor> named;
+        for (auto [name, value] : parameters) {
+          if (!py::isinstance<py::str>(name))
+            throw ValueError("functional_call: names must be strings, got " + type_name(name));
+          named.push_back({name.cast<std::string>(),
+                           is_tensor(value) ? value.cast<const Tensor&>() : new_tensor(value, py::none())});
+        }
+        std::vector<Tensor> x;
+        for (py::handle input : inputs) x.push_back(to_tensor(input, "functional_call"));
+        return from_tensors(functional_call(unwrap_module(module, "functional_call"), named, x));
+      },
+      "module"_a, "parameters"_a,
+      "module(*inputs) with tensors, by name, in the place of its parameters and buffers; what is not named stays as "
+      "it "
+      "is. Gradients go to the tensors given.\n\n"
+      ">>> model = nn.Linear(2, 1, seed=0)\n"
+      ">>> loss = lambda p: (cr.functional_call(model, p, cr.ones((4, 2))) ** 2).mean()\n"
+      ">>> sorted(cr.grad(loss)(dict(model.named_parameters())))\n"
+      "['bias', 'weight']");
+}
+
+}  // namespace chainrule::python
