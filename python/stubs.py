@@ -90,7 +90,7 @@ def generate() -> str:
             for pattern, replacement in _GENERIC:
                 line = re.sub(pattern, replacement, line)
             lines[i] = line
-    return _HEAD + _IMPORTS + _ERRORS + "\n".join(lines) + "\n"
+    return _HEAD + _IMPORTS + _ERRORS + "\n".join(line.rstrip() for line in lines) + "\n"
 
 
 def main() -> int:
