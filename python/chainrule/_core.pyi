@@ -1027,7 +1027,7 @@ def constant_(weight: typing.Any, value: typing.SupportsFloat | typing.SupportsI
 def custom_gradient(f: typing.Any, *, vjp: typing.Any = None, jvp: typing.Any = None) -> typing.Any:
     """
     f with derivative rules of its own. vjp(*x, *gy) gives one cotangent per argument, jvp(*x, *tx) one tangent per output; one of them is enough, the other is its transpose. As a decorator without rules, f returns (result, pullback), and pullback(gy) gives one cotangent per argument.
-    
+
     >>> @cr.custom_gradient
     ... def clipped(x):
     ...     return x, lambda gy: gy.clip(-1.0, 1.0)
@@ -1091,7 +1091,7 @@ def full(shape: typing.Any, value: typing.SupportsFloat | typing.SupportsIndex, 
 def functional_call(module: typing.Any, parameters: dict[typing.Any, typing.Any], *args: typing.Any) -> typing.Any:
     """
     module(*inputs) with tensors, by name, in the place of its parameters and buffers; what is not named stays as it is. Gradients go to the tensors given.
-    
+
     >>> model = nn.Linear(2, 1, seed=0)
     >>> loss = lambda p: (cr.functional_call(model, p, cr.ones((4, 2))) ** 2).mean()
     >>> sorted(cr.grad(loss)(dict(model.named_parameters())))
@@ -1112,7 +1112,7 @@ def gelu_tanh(x: typing.Any) -> Tensor:
 def grad(f: typing.Any, argnums: typing.Any = 0, has_aux: bool = False) -> typing.Any:
     """
     The function that gives the gradient of scalar-valued f with respect to argument argnums (an int: bare; a tuple of ints: a tuple). An argument may be a tensor, nested tuples, lists and dicts of tensors, or a module, whose gradient is a dict by parameter name. has_aux: f returns (value, aux), the result is (gradient, aux).
-    
+
     >>> cr.grad(lambda x: (x ** 2).sum())(cr.tensor([1.0, 2.0]))
     tensor([2, 4])
     """
@@ -1131,14 +1131,14 @@ def greater_equal(a: typing.Any, b: typing.Any) -> Tensor:
 def hessian(f: typing.Any, argnums: typing.Any = 0, has_aux: bool = False) -> typing.Any:
     """
     The function that gives the second derivatives of scalar-valued f, of shape x.shape + x.shape, by forward mode over reverse mode. For trees, a tree of trees: entry [a][b] is d2f / da db.
-    
+
     >>> cr.hessian(lambda x: x[0] ** 2 * x[1])(cr.tensor([1.0, 2.0]))
     tensor([[4, 2], [2, 0]])
     """
 def hvp(f: typing.Any, x: typing.Any, v: typing.Any) -> typing.Any:
     """
     The Hessian of scalar-valued f at x times v, without the Hessian: the derivative of f's gradient along v. Several arguments are a tuple.
-    
+
     >>> cr.hvp(lambda x: (x ** 3).sum(), cr.tensor([1.0, 2.0]), cr.tensor([1.0, 1.0]))
     tensor([6, 12])
     """
@@ -1149,14 +1149,14 @@ def isa_level() -> str:
 def jacobian(f: typing.Any, argnums: typing.Any = 0, has_aux: bool = False, mode: str = 'auto') -> typing.Any:
     """
     The function that gives the Jacobian of f, of shape f(x).shape + x.shape. mode: "reverse" (one sweep carries all outputs' cotangents), "forward" (all inputs' tangents) or "auto" (the one that carries fewer).
-    
+
     >>> cr.jacobian(lambda x: x ** 2)(cr.tensor([1.0, 2.0]))
     tensor([[2, 0], [0, 4]])
     """
 def jvp(f: typing.Any, primals: typing.Any, tangents: typing.Any) -> tuple[typing.Any, typing.Any]:
     """
     (outputs, tangents) of f when the primals move along the tangents. Several primals are a tuple, and so are their tangents.
-    
+
     >>> cr.jvp(lambda x: x ** 2, cr.tensor([1.0, 2.0]), cr.tensor([1.0, 0.0]))
     (tensor([1, 4]), tensor([2, 0]))
     """
@@ -1407,7 +1407,7 @@ def var(x: typing.Any, axis: typing.Any = None, keepdims: bool = False, ddof: ty
 def vjp(f: typing.Any, *args: typing.Any) -> tuple[typing.Any, collections.abc.Callable[..., typing.Any]]:
     """
     (outputs, pullback) of f at the primals. pullback(gy) takes a cotangent for each output, in the outputs' structure, and always returns a tuple: one cotangent per primal. f runs once, however often pullback is called.
-    
+
     >>> y, pullback = cr.vjp(lambda x: x ** 2, cr.tensor([1.0, 2.0]))
     >>> pullback(cr.ones((2,)))
     (tensor([2, 4]),)
@@ -1415,7 +1415,7 @@ def vjp(f: typing.Any, *args: typing.Any) -> tuple[typing.Any, collections.abc.C
 def vmap(f: typing.Any, in_axes: typing.Any = 0, out_axes: typing.Any = 0) -> typing.Any:
     """
     f, written for one sample, on a batch of them. in_axes: the axis of the batch in every argument, or a tuple with one per argument, None for what all samples share; out_axes: where it goes in the outputs. f is traced on one sample: a branch on values is an error.
-    
+
     >>> cr.vmap(cr.grad(lambda x: (x ** 2).sum()))(cr.tensor([[1.0, 2.0], [3.0, 4.0]]))
     tensor([[2, 4], [6, 8]])
     """
