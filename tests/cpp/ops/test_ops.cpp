@@ -18,8 +18,9 @@ TEST_CASE("every op has its fields filled") {
     CHECK_FALSE(op.doc.empty());
     CHECK(op.version >= 1);
     CHECK(op.infer != nullptr);
-    CHECK((op.plan != nullptr || op.view));
-    bool any_kernel = op.view;
+    const bool without_kernel = op.view || op.run != nullptr;
+    CHECK((op.plan != nullptr || without_kernel));
+    bool any_kernel = without_kernel;
     for (const auto kernel : op.kernel) any_kernel |= kernel != nullptr;
     CHECK(any_kernel);
     const auto has_floats = [&] { return op.kernel[0] != nullptr && op.kernel[1] != nullptr; };
@@ -33,9 +34,10 @@ TEST_CASE("every op has its fields filled") {
       default:
         CHECK(op.vjp != nullptr);
         CHECK(op.jvp != nullptr);
-        CHECK((op.view || has_floats() || op.name.starts_with("cast_to_")));
+        CHECK((without_kernel || has_floats() || op.name.starts_with("cast_to_")));
     }
     if (op.elementwise) CHECK(op.batch == Batch::elementwise);
+    CHECK((op.batch == Batch::rule) == (op.batch_rule != nullptr));
   }
   CHECK_THROWS_WITH_AS(find_op("nonsense"), "registry: no op of this name: 'nonsense'", IndexError);
 }
