@@ -40,6 +40,11 @@ def gelu_tanh(x):  # 0.5 x (1 + tanh u) = x sigmoid(2u), which keeps its accurac
     return x * sigmoid(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))
 
 
+def mod(a, b):
+    with np.errstate(all="ignore"):  # integers by 0 are 0
+        return np.mod(a, b)
+
+
 UNARY_SHAPES = shapes(((),), ((1,),), ((0,),), ((3, 0, 2),), ((7,),), ((3, 5),), ((2, 3, 11),), ((67,),))
 PAIRS = shapes(
     ((), ()), ((1,), (1,)), ((0,), (0,)), ((67,), (67,)), ((3, 5), (5,)), ((4, 1), (1, 6)), ((), (3, 2)),
@@ -86,6 +91,8 @@ def binary(name, reference, args, ulp, specials, **facts):
 # The argument of an exponential is rounded before it, so the lower tails of gelu_tanh and power are off by as
 # many ULP as their exponents are large.
 ANY, POSITIVE, KINK = Arg(), Arg(0.1, 4.0), Arg(away=(0.0,))
+STEPS = Arg(away=tuple(np.arange(-6, 7) / 2))  # where floor, ceil or round jump
+T, F = True, False
 
 
 def no_bool(name):
@@ -142,6 +149,47 @@ UNARY = (
     unary("arctan", np.arctan, ANY, 4,
           values((0, 0.0), (-0.0, -0.0), (1, math.pi / 4), (INF, math.pi / 2), (-INF, -math.pi / 2)),
           errors=text_refused("arctan"), everywhere=True),
+    unary("sin", np.sin, ANY, 4, values((0, 0.0), (-0.0, -0.0), (INF, NAN), (-INF, NAN)),
+          errors=text_refused("sin"), everywhere=True),
+    unary("cos", np.cos, ANY, 4, values((0, 1), (-0.0, 1), (INF, NAN), (-INF, NAN)),
+          errors=text_refused("cos"), everywhere=True),
+    unary("tan", np.tan, Arg(-1.2, 1.2), 4, values((0, 0.0), (-0.0, -0.0), (INF, NAN), (-INF, NAN)),
+          errors=text_refused("tan"), everywhere=True),
+    unary("arcsin", np.arcsin, Arg(-0.9, 0.9), 4,
+          values((0, 0.0), (-0.0, -0.0), (1, math.pi / 2), (-1, -math.pi / 2), (1.5, NAN), (-INF, NAN)),
+          errors=text_refused("arcsin"), everywhere=True),
+    unary("arccos", np.arccos, Arg(-0.9, 0.9), 4,
+          values((0, math.pi / 2), (1, 0.0), (-1, math.pi), (1.5, NAN), (INF, NAN)),
+          errors=text_refused("arccos"), everywhere=True),
+    unary("sinh", np.sinh, ANY, 4,
+          values((0, 0.0), (-0.0, -0.0), (INF, INF), (-INF, -INF), (1e4, INF), (-1e4, -INF)),
+          errors=text_refused("sinh"), everywhere=True),
+    unary("cosh", np.cosh, ANY, 4, values((0, 1), (-0.0, 1), (INF, INF), (-INF, INF), (-1e4, INF)),
+          errors=text_refused("cosh"), everywhere=True),
+    unary("log2", np.log2, POSITIVE, 4,
+          values((0, -INF), (-0.0, -INF), (1, 0.0), (1024, 10), (0.125, -3), (INF, INF), (-1, NAN)),
+          errors=text_refused("log2"), everywhere=True),
+    unary("log10", np.log10, POSITIVE, 4,
+          values((0, -INF), (-0.0, -INF), (1, 0.0), (INF, INF), (-1, NAN)),
+          errors=text_refused("log10"), everywhere=True),
+    unary("reciprocal", lambda x: 1 / x, POSITIVE, 0.5,
+          values((0, INF), (-0.0, -INF), (INF, 0.0), (-INF, -0.0), (-4, -0.25)),
+          errors=text_refused("reciprocal"), everywhere=True),
+    unary("floor", np.floor, STEPS, 0,
+          values((0, 0.0), (-0.0, -0.0), (-0.5, -1), (0.5, 0.0), (INF, INF), (-INF, -INF), (1e4, 1e4)),
+          integers=INTEGERS, errors=no_bool("floor"), everywhere=True),
+    unary("ceil", np.ceil, STEPS, 0,
+          values((0, 0.0), (-0.0, -0.0), (-0.5, -0.0), (0.5, 1), (INF, INF), (-INF, -INF), (1e4, 1e4)),
+          integers=INTEGERS, errors=no_bool("ceil"), everywhere=True),
+    unary("round", np.round, STEPS, 0,
+          values((0, 0.0), (-0.0, -0.0), (0.5, 0.0), (1.5, 2), (2.5, 2), (-0.5, -0.0), (-1.5, -2), (INF, INF),
+                 (-INF, -INF)),
+          integers=INTEGERS, errors=no_bool("round"), everywhere=True),
+    *(unary(name, getattr(np, name), ANY, 0,
+            (special([0.0, 1, INF, -INF, NAN, -1e4], to=expected),), smooth=False,
+            errors=text_refused(name))
+      for name, expected in (("isnan", [F, F, F, F, T, F]), ("isinf", [F, F, T, T, F, F]),
+                             ("isfinite", [T, T, F, F, F, T]))),
     unary("leaky_relu", lambda x, negative_slope=0.01: np.where(x > 0, x, np.multiply(negative_slope, x)),
           KINK, 1.5,
           (*values((0, 0.0), (-0.0, -0.0), (INF, INF), (-INF, -INF), (-8, -2), negative_slope=0.25),
@@ -188,13 +236,29 @@ BINARY = (
     binary("maximum", np.maximum, ALL_DIFFERENT, 0,
            (special([1, -INF, NAN, 1, 1e4], [2, 3, 1, NAN, INF], to=[2, 3, NAN, NAN, INF]),),
            integers=INTEGERS),
+    binary("arctan2", np.arctan2, (ANY, Arg(0.2, 3)), 4,
+           (special([0.0, -0.0, 0.0, -0.0, 1, -1, 1, INF, -INF, INF, 0, 1, -1, NAN, 2],
+                    [0.0, 0.0, -0.0, -0.0, 0, 0, -INF, 1, 1, INF, 1, INF, INF, 1, NAN],
+                    to=[0.0, -0.0, math.pi, -math.pi, math.pi / 2, -math.pi / 2, math.pi, math.pi / 2,
+                        -math.pi / 2, math.pi / 4, 0.0, 0.0, -0.0, NAN, NAN]),)),
+    # Near log(e^a + e^b) = 0 the two terms cancel.
+    binary("logaddexp", np.logaddexp, FREE, 4,
+           (special([INF, -INF, INF, -INF, 1e4, -1e4, NAN, 3], [INF, -INF, -INF, 1, 0, 1, 1, NAN],
+                    to=[INF, -INF, INF, 1, 1e4, 1, NAN, NAN]),),
+           scale=lambda a, b: 1 + np.maximum(np.abs(a), np.abs(b))),
+    # Derivatives are compared where a / b lies between 3 and 4.
+    binary("mod", mod, (Arg(7.2, 7.8), Arg(2.1, 2.3)), 0.5,
+           (special([7, -7, 7, -7, 0.0, 6, -6, 1, -1, 1, INF, 1, NAN, 1e30],
+                    [3, 3, -3, -3, 3, -3, 3, INF, INF, -INF, 3, 0, 1, 0.5],
+                    to=[1, 2, -2, -1, 0.0, -0.0, 0.0, 1, INF, -INF, NAN, NAN, NAN, 0.0]),),
+           integers=INTEGERS,
+           errors=(bad(b8(2), b8(2), error=cr.DTypeError, text=NO_DTYPE.format("mod", "bool")),)),
     binary("minimum", np.minimum, ALL_DIFFERENT, 0,
            (special([1, -INF, NAN, 1, 1e4], [2, 3, 1, NAN, INF], to=[1, -INF, NAN, NAN, 1e4]),),
            integers=INTEGERS),
 )  # fmt: skip
 
 A, B = [0.0, 1, 2, NAN, INF, -INF], [-0.0, 2, 1, NAN, INF, INF]
-T, F = True, False
 COMPARISONS = tuple(
     binary(name, getattr(np, name), (Arg(-2, 2), Arg(-2, 2)), 0, (special(A, B, to=result),), smooth=False,
            integers=integers)

@@ -27,6 +27,7 @@ void bind_operators(TensorClass& c) {
   def_operator(c, "__mul__", "__rmul__", &multiply, "multiply");
   def_operator(c, "__truediv__", "__rtruediv__", &divide, "divide");
   def_operator(c, "__pow__", "__rpow__", &power, "power");
+  def_operator(c, "__mod__", "__rmod__", &mod, "mod");
   def_operator(c, "__matmul__", "__rmatmul__", &product, "matmul");
   def_operator(c, "__eq__", nullptr, &equal, "equal");
   def_operator(c, "__ne__", nullptr, &not_equal, "not_equal");

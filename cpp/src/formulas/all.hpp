@@ -7,5 +7,6 @@
 #include "formulas/comparison.hpp"
 #include "formulas/exponential.hpp"
 #include "formulas/list.hpp"
+#include "formulas/rounding.hpp"
 #include "formulas/trigonometric.hpp"
 #include "formulas/updates.hpp"

@@ -1,4 +1,5 @@
-// Formulas of the four operations and of what is piecewise linear: negative, square, abs, sign, maximum, clip, where.
+// Formulas of the four operations and of what is piecewise linear: negative, square, reciprocal, abs, sign, maximum,
+// clip, where. Rounding is in rounding.hpp.
 #pragma once
 
 #include "formulas/formula.hpp"
@@ -31,6 +32,20 @@ struct Square {
   template <class X>
   static X d(const X& x, const X& g) {
     return g * (x + x);
+  }
+};
+
+// (1/x)' = -1/x^2.
+struct Reciprocal {
+  static constexpr int inputs = 1;
+  static constexpr Saves saves = Saves::output;
+  template <class X>
+  static X f(const X& x) {
+    return X(1.0) / x;
+  }
+  template <class X>
+  static X d(const X& y, const X& g) {
+    return -((g * y) * y);
   }
 };
 

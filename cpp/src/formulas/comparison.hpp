@@ -1,4 +1,4 @@
-// Comparisons: two values in, bool out, no derivative. Any comparison with NaN is false but not_equal.
+// Comparisons and questions: values in, bool out, no derivative. Any comparison with NaN is false but not_equal.
 #pragma once
 
 #include "formulas/formula.hpp"
@@ -63,6 +63,36 @@ struct GreaterEqual {
   template <class X>
   static auto f(const X& a, const X& b) {
     return greater_equal(a, b);
+  }
+};
+
+struct Isnan {
+  static constexpr int inputs = 1;
+  static constexpr Saves saves = Saves::none;
+  static constexpr bool mask_output = true;
+  template <class X>
+  static auto f(const X& x) {
+    return not_equal(x, x);
+  }
+};
+
+struct Isinf {
+  static constexpr int inputs = 1;
+  static constexpr Saves saves = Saves::none;
+  static constexpr bool mask_output = true;
+  template <class X>
+  static auto f(const X& x) {
+    return equal(abs(x), X(__builtin_inf()));
+  }
+};
+
+struct Isfinite {
+  static constexpr int inputs = 1;
+  static constexpr Saves saves = Saves::none;
+  static constexpr bool mask_output = true;
+  template <class X>
+  static auto f(const X& x) {
+    return less(abs(x), X(__builtin_inf()));
   }
 };
 

@@ -1,4 +1,4 @@
-// Formulas around exp and log: exp, log, log1p, expm1, sqrt, erf, power.
+// Formulas around exp and log: exp, log to three bases, log1p, expm1, logaddexp, sinh, cosh, sqrt, erf, power.
 #pragma once
 
 #include "formulas/formula.hpp"
@@ -56,6 +56,80 @@ struct Expm1 {
   template <class X>
   static X d(const X& y, const X& g) {
     return g * (y + X(1.0));
+  }
+};
+
+// log2' = 1 / (x log 2).
+struct Log2 {
+  static constexpr int inputs = 1;
+  static constexpr Saves saves = Saves::input;
+  template <class X>
+  static X f(const X& x) {
+    return log2(x);
+  }
+  template <class X>
+  static X d(const X& x, const X& g) {
+    return g / (X(0.6931471805599453) * x);
+  }
+};
+
+// log10' = 1 / (x log 10).
+struct Log10 {
+  static constexpr int inputs = 1;
+  static constexpr Saves saves = Saves::input;
+  template <class X>
+  static X f(const X& x) {
+    return log10(x);
+  }
+  template <class X>
+  static X d(const X& x, const X& g) {
+    return g / (X(2.302585092994046) * x);
+  }
+};
+
+struct Sinh {
+  static constexpr int inputs = 1;
+  static constexpr Saves saves = Saves::input;
+  template <class X>
+  static X f(const X& x) {
+    return sinh(x);
+  }
+  template <class X>
+  static X d(const X& x, const X& g) {
+    return g * cosh(x);
+  }
+};
+
+struct Cosh {
+  static constexpr int inputs = 1;
+  static constexpr Saves saves = Saves::input;
+  template <class X>
+  static X f(const X& x) {
+    return cosh(x);
+  }
+  template <class X>
+  static X d(const X& x, const X& g) {
+    return g * sinh(x);
+  }
+};
+
+// log(e^a + e^b) = max + log(1 + e^-|a - b|); equal values, infinite ones too, give a + log 2. By a it is
+// sigmoid(a - b), by b sigmoid(b - a), 1/2 each at equal infinities.
+struct Logaddexp {
+  static constexpr int inputs = 2;
+  static constexpr Saves saves = Saves::input;
+  template <class X>
+  static X f(const X& a, const X& b) {
+    return where(equal(a, b), a + X(0.6931471805599453), maximum(a, b) + log1p(exp(-abs(a - b))));
+  }
+  template <class X>
+  static X d0(const X& a, const X& b, const X& g) {
+    const X difference = a - b, finite = where(less(abs(a), X(__builtin_inf())), difference, X(0.0));
+    return g * sigmoid(where(equal(a, b), finite, difference));
+  }
+  template <class X>
+  static X d1(const X& a, const X& b, const X& g) {
+    return d0(b, a, g);
   }
 };
 

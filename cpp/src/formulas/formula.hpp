@@ -1,8 +1,9 @@
 // What an elementwise formula may say about itself, read with defaults: a struct states only what differs.
 //
 // A formula is a struct of static templates, instantiated on Lane<T> (kernels) and on Tensor (derivatives of
-// derivatives). It uses only the free words both have: + - * / fma exp log log1p expm1 sqrt abs sign tanh sigmoid
-// erf arctan power maximum minimum less ... where, and constants X(0.5).
+// derivatives). It uses only the free words both have: + - * / fma exp log log2 log10 log1p expm1 sqrt abs sign floor
+// ceil round mod tanh sigmoid sinh cosh sin cos tan arcsin arccos arctan arctan2 erf power maximum minimum less ...
+// where, and constants X(0.5).
 //   f(x...)             the value; several outputs: f(in, out, r)
 //   d(saved, g)         one input: cotangent (or tangent) g times the derivative; d(g) when nothing is saved
 //   d0(a, b, g), d1     several inputs: the same for each of them

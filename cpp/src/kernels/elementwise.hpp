@@ -11,7 +11,7 @@
 
 #include "formulas/all.hpp"
 #include "kernels/abi.hpp"
-#include "kernels/lane_math.hpp"
+#include "kernels/lane_trigonometry.hpp"
 
 namespace chainrule {
 inline namespace CHAINRULE_ISA {

@@ -40,6 +40,15 @@ struct Lane {
   friend CHAINRULE_INLINE Lane operator-(Lane a) { return of(static_cast<T>(Wide{0} - wide(a.v))); }
   friend CHAINRULE_INLINE Lane abs(Lane a) { return a.v < T(0) ? -a : a; }
   friend CHAINRULE_INLINE Lane sign(Lane a) { return of(static_cast<T>((a.v > T(0)) - (a.v < T(0)))); }
+  friend CHAINRULE_INLINE Lane floor(Lane a) { return a; }
+  friend CHAINRULE_INLINE Lane ceil(Lane a) { return a; }
+  friend CHAINRULE_INLINE Lane round(Lane a) { return a; }
+  // The remainder with the sign of b; 0 by 0, as in NumPy.
+  friend CHAINRULE_INLINE Lane mod(Lane a, Lane b) {
+    if (b.v == T(0) || (T(-1) < T(0) && b.v == T(-1))) return of(T(0));
+    const T r = static_cast<T>(a.v % b.v);
+    return of(r != T(0) && (r < T(0)) != (b.v < T(0)) ? static_cast<T>(r + b.v) : r);
+  }
   friend CHAINRULE_INLINE Lane maximum(Lane a, Lane b) { return a.v < b.v ? b : a; }
   friend CHAINRULE_INLINE Lane minimum(Lane a, Lane b) { return b.v < a.v ? b : a; }
   friend CHAINRULE_INLINE Mask<T> less(Lane a, Lane b) { return {a.v < b.v}; }
@@ -126,6 +135,24 @@ struct PacketLane {
   friend CHAINRULE_INLINE Self fma(Self a, Self b, Self c) { return of(packet::eigen::pmadd(a.v, b.v, c.v)); }
   friend CHAINRULE_INLINE Self sqrt(Self a) { return of(packet::sqrt(a.v)); }
   friend CHAINRULE_INLINE Self abs(Self a) { return of(packet::eigen::pabs(a.v)); }
+  friend CHAINRULE_INLINE Self floor(Self a) { return of(packet::eigen::pfloor(a.v)); }
+  friend CHAINRULE_INLINE Self ceil(Self a) { return of(packet::eigen::pceil(a.v)); }
+  friend CHAINRULE_INLINE Self round(Self a) { return of(packet::eigen::print(a.v)); }  // half to even
+  // The exact remainder, with the sign of b. C's fmod is exact whoever computes it, so one element at a time it is.
+  friend CHAINRULE_INLINE Self mod(Self a, Self b) {
+    alignas(64) T x[width], y[width];
+    packet::eigen::pstore(x, a.v);
+    packet::eigen::pstore(y, b.v);
+    for (int j = 0; j < width; ++j) {
+      T r;
+      if constexpr (sizeof(T) == 4)
+        r = __builtin_fmodf(x[j], y[j]);
+      else
+        r = __builtin_fmod(x[j], y[j]);
+      x[j] = r == T(0) ? (y[j] < T(0) ? T(-0.0) : T(0)) : (r < T(0)) != (y[j] < T(0)) ? r + y[j] : r;
+    }
+    return of(packet::eigen::pload<Packet>(x));
+  }
 
   friend CHAINRULE_INLINE Mask<T> less(Self a, Self b) { return {{Masks::lt(a.v, b.v)}}; }
   friend CHAINRULE_INLINE Mask<T> less_equal(Self a, Self b) { return {{Masks::le(a.v, b.v)}}; }

@@ -22,7 +22,7 @@ CHAINRULE_INLINE X polynomial(X x, double c0, C... rest) {
   return fma(polynomial(x, rest...), x, X(c0));
 }
 
-// ln2_hi has so few bits that its product with an exponent is exact.
+// ln2_hi and lg2_hi, the upper parts of log(2) and log10(2), have so few bits that a product with an exponent is exact.
 template <class T>
 struct Format;
 template <>
@@ -32,7 +32,9 @@ struct Format<float> {
   static constexpr double round = 0x1.8p23;  // adding it rounds to an integer, kept in the low bits
   static constexpr double largest = 0x1.fffffep127, smallest = 0x1p-126;
   static constexpr double exp_hi = 88.722831, exp_lo = -87.336540;  // e^x is finite, and normal
+  static constexpr double half_exp_hi = 89.4159863;                        // e^x / 2 is finite
   static constexpr double ln2_hi = 0x1.62e4p-1, ln2_lo = 0x1.7f7d1cf79abcap-20;
+  static constexpr double lg2_hi = 0x1.344p-2, lg2_lo = 0x1.3509f79fef312p-18;
   static constexpr double expm1_lo = -18.0;  // e^x is below half an ULP of 1
   static constexpr std::int32_t upper_half = static_cast<std::int32_t>(0xfffff000u);
   static constexpr double tail_end = 13.3;                      // e^(-t^2/2) is subnormal
@@ -45,7 +47,9 @@ struct Format<double> {
   static constexpr double round = 0x1.8p52;
   static constexpr double largest = 0x1.fffffffffffffp1023, smallest = 0x1p-1022;
   static constexpr double exp_hi = 709.782712893383973096, exp_lo = -708.396418532264106;
+  static constexpr double half_exp_hi = 710.4758600739439;
   static constexpr double ln2_hi = 0x1.62e42fefa38p-1, ln2_lo = 0x1.ef35793c7673p-45;
+  static constexpr double lg2_hi = 0x1.34413509f78p-2, lg2_lo = 0x1.fef311f12b358p-46;
   static constexpr double expm1_lo = -40.0;
   static constexpr std::int64_t upper_half = static_cast<std::int64_t>(0xfffffffff8000000u);
   static constexpr double tail_end = 37.8;
@@ -207,9 +211,13 @@ CHAINRULE_INLINE Lane<T> normal_cdf_near(Lane<T> x) {
   return fma(x, fma(erf_tail(half * (x * x)), slope, slope), half);
 }
 
-// log(m) for the exponent and mantissa of m, plus c.
+// m = 2^e (1 + f) with sqrt(1/2) <= 1 + f <= sqrt(2).
 template <class T>
-CHAINRULE_INLINE Lane<T> log_plus(Lane<T> m, Lane<T> c) {
+struct Split {
+  Lane<T> e, f;
+};
+template <class T>
+CHAINRULE_INLINE Split<T> split(Lane<T> m) {
   using F = Format<T>;
   using packet::eigen::padd, packet::eigen::psub;
   constexpr packet::word<T> shift = F::bias + 1;  // keeps the exponent field positive
@@ -219,7 +227,14 @@ CHAINRULE_INLINE Lane<T> log_plus(Lane<T> m, Lane<T> c) {
   const Lane<T> e =
       from_bits<T>(packet::eigen::por(field, bits(Lane<T>(F::round)))) - Lane<T>(F::round + static_cast<double>(shift));
   const auto mantissa = psub(i, packet::eigen::plogical_shift_left<F::mantissa>(psub(field, whole<T>(shift))));
-  const Lane<T> f = from_bits<T>(mantissa) - Lane<T>(1.0);
+  return {e, from_bits<T>(mantissa) - Lane<T>(1.0)};
+}
+
+// log(m) + c
+template <class T>
+CHAINRULE_INLINE Lane<T> log_plus(Lane<T> m, Lane<T> c) {
+  using F = Format<T>;
+  const auto [e, f] = split(m);
   const Lane<T> small = fma(f * f, log_tail(f), fma(e, Lane<T>(F::ln2_lo), c));
   return fma(e, Lane<T>(F::ln2_hi), f + small);
 }
@@ -260,6 +275,22 @@ CHAINRULE_INLINE Lane<T> expm1(Lane<T> x) {
 template <class T>
 CHAINRULE_INLINE Lane<T> log(Lane<T> x) {
   return lane_math::log_domain(x, lane_math::log_plus(x, Lane<T>(0.0)));
+}
+
+// e + log(1 + f) / log(2): exact at powers of two.
+template <class T>
+CHAINRULE_INLINE Lane<T> log2(Lane<T> x) {
+  const auto [e, f] = lane_math::split(x);
+  const Lane<T> y = fma(fma(f * f, lane_math::log_tail(f), f), Lane<T>(1.4426950408889634), e);
+  return lane_math::log_domain(x, y);
+}
+
+template <class T>
+CHAINRULE_INLINE Lane<T> log10(Lane<T> x) {
+  using F = lane_math::Format<T>;
+  const auto [e, f] = lane_math::split(x);
+  const Lane<T> y = fma(fma(f * f, lane_math::log_tail(f), f), Lane<T>(0.4342944819032518), e * Lane<T>(F::lg2_lo));
+  return lane_math::log_domain(x, fma(e, Lane<T>(F::lg2_hi), y));
 }
 
 // log(u) + rest / u, with u = 1 + x rounded and rest what the rounding took away.

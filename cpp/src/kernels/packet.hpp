@@ -57,6 +57,7 @@ struct Masks<float> {
   CHAINRULE_INLINE static type le(__m512 a, __m512 b) { return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ); }
   CHAINRULE_INLINE static type eq(__m512 a, __m512 b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
   CHAINRULE_INLINE static type no(type m) { return static_cast<type>(~m); }
+  CHAINRULE_INLINE static bool any(type m) { return m != 0; }
   CHAINRULE_INLINE static __m512 select(type m, __m512 a, __m512 b) { return _mm512_mask_blend_ps(m, b, a); }
   CHAINRULE_INLINE static type load(const unsigned char* p) {
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
@@ -74,6 +75,7 @@ struct Masks<double> {
   CHAINRULE_INLINE static type le(__m512d a, __m512d b) { return _mm512_cmp_pd_mask(a, b, _CMP_LE_OQ); }
   CHAINRULE_INLINE static type eq(__m512d a, __m512d b) { return _mm512_cmp_pd_mask(a, b, _CMP_EQ_OQ); }
   CHAINRULE_INLINE static type no(type m) { return static_cast<type>(~m); }
+  CHAINRULE_INLINE static bool any(type m) { return m != 0; }
   CHAINRULE_INLINE static __m512d select(type m, __m512d a, __m512d b) { return _mm512_mask_blend_pd(m, b, a); }
   CHAINRULE_INLINE static type load(const unsigned char* p) {
     const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
@@ -108,6 +110,7 @@ struct Masks {
   CHAINRULE_INLINE static type le(type a, type b) { return eigen::pcmp_le(a, b); }
   CHAINRULE_INLINE static type eq(type a, type b) { return eigen::pcmp_eq(a, b); }
   CHAINRULE_INLINE static type no(type m) { return eigen::pxor(m, eigen::ptrue(m)); }
+  CHAINRULE_INLINE static bool any(type m) { return eigen::predux_any(m); }
   CHAINRULE_INLINE static type select(type m, type a, type b) { return eigen::pselect(m, a, b); }
   CHAINRULE_INLINE static type load(const unsigned char* p) {
     alignas(64) word<T> words[width<T>];
@@ -155,6 +158,42 @@ CHAINRULE_INLINE void store_some(T* p, Packet<T> v, int n) {
 #endif
 
 #endif
+
+// A packet of floats as packets of doubles, and back.
+inline constexpr int doubles_per_float = width<float> / width<double>;
+CHAINRULE_INLINE void widen(Packet<float> x, Packet<double>* parts) {
+#if defined(EIGEN_VECTORIZE_AVX512)
+  parts[0] = _mm512_cvtps_pd(_mm512_castps512_ps256(x));
+  parts[1] = _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1));
+#elif defined(EIGEN_VECTORIZE_AVX)
+  parts[0] = _mm256_cvtps_pd(_mm256_castps256_ps128(x));
+  parts[1] = _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1));
+#elif defined(EIGEN_VECTORIZE_SSE)
+  parts[0] = _mm_cvtps_pd(x);
+  parts[1] = _mm_cvtps_pd(_mm_movehl_ps(x, x));
+#else
+  alignas(64) float from[width<float>];
+  alignas(64) double to[width<float>];
+  eigen::pstore(from, x);
+  for (int j = 0; j < width<float>; ++j) to[j] = static_cast<double>(from[j]);
+  for (int k = 0; k < doubles_per_float; ++k) parts[k] = eigen::pload<Packet<double>>(to + k * width<double>);
+#endif
+}
+CHAINRULE_INLINE Packet<float> narrow(const Packet<double>* parts) {
+#if defined(EIGEN_VECTORIZE_AVX512)
+  return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(parts[0])), _mm512_cvtpd_ps(parts[1]), 1);
+#elif defined(EIGEN_VECTORIZE_AVX)
+  return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm256_cvtpd_ps(parts[0])), _mm256_cvtpd_ps(parts[1]), 1);
+#elif defined(EIGEN_VECTORIZE_SSE)
+  return _mm_movelh_ps(_mm_cvtpd_ps(parts[0]), _mm_cvtpd_ps(parts[1]));
+#else
+  alignas(64) double from[width<float>];
+  alignas(64) float to[width<float>];
+  for (int k = 0; k < doubles_per_float; ++k) eigen::pstore(from + k * width<double>, parts[k]);
+  for (int j = 0; j < width<float>; ++j) to[j] = static_cast<float>(from[j]);
+  return eigen::pload<Packet<float>>(to);
+#endif
+}
 
 }  // namespace packet
 
