@@ -44,6 +44,11 @@ Tensor floating(const Tensor& x, const char* op) {
   return is_floating(settled.dtype()) ? settled : cast(settled, DType::float64);
 }
 
+Tensor counting(const Tensor& x, const char* op) {
+  const Tensor settled = settle(x, op);
+  return is_floating(settled.dtype()) ? settled : cast(settled, DType::int64);
+}
+
 void promote_operands(Tensor& a, Tensor& b, const char* op, bool floats) {
   if (a.weak() && b.weak()) {
     a = settle(a, op);

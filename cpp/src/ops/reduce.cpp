@@ -173,9 +173,7 @@ void add_reduction_ops(std::vector<Op>& ops) {
 
 Tensor sum(const Tensor& x, const Dims& axes, bool keepdims) {
   static const Op& op = find_op("sum");
-  Tensor in = settle(x, "sum");
-  if (!is_floating(in.dtype()) && in.dtype() != DType::int64) in = cast(in, DType::int64);
-  return reduce(op, in, axes, keepdims);
+  return reduce(op, counting(x, "sum"), axes, keepdims);
 }
 Tensor mean(const Tensor& x, const Dims& axes, bool keepdims) {
   static const Op& op = find_op("mean");

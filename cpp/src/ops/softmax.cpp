@@ -1,5 +1,5 @@
 // softmax, log_softmax, logsumexp and the cross-entropy of logits and labels: row-wise ops over the last axis.
-#include "ops/operands.hpp"
+#include "ops/rowwise.hpp"
 
 namespace chainrule {
 namespace {
@@ -9,8 +9,7 @@ constexpr AttributeField ignored{AttributeField::Kind::integer, 0, "ignore_index
 constexpr AttributeField has_ignored{AttributeField::Kind::flag, 1, "has_ignore_index"};
 
 void check_rows(const Op& op, const TensorType& x) {
-  if (x.shape.rank() < 1)
-    fail<ShapeError>(op.name, "needs one axis at least", "shape is " + x.shape.str(), "reshape it to (1,)");
+  needs_an_axis(op, x);
   if (x.shape.back() == 0)
     fail<ShapeError>(op.name, "the axis is empty", "shape is " + x.shape.str(), "check for empty data");
 }
@@ -46,18 +45,6 @@ Types infer_cross_entropy(const Op& op, std::span<const TensorType> in, const At
 Types infer_cross_entropy_gradient(const Op& op, std::span<const TensorType> in, const Attrs&) {
   check_labels(op, in[0], in[1]);
   return {in[0]};
-}
-
-void plan_rows(const Op& op, std::span<const TensorType> in, std::span<const TensorType>, const Attrs& attrs,
-               kernels::Plan& plan) {
-  auto& body = new_plan_body<kernels::RowPlan>(plan);
-  body.n = in[0].shape.back();
-  body.rows = plan.units = in[0].shape.size() / body.n;
-  body.r[0] = attrs.reals[0];
-  body.i[0] = attrs.ints[0];
-  body.i[1] = attrs.ints[1];
-  plan.cost =
-      static_cast<double>(in[0].shape.size()) * 0.06 * op.flops_per_output + 5.0 * static_cast<double>(body.rows);
 }
 
 Op rowwise(std::string_view name, std::string_view doc, decltype(Op::infer) infer) {
@@ -104,17 +91,6 @@ Tensors decompose_gradient(std::span<const Tensor> x, const Attrs& attrs) {
 }
 Tensor gradient_of_cross_entropy(const RuleContext& c, const Tensor& g) {
   return call("d_softmax_cross_entropy", {c.x[0], c.x[1], c.y[1], c.y[2], g}, c.attrs);
-}
-
-// Runs a row-wise function along any axis.
-template <class F> Tensor along(const Tensor& x, int axis, const char* op, F&& f) {
-  const int at = normal_axis(axis, x.rank(), op);
-  if (at == x.rank() - 1) return f(x);
-  Dims order;
-  for (int i = 0; i < x.rank(); ++i) order.push_back(i);
-  order[at] = x.rank() - 1;
-  order[x.rank() - 1] = at;
-  return transpose(f(transpose(x, order)), order);
 }
 
 }  // namespace
