@@ -128,6 +128,36 @@ ROWS = (
 )
 INNER = "matmul: inner sizes differ: a is {}, b is {}"
 
+SCANNED = (
+    *shapes(((7,),), ((),), ((3, 5),), ((2, 0),)),
+    *shapes(((3, 5),), ((2, 3, 4),), ((5, 67),), ((0, 4),), ((3, 0),), axis=-1),
+    *shapes(((3, 5),), ((2, 3, 4),), axis=0),
+    *shapes(((2, 3, 4),), axis=1),
+    *shapes(((3, 5),), ((9, 4),), axis=-1, reverse=True),
+    *shapes(((2, 3, 4),), axis=1, reverse=True),
+)
+
+
+def scan(reference):
+    """A running result; reversed if asked for."""
+
+    def from_either_end(x, axis=None, reverse=False):
+        x = x.reshape(-1) if axis is None else x
+        turned = np.flip(x, axis or 0) if reverse else x
+        y = reference(turned, axis=axis or 0)
+        return np.flip(y, axis or 0) if reverse else y
+
+    return from_either_end
+
+
+def scan_errors(name):
+    return (
+        bad(f32(2, 3), 2, error=cr.IndexError,
+            text=f"{name}: axis out of range: axis 2 of a tensor of rank 2"),
+        bad("a", error=cr.DTypeError, text=f"{name}: expected a tensor, an array or a number, got str"),
+    )  # fmt: skip
+
+
 CASES = (
     Case("matmul", matmul, (ANY, ANY),
          (*shapes(((3, 5), (5, 4)), ((1, 1), (1, 1)), ((17, 33), (33, 19)), ((67, 3), (3, 65)),
@@ -186,6 +216,14 @@ CASES = (
                    special([-INF, -INF], to=np.int64(0)),
                    special([[0.0, -0.0], [1, 1]], to=np.array([0, 0]), axis=1)),
          errors=(out_of_range("argmax"), *nothing("argmax"))),
+    Case("cumsum", scan(np.cumsum), (ANY,), SCANNED, shapes(((1000, 1000),), axis=-1), ulp=67,
+         scale=lambda x, axis=None, **_: np.broadcast_to(
+             np.abs(x).sum(axis, keepdims=axis is not None), x.shape if axis is not None else (x.size,)),
+         rows=True, integers=("int32", "int64", "bool"),
+         specials=(special([1, -0.0, 2], to=[1, 1, 3]), special([-0.0, -0.0], to=[-0.0, -0.0]),
+                   special([1, INF, -INF, 2], to=[1, INF, NAN, NAN]),
+                   special([1, 2, 4], to=[7, 6, 4], reverse=True)),
+         errors=scan_errors("cumsum")),
     Case("logsumexp", logsumexp, (ANY,), not_empty(REDUCED), BENCH, ulp=6,
          scale=lambda x, axis=None, keepdims=False: 1 + np.abs(logsumexp(x, axis, keepdims)),
          specials=(special([1e4, 1e4, -INF], to=np.float64(1e4 + np.log(2))), special([-INF, -INF], to=-INF),

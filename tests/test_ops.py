@@ -52,6 +52,8 @@ NOT_OPS = {
     "zeros",
 }
 
+COUNTING = ("sum", "cumsum")  # as in NumPy, sums of small integers and bools are int64
+
 
 def reference(case, arrays, kwargs):
     with np.errstate(all="ignore"):
@@ -109,7 +111,7 @@ class TestNames:
     @each_case([case for case in CASES if not case.composed and case.name != "reshape"])
     def test_dtypes(self, case):
         dtypes = set(TABLE[case.name]["dtypes"])
-        widened = {"int32"} if case.name == "sum" else set()  # as in NumPy, sums of small integers are int64
+        widened = {"int32", "bool"} if case.name in COUNTING else set()
         assert dtypes >= set(FLOATS) | set(case.integers) - widened
 
     @each_case([case for case in CASES if not case.composed])
@@ -203,7 +205,7 @@ class TestIntegers:
             expected = np.asarray(case.reference(*arrays, **kwargs))
             actual = numpy(case(*arrays, **kwargs))
             np.testing.assert_array_equal(actual, expected)
-            if case.name in ("sum", "argmax"):
+            if case.name in ("argmax", *COUNTING):
                 assert actual.dtype == np.int64
             elif actual.dtype.kind != "b":
                 assert actual.dtype == dtype

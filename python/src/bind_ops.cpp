@@ -133,6 +133,25 @@ void bind_reductions(py::module_& m) {
       "Index of the largest element (the first of equal ones), int64.");
 }
 
+using Scan = Tensor (*)(const Tensor&, std::optional<int>, bool);
+
+void bind_scan(py::module_& m, const char* name, Scan f, const char* doc) {
+  m.def(
+      name,
+      [f, name](const py::object& x, std::optional<int> axis, bool reverse) {
+        const Tensor t = operand(x, name);
+        return run(t, [&] { return f(t, axis, reverse); });
+      },
+      "x"_a, "axis"_a = py::none(), py::kw_only(), "reverse"_a = false, doc);
+}
+
+void bind_scans(py::module_& m) {
+  bind_scan(
+      m, "cumsum", &cumsum,
+      "Running sums along the axis, of all elements in a row by default; reverse: from the end. Small integers and\n"
+      "bools are summed as int64.");
+}
+
 void bind_structured(py::module_& m) {
   m.def(
       "matmul",
@@ -195,6 +214,7 @@ void bind_ops(py::module_& m) {
   bind_elementwise(m);
   bind_shapes(m);
   bind_reductions(m);
+  bind_scans(m);
   bind_structured(m);
 }
 

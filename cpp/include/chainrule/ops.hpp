@@ -46,6 +46,10 @@ struct Slice {
 };
 CHAINRULE_API Tensor slice(const Tensor& x, const std::vector<Slice>& slices);
 
+// --- along an axis -------------------------------------------------------------------------------------------------
+// Running sums; without an axis of all elements in a row. reverse: from the end.
+CHAINRULE_API Tensor cumsum(const Tensor& x, std::optional<int> axis = {}, bool reverse = false);
+
 // --- matrix product ------------------------------------------------------------------------------------------------
 // (..., m, k) x (..., k, n) -> (..., m, n), leading sizes broadcast; rank-1 operands as in NumPy. The flags read an
 // operand with its last two axes exchanged.

@@ -13,4 +13,5 @@
   X(softmax, isa)                      \
   X(movement, isa)                     \
   X(random, isa)                       \
+  X(scan, isa)                         \
   X(unslice, isa)

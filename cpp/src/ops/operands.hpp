@@ -15,6 +15,7 @@ namespace chainrule {
 
 Tensor settle(const Tensor& x, const char* op);    // a weak scalar on its own: float32, int64 or bool
 Tensor floating(const Tensor& x, const char* op);  // integers and bools become float64, as in NumPy
+Tensor counting(const Tensor& x, const char* op);  // small integers and bools become int64, as sums are
 // Both operands in their common dtype; scalars take the other operand's. floats: integers become float64.
 void promote_operands(Tensor& a, Tensor& b, const char* op, bool floats);
 
@@ -43,6 +44,7 @@ void add_shape_ops(std::vector<Op>& ops);
 void add_slice_ops(std::vector<Op>& ops);
 void add_matmul_ops(std::vector<Op>& ops);
 void add_reduction_ops(std::vector<Op>& ops);
+void add_scan_ops(std::vector<Op>& ops);
 void add_softmax_ops(std::vector<Op>& ops);
 void add_picking_ops(std::vector<Op>& ops);
 void add_random_ops(std::vector<Op>& ops);

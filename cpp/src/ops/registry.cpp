@@ -21,6 +21,7 @@ const Registry& registry() {
     add_slice_ops(r->ops);
     add_matmul_ops(r->ops);
     add_reduction_ops(r->ops);
+    add_scan_ops(r->ops);
     add_softmax_ops(r->ops);
     add_picking_ops(r->ops);
     add_random_ops(r->ops);
