@@ -125,15 +125,13 @@ struct Gelu {
 };
 
 // 0.5 x (1 + tanh u) = x sigmoid(2u) with 2u = x (a + b x^2); the derivative is s (1 + x (1 - s) (a + 3 b x^2)).
-// Below -3 the relative error grows like |2u| ULP: the rounding of 2u is what the exponential sees.
 struct GeluTanh {
   static constexpr int inputs = 1;
   static constexpr Saves saves = Saves::input;
-  static constexpr double a = 1.5957691216057308, b = 0.07135481627260025;  // 2 sqrt(2/pi), and 0.044715 of it
+  static constexpr double a = gelu_a, b = gelu_b;
   template <class X>
   static X f(const X& x) {
-    const X v = within_1000(x);
-    return times_sigmoid(at_least_minus_1000(x), v * fma(X(b), v * v, X(a)));
+    return times_gelu_sigmoid(at_least_minus_1000(x), within_1000(x));
   }
   template <class X>
   static X d(const X& x, const X& g) {

@@ -25,6 +25,14 @@ X times_normal_cdf(const X& x) {
   return x * normal_cdf(x);
 }
 
+inline constexpr double gelu_a = 1.5957691216057308, gelu_b = 0.07135481627260025;  // 2 sqrt(2/pi), 0.044715 of it
+
+// x sigmoid(v (a + b v^2))
+template <class X>
+X times_gelu_sigmoid(const X& x, const X& v) {
+  return x * sigmoid(v * fma(X(gelu_b), v * v, X(gelu_a)));
+}
+
 template <class X>
 X times_sigmoid(const X& x, const X& z) {
   return x * sigmoid(z);

@@ -32,13 +32,15 @@ struct Format<float> {
   static constexpr double round = 0x1.8p23;  // adding it rounds to an integer, kept in the low bits
   static constexpr double largest = 0x1.fffffep127, smallest = 0x1p-126;
   static constexpr double exp_hi = 88.722831, exp_lo = -87.336540;  // e^x is finite, and normal
-  static constexpr double half_exp_hi = 89.4159863;                        // e^x / 2 is finite
+  static constexpr double half_exp_hi = 89.4159863;                 // e^x / 2 is finite
   static constexpr double ln2_hi = 0x1.62e4p-1, ln2_lo = 0x1.7f7d1cf79abcap-20;
   static constexpr double lg2_hi = 0x1.344p-2, lg2_lo = 0x1.3509f79fef312p-18;
   static constexpr double expm1_lo = -18.0;  // e^x is below half an ULP of 1
   static constexpr std::int32_t upper_half = static_cast<std::int32_t>(0xfffff000u);
   static constexpr double tail_end = 13.3;                      // e^(-t^2/2) is subnormal
   static constexpr double half_pi_lo = -4.371139000186241e-08;  // pi/2 - what it rounds to
+  static constexpr double gelu_a = 1.5957691216057308, gelu_a_lo = -4.5340680421052716e-8;
+  static constexpr double gelu_b = 0.07135481627260025, gelu_b_lo = 2.3988323959931356e-9;
 };
 template <>
 struct Format<double> {
@@ -54,6 +56,8 @@ struct Format<double> {
   static constexpr std::int64_t upper_half = static_cast<std::int64_t>(0xfffffffff8000000u);
   static constexpr double tail_end = 37.8;
   static constexpr double half_pi_lo = 6.123233995736766e-17;
+  static constexpr double gelu_a = 1.5957691216057308, gelu_a_lo = -9.9693088091109203e-17;
+  static constexpr double gelu_b = 0.07135481627260025, gelu_b_lo = -6.1751499181553155e-19;
 };
 
 template <class T>
@@ -191,6 +195,21 @@ CHAINRULE_INLINE Lane<T> times_exp_half_square(Lane<T> a, Lane<T> t) {
   return times_exp<0>(a, half * (h * h), half * ((t - h) * (t + h)));
 }
 
+// hi + lo, about twice as precise as a lane alone.
+template <class T>
+struct Twice {
+  Lane<T> hi, lo;
+};
+// Dekker's product (Numer. Math. 18, 1971): the parts of the factors are short enough for exact products.
+template <class T>
+CHAINRULE_INLINE Twice<T> times(Twice<T> a, Twice<T> b) {
+  const auto upper = whole<T>(Format<T>::upper_half);
+  const Lane<T> ah = from_bits<T>(packet::eigen::pand(bits(a.hi), upper)), al = a.hi - ah;
+  const Lane<T> bh = from_bits<T>(packet::eigen::pand(bits(b.hi), upper)), bl = b.hi - bh;
+  const Lane<T> p = a.hi * b.hi, lost = ((ah * bh - p) + ah * bl + al * bh) + al * bl;
+  return {p, lost + (a.hi * b.lo + a.lo * b.hi)};
+}
+
 // |x|, held to where e^(-t^2/2) is subnormal.
 template <class T>
 CHAINRULE_INLINE Lane<T> tail_argument(Lane<T> x) {
@@ -317,11 +336,30 @@ CHAINRULE_INLINE Lane<T> sigmoid(Lane<T> x) {
   return where(less(x, Lane<T>(0.0)), e, one) / (one + e);
 }
 
-// x sigmoid(z), also where sigmoid(z) alone is subnormal.
+// x sigmoid(z + low), also where the sigmoid alone is subnormal. low holds what z lost to rounding.
+template <class T>
+CHAINRULE_INLINE Lane<T> times_sigmoid(Lane<T> x, Lane<T> z, Lane<T> low) {
+  const Lane<T> one(1.0), zero(0.0), unlift(0x1p-16);
+  const auto negative = less(z, zero);
+  const Lane<T> e = lane_math::times_exp<16>(one, -abs(z), where(negative, low, -low));
+  return where(negative, (x * e) * unlift, x) / fma(e, unlift, one);
+}
 template <class T>
 CHAINRULE_INLINE Lane<T> times_sigmoid(Lane<T> x, Lane<T> z) {
-  const Lane<T> one(1.0), zero(0.0), unlift(0x1p-16), e = lane_math::times_exp<16>(one, -abs(z), zero);
-  return where(less(z, zero), (x * e) * unlift, x) / fma(e, unlift, one);
+  return times_sigmoid(x, z, Lane<T>(0.0));
+}
+
+// x sigmoid(v (a + b v^2)) with a and b of gelu_tanh. The exponential turns the argument's absolute error into a
+// relative one, so the argument is computed to twice the precision.
+template <class T>
+CHAINRULE_INLINE Lane<T> times_gelu_sigmoid(Lane<T> x, Lane<T> v) {
+  using F = lane_math::Format<T>;
+  using lane_math::Twice, lane_math::times;
+  const Twice<T> square = times(Twice<T>{v, Lane<T>(0.0)}, Twice<T>{v, Lane<T>(0.0)});
+  const Twice<T> cubic = times(square, Twice<T>{Lane<T>(F::gelu_b), Lane<T>(F::gelu_b_lo)});
+  const Lane<T> a(F::gelu_a), sum = a + cubic.hi, back = sum - a, lost = (a - (sum - back)) + (cubic.hi - back);
+  const Twice<T> z = times(Twice<T>{sum, lost + (cubic.lo + Lane<T>(F::gelu_a_lo))}, Twice<T>{v, Lane<T>(0.0)});
+  return times_sigmoid(x, z.hi, z.lo);
 }
 
 template <class T>
