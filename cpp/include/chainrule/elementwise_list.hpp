@@ -45,7 +45,9 @@
   X(subtract, Subtract, "a - b.")                                                                                     \
   X(multiply, Multiply, "a * b.")                                                                                     \
   X(divide, Divide, "a / b; integers divide as float64.")                                                             \
-  X(power, Power, "a ** b. 0 ** 0 is 1; a negative base needs an integral exponent, else NaN.")                       \
+  X(power, Power,                                                                                                     \
+    "a ** b. 0 ** 0 is 1; a negative base needs an integral exponent, else NaN. Integers stay integers and refuse "   \
+    "negative exponents.")                                                                                            \
   X(maximum, Maximum, "Larger of a and b, NaN if either is. Equal values share the gradient equally.")                \
   X(minimum, Minimum, "Smaller of a and b, NaN if either is. Equal values share the gradient equally.")               \
   X(arctan2, Arctan2, "Angle of the point (b, a) in radians, between -pi and pi. The derivative at the origin is 0.") \

@@ -165,6 +165,7 @@ struct Erf {
 struct Power {
   static constexpr int inputs = 2;
   static constexpr Saves saves = Saves::input;
+  static constexpr bool integers = true, natural_b = true;
   template <class X>
   static X f(const X& a, const X& b) {
     return power(a, b);

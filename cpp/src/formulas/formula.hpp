@@ -53,6 +53,12 @@ constexpr bool integers() {
   return requires { requires F::integers; };
 }
 
+// Of integers, input 1 may not be negative; the kernel tells.
+template <class F>
+constexpr bool natural_b() {
+  return requires { requires F::natural_b; };
+}
+
 // Has a kernel for bool.
 template <class F>
 constexpr bool booleans() {

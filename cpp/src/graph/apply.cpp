@@ -122,6 +122,9 @@ void check_status(kernels::Status status, const Op& op) {
                        "check the target, or set ignore_index");
     case kernels::Status::bad_index:
       fail<IndexError>(op.name, "an index is out of range", "", "indices run from -n to n - 1");
+    case kernels::Status::negative_exponent:
+      fail<ValueError>(op.name, "integers to negative powers are not integers", "an exponent is below 0",
+                       "use floats, for instance x.astype(\"float64\")");
     case kernels::Status::not_finite:
       fail<ValueError>(op.name, "a value is not finite", "inf or NaN was found");
   }

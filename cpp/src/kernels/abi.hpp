@@ -9,7 +9,7 @@
 namespace chainrule::kernels {
 
 // Non-zero ends the run as a normal error.
-enum class Status : std::int32_t { ok = 0, bad_label = 1, bad_index = 2, not_finite = 3 };
+enum class Status : std::int32_t { ok = 0, bad_label = 1, bad_index = 2, not_finite = 3, negative_exponent = 4 };
 
 // A half-open range of the plan's units: elements for elementwise kernels, rows for row-wise ones and matmul.
 struct Range {

@@ -261,6 +261,25 @@ Status kernel(const Args& args, Range range, void*) {
   return Status::ok;
 }
 
+// The same, but refuses a range in which input 1 is negative somewhere.
+template <class Op, class T>
+Status natural_kernel(const Args& args, Range range, void* scratch) {
+  static constexpr Layout layout{Op::inputs, Op::outputs, sizeof(T), sizeof(T), sizeof(T), line<Op, T>};
+  const auto& plan = *reinterpret_cast<const ElementwisePlan*>(args.plan->body);
+  const T* b = static_cast<const T*>(args.in[1]);
+  Position at(plan, layout, range.begin);
+  T smallest = 0;
+  for (std::int64_t i = range.begin; i < range.end;) {
+    const std::int64_t left = at.left_in_row(), n = left < range.end - i ? left : range.end - i;
+    const T* row = b + at.offset[1];
+    const std::int64_t step = plan.stride[1][plan.rank - 1];
+    for (std::int64_t j = 0; j < n; ++j) smallest = row[j * step] < smallest ? row[j * step] : smallest;
+    i += n;
+    at.advance(n);
+  }
+  return smallest < T(0) ? Status::negative_exponent : kernel<Op, T>(args, range, scratch);
+}
+
 // ---- Table entries; one without a kernel has the empty name ----
 
 // DType's values.
@@ -280,6 +299,8 @@ constexpr KernelEntry value_entry(const char* name) {
     return {name, dtype<T>, kernel<Value<F>, T>};
   else if constexpr (std::is_same_v<T, bool> && formula::booleans<F>())
     return {name, dtype<bool>, kernel<Value<F>, std::uint8_t>};
+  else if constexpr (!std::is_same_v<T, bool> && formula::natural_b<F>())
+    return {name, dtype<T>, natural_kernel<Value<F>, T>};
   else if constexpr (!std::is_same_v<T, bool> && formula::integers<F>())
     return {name, dtype<T>, kernel<Value<F>, T>};
   else

@@ -49,6 +49,13 @@ struct Lane {
     const T r = static_cast<T>(a.v % b.v);
     return of(r != T(0) && (r < T(0)) != (b.v < T(0)) ? static_cast<T>(r + b.v) : r);
   }
+  // For b >= 0, by repeated squaring.
+  friend CHAINRULE_INLINE Lane power(Lane a, Lane b) {
+    Wide result = 1, square = wide(a.v);
+    for (Wide left = wide(b.v); left != 0; left >>= 1, square *= square)
+      if ((left & 1) != 0) result *= square;
+    return of(static_cast<T>(result));
+  }
   friend CHAINRULE_INLINE Lane maximum(Lane a, Lane b) { return a.v < b.v ? b : a; }
   friend CHAINRULE_INLINE Lane minimum(Lane a, Lane b) { return b.v < a.v ? b : a; }
   friend CHAINRULE_INLINE Mask<T> less(Lane a, Lane b) { return {a.v < b.v}; }
