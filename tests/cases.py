@@ -98,7 +98,7 @@ class Case:
     no entry of its own in the registry. smooth: has derivatives to compare with differences. rows: axis 0 of
     the first operand (and of others of the same length) is a batch whose rows do not know each other.
     everywhere: `ulp` holds over the whole range of float32 and float64, not only for what `args`
-    draw (test_numerics.py). integers: also defined, exactly, for these dtypes.
+    draw (test_accuracy.py). integers: also defined, exactly, for these dtypes.
     """
 
     name: str

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import chainrule as cr
 import numpy as np
-from cases import INF, INTEGERS, NAN, TWO_FLOATS, Arg, Case, bad, f32, f64, i64, shapes, special
+from cases import (
+    INF,
+    INTEGERS,
+    INTEGERS_AND_BOOL,
+    NAN,
+    TWO_FLOATS,
+    Arg,
+    Case,
+    bad,
+    f32,
+    f64,
+    i64,
+    shapes,
+    special,
+)
 
 ANY, DIFFERENT = Arg(), Arg(lattice=0)
 REDUCED = (
@@ -70,6 +84,13 @@ def out_of_range(name):
     )
 
 
+def out_of_range_at(name):
+    return bad(
+        f32(2, 3), axis=2, error=cr.IndexError,
+        text=f"{name}: axis out of range: axis 2 of a tensor of rank 2"
+    )  # fmt: skip
+
+
 def axis_errors(name):
     return (
         out_of_range(name),
@@ -129,13 +150,21 @@ ROWS = (
 INNER = "matmul: inner sizes differ: a is {}, b is {}"
 
 SCANNED = (
-    *shapes(((7,),), ((),), ((3, 5),), ((2, 0),)),
+    *shapes(((7,),), ((),), ((3, 5),), ((2, 0),), axis=None),
     *shapes(((3, 5),), ((2, 3, 4),), ((5, 67),), ((0, 4),), ((3, 0),), axis=-1),
     *shapes(((3, 5),), ((2, 3, 4),), axis=0),
     *shapes(((2, 3, 4),), axis=1),
     *shapes(((3, 5),), ((9, 4),), axis=-1, reverse=True),
     *shapes(((2, 3, 4),), axis=1, reverse=True),
 )
+
+
+def argsort(x, axis=-1, descending=False):
+    if not descending:
+        return np.argsort(x, axis=axis, kind="stable")
+    last = np.flip(x, axis)  # stable: of equals the later one comes first in the flipped array
+    order = np.flip(np.argsort(last, axis=axis, kind="stable"), axis)
+    return x.shape[axis] - 1 - order
 
 
 def scan(reference):
@@ -170,7 +199,7 @@ CASES = (
                   transpose_b=True),
           *shapes(((5, 3), (4, 5)), ((2, 4, 3), (5, 4)), transpose_a=True, transpose_b=True)),
          shapes(((128, 784), (784, 256)), ((512, 512), (512, 512)), ((1, 784), (784, 256))), ulp=8,
-         scale=absolute(matmul), rows=False,
+         scale=absolute(matmul), rows=False, integers=INTEGERS_AND_BOOL,
          specials=(special([[1, INF]], [[0], [1]], to=[[INF]]), special([[INF, 1]], [[0], [1]], to=[[NAN]])),
          errors=(bad(f32(32, 100), f32(128, 100), error=cr.ShapeError,
                      text=INNER.format((32, 100), (128, 100)) + "; did you mean b.T?"),
@@ -190,6 +219,16 @@ CASES = (
          specials=(special([INF, -INF], to=NAN), special([1, INF], to=INF),
                    special([[1, NAN], [2, 3]], to=[3, NAN], axis=0)),
          errors=axis_errors("sum")),
+    Case("outer", np.outer, (ANY, ANY),
+         shapes(((3,), (4,)), ((), (2,)), ((2, 3), (5,)), ((0,), (3,)), ((1,), (1,))),
+         shapes(((1000,), (1000,))), ulp=0.5, composed=True, integers=INTEGERS,
+         specials=(special([1, INF], [0, 2], to=[[0, 2], [NAN, INF]]),),
+         errors=(bad(f32(2), f64(2), error=cr.DTypeError, text=TWO_FLOATS.format("outer")),)),
+    # Each factor is rounded once, and NumPy's float64 product as often.
+    Case("prod", np.prod, (Arg(0.5, 1.5),), REDUCED, BENCH, ulp=32, integers=("int32", "int64", "bool"),
+         specials=(special([INF, 0], to=NAN), special([2, INF], to=INF), special([], to=1),
+                   special([[1, NAN], [2, 3]], to=[2, NAN], axis=0), special([-0.0, 3], to=-0.0)),
+         errors=axis_errors("prod")),
     Case("mean", np.mean, (ANY,), not_empty(REDUCED), BENCH, ulp=6, scale=absolute(np.mean),
          specials=(special([INF, -INF], to=NAN), special([[1, NAN], [2, 3]], to=[1.5, NAN], axis=0)),
          errors=(*axis_errors("mean"), *nothing("mean"))),
@@ -204,6 +243,40 @@ CASES = (
                      text="var: ddof leaves nothing to divide by: ddof is 1 for 1 values; use more values"),
                  bad(f32(0), error=cr.ValueError,
                      text="var: ddof leaves nothing to divide by: ddof is 0 for 0 values; use more values"))),
+    Case("std", np.std, (ANY,),
+         (*(s for s in not_empty(REDUCED) if s.shapes[0] not in ((), (1,))),
+          *shapes(((7,),), ((3, 5),), ddof=1)),
+         BENCH, ulp=6, scale=lambda *x, **kwargs: np.sqrt(below(*x, **kwargs)), composed=True,
+         specials=(special([5, 5, 5], to=0.0), special([1, INF], to=NAN), special([1, NAN], to=NAN),
+                   special([1, 3], to=np.sqrt(np.float64(2)), ddof=1)),
+         errors=(*axis_errors("std"),
+                 bad(f32(1), ddof=1, error=cr.ValueError,
+                     text="std: ddof leaves nothing to divide by: ddof is 1 for 1 values; use more values"))),
+    Case("norm", np.linalg.norm, (Arg(lattice=1),),
+         (*shapes(((7,),), ((3, 5),), ((2, 3, 4),), ((0,),)),
+          *shapes(((3, 5),), ((67,),), ord=None, axis=-1), *shapes(((3, 5),), axis=0, keepdims=True),
+          *shapes(((2, 3, 4),), axis=(0, 2)), *shapes(((3, 5),), ord="fro"),
+          *(s for order in (1, 2, np.inf, -np.inf) for s in shapes(((7,),), ((1,),), ord=order)),
+          *(s for order in (1, np.inf, -np.inf) for s in shapes(((3, 5),), ((1, 3),), ord=order)),
+          *shapes(((3, 5),), ord=1, axis=1), *shapes(((3, 5),), ord=2, axis=0, keepdims=True),
+          *(s for order in (1, np.inf) for axis in ((0, 2), (2, 0), (-1, 1))
+            for s in shapes(((2, 3, 4),), ord=order, axis=axis)),
+          *shapes(((2, 3, 4),), ord=np.inf, axis=(0, 1), keepdims=True)),
+         shapes(((1000, 1000),)), ulp=6, composed=True,
+         specials=(special([3, -4], to=5), special([0.0, 0], to=0.0), special([1, INF], to=INF),
+                   special([1, NAN], to=NAN), special([1, -INF], ord=1, to=INF),
+                   special([2, NAN], ord=np.inf, to=NAN), special([2, -1], ord=-np.inf, to=1)),
+         errors=(out_of_range_at("norm"),
+                 bad(f32(2, 3), 2, error=cr.ValueError,
+                     text="norm: not an order of matrices: 2.000000; use None or 'fro' (root of the sum of "
+                          "squares), 1, inf or -inf"),
+                 bad(f32(3), 3, error=cr.ValueError,
+                     text="norm: not an order of vectors: 3.000000; use None or 2, 1, inf or -inf"),
+                 bad(f32(2, 3, 4), 1, error=cr.ValueError,
+                     text="norm: an order needs one axis or two: 3 were given; use ord=None for the root of "
+                          "the sum of squares"),
+                 bad(f32(2, 3), "nuc", error=cr.ValueError,
+                     text="norm: not an order: 'nuc'; use None, 'fro', 1, 2, inf or -inf"))),
     Case("max", np.max, (DIFFERENT,), not_empty(REDUCED), BENCH, ulp=0, integers=(*INTEGERS, "bool"),
          specials=(special([1, NAN, 3], to=NAN), special([-INF, -INF], to=-INF), special([1, INF], to=INF)),
          errors=(*axis_errors("max"), *nothing("max"))),
@@ -216,6 +289,30 @@ CASES = (
                    special([-INF, -INF], to=np.int64(0)),
                    special([[0.0, -0.0], [1, 1]], to=np.array([0, 0]), axis=1)),
          errors=(out_of_range("argmax"), *nothing("argmax"))),
+    Case("argmin", np.argmin, (DIFFERENT,), not_empty(ONE_AXIS), BENCH, ulp=0, smooth=False,
+         integers=(*INTEGERS, "bool"),
+         specials=(special([3, 1, 1], to=np.int64(1)), special([1, NAN, 0], to=np.int64(1)),
+                   special([INF, INF], to=np.int64(0)),
+                   special([[-0.0, 0.0], [1, 1]], to=np.array([0, 0]), axis=1)),
+         errors=(out_of_range("argmin"), *nothing("argmin"))),
+    Case("argsort", argsort, (DIFFERENT,),
+         (*shapes(((7,),), ((1,),), ((3, 5),), ((2, 0),), ((0, 4),), ((3, 100),)),
+          *shapes(((3, 5),), ((2, 3, 4),), axis=0), *shapes(((3, 5),), axis=None),
+          *shapes(((3, 5),), ((4, 33),), descending=True)),
+         shapes(((1000, 1000),), ((100000,),)), ulp=0, smooth=False, rows=True, integers=(*INTEGERS, "bool"),
+         specials=(special([2, NAN, 1, 2, -INF, NAN, INF], to=np.array([4, 2, 0, 3, 6, 1, 5])),
+                   special([2, NAN, 1, 2, -INF, NAN, INF], to=np.array([6, 0, 3, 2, 4, 1, 5]),
+                           descending=True),
+                   special([0.0, -0.0, 0.0], to=np.array([0, 1, 2]))),
+         errors=(out_of_range("argsort"), bad("a", error=cr.DTypeError,
+                 text="argsort: expected a tensor, an array or a number, got str"))),
+    # Half of the factors are above 1, so that products neither grow nor vanish.
+    Case("cumprod", scan(np.cumprod), (Arg(0.5, 1.5),), SCANNED, shapes(((1000, 1000),), axis=-1), ulp=67,
+         rows=True, integers=("int32", "int64", "bool"),
+         specials=(special([2, 0.0, 3, -1], to=[2, 0.0, 0.0, -0.0]),
+                   special([2, INF, 0, 1], to=[2, INF, NAN, NAN]),
+                   special([1, 2, 4], to=[8, 8, 4], reverse=True)),
+         errors=scan_errors("cumprod")),
     Case("cumsum", scan(np.cumsum), (ANY,), SCANNED, shapes(((1000, 1000),), axis=-1), ulp=67,
          scale=lambda x, axis=None, **_: np.broadcast_to(
              np.abs(x).sum(axis, keepdims=axis is not None), x.shape if axis is not None else (x.size,)),

@@ -146,6 +146,27 @@ class TestDerivatives:
                 a.requires_grad_()
         assert not case(*arrays, **sample.kwargs).requires_grad
 
+    @pytest.mark.parametrize("x", [[2.0, 3, 4], [0, 3, 4], [0, 3, 0], [0, 0, 0], [5]])
+    def test_products_with_zeros(self, x):
+        """Nothing is divided by: the first and second derivatives are products of the other factors."""
+        x = np.array(x, np.float64)
+        n = len(x)
+
+        def without(*places):
+            return (
+                np.prod([x[k] for k in range(n) if k not in places]) if len(set(places)) == len(places) else 0
+            )
+
+        first = [without(i) for i in range(n)]
+        second = [[without(i, j) for j in range(n)] for i in range(n)]
+        for f in (cr.prod, lambda t: cr.cumprod(t)[-1], lambda t: cr.cumprod(t, reverse=True)[0]):
+            np.testing.assert_allclose(numpy(cr.grad(f)(x)), first)
+            for i in range(n):
+                v = np.eye(n)[i]
+                np.testing.assert_allclose(float(cr.jvp(f, x, v)[1]), first[i])
+                np.testing.assert_allclose(numpy(cr.grad(lambda t, i=i, f=f: cr.grad(f)(t)[i])(x)), second[i])
+                np.testing.assert_allclose(numpy(cr.jvp(cr.grad(f), x, v)[1]), second[i])
+
     def test_kinks(self):
         """At its kinks an op gives the derivative its documentation names, not NaN."""
 

@@ -52,7 +52,7 @@ NOT_OPS = {
     "zeros",
 }
 
-COUNTING = ("sum", "cumsum")  # as in NumPy, sums of small integers and bools are int64
+COUNTING = ("sum", "prod", "cumsum", "cumprod")  # as in NumPy, sums of small integers and bools are int64
 
 
 def reference(case, arrays, kwargs):
@@ -205,7 +205,7 @@ class TestIntegers:
             expected = np.asarray(case.reference(*arrays, **kwargs))
             actual = numpy(case(*arrays, **kwargs))
             np.testing.assert_array_equal(actual, expected)
-            if case.name in ("argmax", *COUNTING):
+            if case.name in ("argmax", "argmin", "argsort", *COUNTING):
                 assert actual.dtype == np.int64
             elif actual.dtype.kind != "b":
                 assert actual.dtype == dtype
@@ -246,6 +246,55 @@ class TestIntegers:
         y = getattr(cr, name)(np.array([1, 2, 3]))
         assert y.dtype == "float64"
         same_bits(numpy(y), numpy(getattr(cr, name)(np.array([1.0, 2.0, 3.0]))))
+
+
+class TestIntegerProducts:
+    """Powers and products of integers are integers, as NumPy's."""
+
+    @pytest.mark.parametrize("dtype", ["int32", "int64", "uint8", "float32", "float64"])
+    def test_second_power_is_square(self, dtype, rng):
+        x = (rng.normal(size=(5, 67)) * 9).astype(dtype)
+        for two in (2, 2.0) if x.dtype.kind == "f" else (2,):
+            same_bits(numpy(cr.tensor(x) ** two), numpy(cr.square(x)))
+            same_bits(numpy(cr.power(x, two)), numpy(cr.square(x)))
+            graph = cr.trace(lambda t, two=two: t**two, x)
+            assert "square" in str(graph)
+            assert "power" not in str(graph)
+
+    def test_powers_keep_dtype_or_become_float(self):
+        x = cr.tensor(np.array([2, -3]))
+        assert (x**3).dtype == "int64"
+        np.testing.assert_array_equal(numpy(x**3), [8, -27])
+        assert (x**0.5).dtype == (2.0**x).dtype == "float64"
+        assert (2 ** cr.tensor(np.array([3, 0]))).dtype == "int64"
+
+    def test_negative_exponents_are_refused_in_compiled_functions_too(self):
+        fast = cr.compile(lambda a, b: a**b)
+        a = np.arange(1, 2000)
+        np.testing.assert_array_equal(numpy(fast(a, a % 3)), a ** (a % 3))
+        for place in (0, 1000, 1998):
+            b = a % 3
+            b[place] = -1
+            with pytest.raises(cr.ValueError, match=r"^power: integers to negative powers are not integers"):
+                fast(a, b)
+
+    def test_matrix_products_wrap_around(self):
+        a = np.full((3, 4), 200, np.uint8)
+        np.testing.assert_array_equal(numpy(cr.matmul(a, a.T)), a @ a.T)
+        b = np.array([2**40, 3])
+        np.testing.assert_array_equal(numpy(cr.matmul(b, b)), b @ b)
+        assert cr.matmul(a, a.T.astype(np.int32)).dtype == "int32"
+        assert cr.matmul(a, a.T.astype(np.float32)).dtype == "float32"
+
+    def test_reductions_of_bools_and_small_integers(self):
+        flags, small = np.array([True, False, True]), np.array([200, 100], np.uint8)
+        for x in (flags, small, small.astype(np.int32)):
+            for name in ("sum", "prod", "cumsum", "cumprod"):
+                y = getattr(cr, name)(x)
+                assert y.dtype == "int64"
+                np.testing.assert_array_equal(numpy(y), getattr(np, name)(x))
+            assert cr.mean(x).dtype == cr.var(x).dtype == cr.std(x).dtype == "float64"
+            assert float(cr.mean(x)) == x.mean()
 
 
 class TestErrors:

@@ -109,28 +109,64 @@ void bind_reduction(py::module_& m, const char* name, Reduction f, const char* d
       "x"_a, "axis"_a = py::none(), "keepdims"_a = false, doc);
 }
 
+// An order of norm: a number, None, or "fro", which is None by another name.
+std::optional<double> to_order(const py::object& ord) {
+  if (ord.is_none()) return std::nullopt;
+  if (py::isinstance<py::str>(ord)) {
+    const auto name = ord.cast<std::string>();
+    if (name == "fro") return std::nullopt;
+    throw ValueError("norm: not an order: '" + name + "'; use None, 'fro', 1, 2, inf or -inf");
+  }
+  return ord.cast<double>();
+}
+
 void bind_reductions(py::module_& m) {
   bind_reduction(m, "sum", &sum, "Sum over the axes; all of them by default.");
   bind_reduction(m, "mean", &mean, "Mean over the axes; all of them by default.");
+  bind_reduction(m, "prod", &prod,
+                 "Product over the axes; all of them by default. The derivative is right at zeros, too.");
   bind_reduction(m, "max", &max, "Largest element along the axes; all of them by default.");
   bind_reduction(m, "min", &min, "Smallest element along the axes; all of them by default.");
   bind_reduction(m, "logsumexp", &logsumexp, "log(sum(e^x)) over the axes, without overflow.");
+  const auto spread = [&m](const char* name, Tensor (*f)(const Tensor&, const Dims&, bool, int), const char* doc) {
+    m.def(
+        name,
+        [f, name](const py::object& x, const py::object& axis, bool keepdims, int ddof) {
+          const Tensor t = borrow(x, name);
+          const Dims axes = to_axes(axis, name);
+          return run(t, [&] { return f(t, axes, keepdims, ddof); });
+        },
+        "x"_a, "axis"_a = py::none(), "keepdims"_a = false, "ddof"_a = 0, doc);
+  };
+  spread("var", &var, "Variance over the axes, divided by n - ddof.");
+  spread("std", &chainrule::std,
+         "Standard deviation over the axes, the root of var. The derivative where it is 0 is defined as 0.");
   m.def(
-      "var",
-      [](const py::object& x, const py::object& axis, bool keepdims, int ddof) {
-        const Tensor t = borrow(x, "var");
-        const Dims axes = to_axes(axis, "var");
-        return run(t, [&] { return var(t, axes, keepdims, ddof); });
+      "norm",
+      [](const py::object& x, const py::object& ord, const py::object& axis, bool keepdims) {
+        const Tensor t = operand(x, "norm");
+        const std::optional<double> order = to_order(ord);
+        const Dims axes = to_axes(axis, "norm");
+        return run(t, [&] { return norm(t, order, axes, keepdims); });
       },
-      "x"_a, "axis"_a = py::none(), "keepdims"_a = false, "ddof"_a = 0, "Variance over the axes, divided by n - ddof.");
-  m.def(
-      "argmax",
-      [](const py::object& x, std::optional<int> axis, bool keepdims) {
-        const Tensor t = borrow(x, "argmax");
-        return run(t, [&] { return argmax(t, axis, keepdims); });
-      },
-      "x"_a, "axis"_a = py::none(), "keepdims"_a = false,
-      "Index of the largest element (the first of equal ones), int64.");
+      "x"_a, "ord"_a = py::none(), "axis"_a = py::none(), "keepdims"_a = false,
+      "Norm over one axis, two or (without an order) any number, all by default, as numpy.linalg.norm.\n\n"
+      "None or \"fro\": the root of the sum of squares. Vectors (one axis): 1, 2, inf, -inf. Matrices (two axes): 1, "
+      "the\n"
+      "largest sum of a column's absolute values, inf, of a row's, or -inf, the smallest. The derivative at 0 is "
+      "defined\n"
+      "as 0.");
+  const auto place = [&m](const char* name, Tensor (*f)(const Tensor&, std::optional<int>, bool), const char* doc) {
+    m.def(
+        name,
+        [f, name](const py::object& x, std::optional<int> axis, bool keepdims) {
+          const Tensor t = borrow(x, name);
+          return run(t, [&] { return f(t, axis, keepdims); });
+        },
+        "x"_a, "axis"_a = py::none(), "keepdims"_a = false, doc);
+  };
+  place("argmax", &argmax, "Index of the largest element (the first of equal ones), int64.");
+  place("argmin", &argmin, "Index of the smallest element (the first of equal ones), int64.");
 }
 
 using Scan = Tensor (*)(const Tensor&, std::optional<int>, bool);
@@ -150,6 +186,22 @@ void bind_scans(py::module_& m) {
       m, "cumsum", &cumsum,
       "Running sums along the axis, of all elements in a row by default; reverse: from the end. Small integers and\n"
       "bools are summed as int64.");
+  bind_scan(
+      m, "cumprod", &cumprod,
+      "Running products along the axis, of all elements in a row by default; reverse: from the end. The derivative\n"
+      "is right at zeros, too.");
+}
+
+void bind_order(py::module_& m) {
+  m.def(
+      "argsort",
+      [](const py::object& x, std::optional<int> axis, bool descending) {
+        const Tensor t = operand(x, "argsort");
+        return run(t, [&] { return argsort(t, axis, descending); });
+      },
+      "x"_a, "axis"_a = -1, py::kw_only(), "descending"_a = false,
+      "Indices (int64) that sort along the axis, of all elements in a row with axis=None. Stable; NaN last, also when\n"
+      "descending.");
 }
 
 void bind_structured(py::module_& m) {
@@ -166,6 +218,9 @@ void bind_structured(py::module_& m) {
       "Matrix product (..., m, k) x (..., k, n) -> (..., m, n); leading sizes broadcast; the flags read an operand "
       "with its\n"
       "last two axes exchanged.");
+  m.def(
+      "outer", [](const py::object& a, const py::object& b) { return call_binary(&outer, a, b, "outer"); }, "a"_a,
+      "b"_a, "Outer product a[i] b[j] of the flattened operands.");
   m.def(
       "softmax",
       [](const py::object& x, int axis) {
@@ -215,6 +270,7 @@ void bind_ops(py::module_& m) {
   bind_shapes(m);
   bind_reductions(m);
   bind_scans(m);
+  bind_order(m);
   bind_structured(m);
 }
 

@@ -183,18 +183,30 @@ void bind_methods(TensorClass& c) {
   };
   reduction("sum", &sum, "Sum over the axes; all of them by default.");
   reduction("mean", &mean, "Mean over the axes; all of them by default.");
+  reduction("prod", &prod, "Product over the axes; all of them by default.");
   reduction("max", &max, "Largest element along the axes; all of them by default.");
   reduction("min", &min, "Smallest element along the axes; all of them by default.");
   reduction("logsumexp", &logsumexp, "log(sum(e^x)) over the axes, without overflow.");
+  const auto spread = [&c](const char* name, Tensor (*f)(const Tensor&, const Dims&, bool, int), const char* doc) {
+    c.def(
+        name,
+        [f, name](const Tensor& t, const py::object& axis, bool keepdims, int ddof) {
+          return f(t, to_axes(axis, name), keepdims, ddof);
+        },
+        "axis"_a = py::none(), "keepdims"_a = false, "ddof"_a = 0, doc);
+  };
+  spread("var", &var, "Variance over the axes, divided by n - ddof.");
+  spread("std", &chainrule::std, "Standard deviation over the axes, the root of var.");
+  const auto place = [&c](const char* name, Tensor (*f)(const Tensor&, std::optional<int>, bool), const char* doc) {
+    c.def(
+        name, [f](const Tensor& t, std::optional<int> axis, bool keepdims) { return f(t, axis, keepdims); },
+        "axis"_a = py::none(), "keepdims"_a = false, doc);
+  };
+  place("argmax", &argmax, "Index of the largest element (the first of equal ones).");
+  place("argmin", &argmin, "Index of the smallest element (the first of equal ones).");
   c.def(
-      "var",
-      [](const Tensor& t, const py::object& axis, bool keepdims, int ddof) {
-        return var(t, to_axes(axis, "var"), keepdims, ddof);
-      },
-      "axis"_a = py::none(), "keepdims"_a = false, "ddof"_a = 0, "Variance over the axes, divided by n - ddof.");
-  c.def(
-      "argmax", [](const Tensor& t, std::optional<int> axis, bool keepdims) { return argmax(t, axis, keepdims); },
-      "axis"_a = py::none(), "keepdims"_a = false, "Index of the largest element (the first of equal ones).");
+      "cumsum", [](const Tensor& t, std::optional<int> axis) { return cumsum(t, axis); }, "axis"_a = py::none(),
+      "Running sums along the axis, of all elements in a row by default.");
   c.def(
       "softmax", [](const Tensor& t, int axis) { return softmax(t, axis); }, "axis"_a = -1,
       "e^x / sum(e^x) along the axis.");

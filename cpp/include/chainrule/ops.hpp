@@ -47,22 +47,33 @@ struct Slice {
 CHAINRULE_API Tensor slice(const Tensor& x, const std::vector<Slice>& slices);
 
 // --- along an axis -------------------------------------------------------------------------------------------------
-// Running sums; without an axis of all elements in a row. reverse: from the end.
+// Running sums and products; without an axis of all elements in a row. reverse: from the end.
 CHAINRULE_API Tensor cumsum(const Tensor& x, std::optional<int> axis = {}, bool reverse = false);
+CHAINRULE_API Tensor cumprod(const Tensor& x, std::optional<int> axis = {}, bool reverse = false);
+// Ascending order (or descending), stable, NaN last in both; without an axis of all elements in a row.
+CHAINRULE_API Tensor argsort(const Tensor& x, std::optional<int> axis = -1, bool descending = false);  // int64
 
 // --- matrix product ------------------------------------------------------------------------------------------------
 // (..., m, k) x (..., k, n) -> (..., m, n), leading sizes broadcast; rank-1 operands as in NumPy. The flags read an
 // operand with its last two axes exchanged.
 CHAINRULE_API Tensor matmul(const Tensor& a, const Tensor& b, bool transpose_a = false, bool transpose_b = false);
+CHAINRULE_API Tensor outer(const Tensor& a, const Tensor& b);  // a[i] b[j] of the flattened operands
 
 // --- reductions ----------------------------------------------------------------------------------------------------
 CHAINRULE_API Tensor sum(const Tensor& x, const Dims& axes = {}, bool keepdims = false);
 CHAINRULE_API Tensor mean(const Tensor& x, const Dims& axes = {}, bool keepdims = false);
+CHAINRULE_API Tensor prod(const Tensor& x, const Dims& axes = {}, bool keepdims = false);
 CHAINRULE_API Tensor max(const Tensor& x, const Dims& axes = {}, bool keepdims = false);
 CHAINRULE_API Tensor min(const Tensor& x, const Dims& axes = {}, bool keepdims = false);
 CHAINRULE_API Tensor var(const Tensor& x, const Dims& axes = {}, bool keepdims = false, int ddof = 0);
+CHAINRULE_API Tensor std(const Tensor& x, const Dims& axes = {}, bool keepdims = false, int ddof = 0);
+// No order: the root of the sum of squares. Along one axis 1, 2, inf or -inf; of matrices (two axes, rows first) 1, inf
+// or -inf. The derivative at 0 is 0.
+CHAINRULE_API Tensor norm(const Tensor& x, std::optional<double> ord = {}, const Dims& axes = {},
+                          bool keepdims = false);
 CHAINRULE_API Tensor logsumexp(const Tensor& x, const Dims& axes = {}, bool keepdims = false);
 CHAINRULE_API Tensor argmax(const Tensor& x, std::optional<int> axis = {}, bool keepdims = false);  // int64
+CHAINRULE_API Tensor argmin(const Tensor& x, std::optional<int> axis = {}, bool keepdims = false);  // int64
 
 // --- softmax and friends -------------------------------------------------------------------------------------------
 CHAINRULE_API Tensor softmax(const Tensor& x, int axis = -1);

@@ -9,8 +9,10 @@
   X(elementwise_integer, isa)          \
   X(elementwise_update, isa)           \
   X(matmul, isa)                       \
+  X(matmul_integer, isa)               \
   X(reduce, isa)                       \
   X(softmax, isa)                      \
+  X(sort, isa)                         \
   X(movement, isa)                     \
   X(random, isa)                       \
   X(scan, isa)                         \

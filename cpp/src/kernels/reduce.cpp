@@ -1,5 +1,5 @@
-// Reductions of x seen as (outer, n, inner) along n: sum, max, min, argmax, argmin; and the check for finite values.
-// Nothing here depends on where a Range starts: a row has fixed lanes, a column is one ascending chain.
+// Reductions of x seen as (outer, n, inner) along n: sum, prod, max, min, argmax, argmin; and the check for finite
+// values. Nothing here depends on where a Range starts: a row has fixed lanes, a column is one ascending chain.
 #include <cstring>
 
 #include "kernels/abi.hpp"
@@ -63,7 +63,7 @@ void fold_slab(const T* x, const T* x_end, int64_t n, int64_t inner, int64_t col
   }
 }
 
-// --- sum, max, min of floating-point numbers ---
+// --- sum, prod, max, min of floating-point numbers ---
 
 template <class Op, class T>
 Status fold(const Args& args, Range range, void*) {
@@ -71,8 +71,9 @@ Status fold(const Args& args, Range range, void*) {
   const T* x = static_cast<const T*>(args.in[0]);
   T* out = static_cast<T*>(args.out[0]);
   const T scale = static_cast<T>(plan.scale);
-  if (plan.n == 0) {  // only a sum may be empty; its mean is 0 * inf = NaN, as in NumPy
-    for (int64_t i = range.begin; i < range.end; ++i) out[i] = plan.scale == 1 ? T(0) : T(0) * scale;
+  if (plan.n == 0) {  // only a sum or product may be empty; the mean is 0 * inf = NaN, as in NumPy
+    constexpr T empty = T(0) + Op::template neutral<T>;
+    for (int64_t i = range.begin; i < range.end; ++i) out[i] = plan.scale == 1 ? empty : empty * scale;
     return Status::ok;
   }
   if (plan.inner == 1) {
@@ -94,12 +95,17 @@ Status fold(const Args& args, Range range, void*) {
   return Status::ok;
 }
 
-// --- sum, max, min of integers: exact in any order, left to the compiler's vectorizer ---
+// --- sum, prod, max, min of integers: exact in any order, left to the compiler's vectorizer ---
 
 template <class T>
 struct IntegerSum {
   static constexpr T neutral = 0;
   static T combine(T a, T b) { return static_cast<T>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b)); }
+};
+template <class T>
+struct IntegerProduct {
+  static constexpr T neutral = 1;
+  static T combine(T a, T b) { return static_cast<T>(static_cast<std::uint64_t>(a) * static_cast<std::uint64_t>(b)); }
 };
 template <class T>
 struct IntegerMax {
@@ -269,6 +275,9 @@ CHAINRULE_KERNEL_TABLE(reduce) = {
     {"sum", key<float>, fold<Add, float>},
     {"sum", key<double>, fold<Add, double>},
     {"sum", key<int64_t>, fold_integers<IntegerSum<int64_t>, int64_t>},
+    {"prod", key<float>, fold<Product, float>},
+    {"prod", key<double>, fold<Product, double>},
+    {"prod", key<int64_t>, fold_integers<IntegerProduct<int64_t>, int64_t>},
     {"max", key<float>, fold<Max, float>},
     {"max", key<double>, fold<Max, double>},
     {"max", key<std::int32_t>, fold_integers<IntegerMax<std::int32_t>, std::int32_t>},

@@ -109,6 +109,19 @@ struct Add {
   }
 };
 
+struct Product {
+  template <class T>
+  static constexpr T neutral = 1;
+  template <class T>
+  CHAINRULE_INLINE static Lane<T> combine(Lane<T> a, Lane<T> b) {
+    return a * b;
+  }
+  template <class T>
+  CHAINRULE_INLINE static T across(Lane<T> a) {
+    return packet::eigen::predux_mul(a.v);
+  }
+};
+
 // NaN propagates.
 struct Max {
   template <class T>

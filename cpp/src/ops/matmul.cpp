@@ -130,9 +130,15 @@ void add_matmul_ops(std::vector<Op>& ops) {
   ops.push_back(op);
 }
 
+Tensor outer(const Tensor& a, const Tensor& b) {
+  Tensor x = a, y = b;
+  promote_operands(x, y, "outer", false);
+  return reshape(x, {-1, 1}) * reshape(y, {1, -1});
+}
+
 Tensor matmul(const Tensor& a, const Tensor& b, bool transpose_a, bool transpose_b) {
   Tensor x = a, y = b;
-  promote_operands(x, y, "matmul", true);
+  promote_operands(x, y, "matmul", false);
   if (x.rank() == 0 || y.rank() == 0)
     fail<ShapeError>("matmul", "an operand is a scalar", "a is " + a.shape().str() + ", b is " + b.shape().str(),
                      "use * instead");

@@ -46,6 +46,7 @@ void add_matmul_ops(std::vector<Op>& ops);
 void add_reduction_ops(std::vector<Op>& ops);
 void add_scan_ops(std::vector<Op>& ops);
 void add_softmax_ops(std::vector<Op>& ops);
+void add_sort_ops(std::vector<Op>& ops);
 void add_picking_ops(std::vector<Op>& ops);
 void add_random_ops(std::vector<Op>& ops);
 void add_call_op(std::vector<Op>& ops);

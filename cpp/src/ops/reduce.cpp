@@ -1,7 +1,9 @@
-// Reductions: sum, mean, max, min, argmax, and var and logsumexp built on them.
+// Reductions: sum, mean, prod, max, min, argmax, argmin, and var and std built on them.
 #include <algorithm>
 
+#include "ops/norm.hpp"
 #include "ops/operands.hpp"
+#include "ops/scan.hpp"
 
 namespace chainrule {
 namespace {
@@ -95,6 +97,30 @@ Tensors jvp_extreme(const RuleContext& c) {
   return {sum(mask * c.g[0], c.attrs.lists[0], c.attrs.ints[0] != 0) / extreme_count(mask, c)};
 }
 
+// For each factor the product of the others, from the running products of both ends: zeros are no special case, and
+// neither is a derivative of any order.
+Tensor other_factors(const RuleContext& c) {
+  const Shape& shape = c.x_types[0].shape;
+  const Dims& axes = c.attrs.lists[0];
+  const int first = axes.empty() ? shape.rank() : static_cast<int>(axes[0]), end = first + axes.rank();
+  Dims order, back;  // the reduced axes moved behind the others
+  for (int i = 0; i < first; ++i) order.push_back(i);
+  for (int i = end; i < shape.rank(); ++i) order.push_back(i);
+  for (int i = first; i < end; ++i) order.push_back(i);
+  for (int i = 0; i < shape.rank(); ++i)
+    back.push_back(i < first ? i : i < end ? shape.rank() - end + i : i - axes.rank());
+  const Tensor moved = end == shape.rank() ? c.x[0] : transpose(c.x[0], order);
+  const Tensor rows =
+      reshape(moved, {product(shape, 0, first) * product(shape, end, shape.rank()), product(shape, first, end)});
+  const Tensor others = delayed(cumprod(rows, -1), false, 1.0) * delayed(cumprod(rows, -1, true), true, 1.0);
+  const Tensor shaped = reshape(others, moved.shape());
+  return end == shape.rank() ? shaped : transpose(shaped, back);
+}
+Tensors vjp_prod(const RuleContext& c) { return {expand_back(c.g[0], c) * other_factors(c)}; }
+Tensors jvp_prod(const RuleContext& c) {
+  return {sum(other_factors(c) * c.g[0], c.attrs.lists[0], c.attrs.ints[0] != 0)};
+}
+
 Op reduction(std::string_view name, std::string_view doc) {
   Op op;
   op.name = name;
@@ -152,6 +178,14 @@ void add_reduction_ops(std::vector<Op>& ops) {
   attach_kernels(op, "sum");
   ops.push_back(op);
 
+  op = reduction("prod", "Product over axes; 1 where there is nothing to multiply.");
+  op.derivative = Derivative::custom;
+  op.saves = save_input(0);
+  op.vjp = vjp_prod;
+  op.jvp = jvp_prod;
+  attach_kernels(op, "prod");
+  ops.push_back(op);
+
   for (const char* name : {"max", "min"}) {
     op = reduction(name, name[1] == 'a'
                              ? "Largest value over axes; NaN if one is. Equal ones share the gradient equally."
@@ -165,10 +199,14 @@ void add_reduction_ops(std::vector<Op>& ops) {
     ops.push_back(op);
   }
 
-  op = reduction("argmax", "Index (int64) of the first largest value along an axis, or of the flattened tensor.");
-  op.infer = infer_arg;
-  attach_kernels(op, "argmax");
-  ops.push_back(op);
+  for (const char* name : {"argmax", "argmin"}) {
+    op = reduction(name, name[4] == 'a'
+                             ? "Index (int64) of the first largest value along an axis, or of the flattened tensor."
+                             : "Index (int64) of the first smallest value along an axis, or of the flattened tensor.");
+    op.infer = infer_arg;
+    attach_kernels(op, name);
+    ops.push_back(op);
+  }
 }
 
 Tensor sum(const Tensor& x, const Dims& axes, bool keepdims) {
@@ -179,6 +217,10 @@ Tensor mean(const Tensor& x, const Dims& axes, bool keepdims) {
   static const Op& op = find_op("mean");
   return reduce(op, floating(x, "mean"), axes, keepdims);
 }
+Tensor prod(const Tensor& x, const Dims& axes, bool keepdims) {
+  static const Op& op = find_op("prod");
+  return reduce(op, counting(x, "prod"), axes, keepdims);
+}
 Tensor max(const Tensor& x, const Dims& axes, bool keepdims) {
   static const Op& op = find_op("max");
   return reduce(op, settle(x, "max"), axes, keepdims);
@@ -188,27 +230,44 @@ Tensor min(const Tensor& x, const Dims& axes, bool keepdims) {
   return reduce(op, settle(x, "min"), axes, keepdims);
 }
 
-Tensor var(const Tensor& x, const Dims& axes, bool keepdims, int ddof) {
+namespace {
+Tensor variance(const char* name, const Tensor& x, const Dims& axes, bool keepdims, int ddof) {
   static const Op& op = find_op("mean");
-  const Tensor in = floating(x, "var");
+  const Tensor in = floating(x, name);
   std::int64_t n = 1;
-  for (std::int64_t axis : normal_axes(axes, in.rank(), "var")) n *= in.shape()[static_cast<int>(axis)];
+  for (std::int64_t axis : normal_axes(axes, in.rank(), name)) n *= in.shape()[static_cast<int>(axis)];
   if (ddof < 0 || n <= ddof)
-    fail<ValueError>("var", "ddof leaves nothing to divide by",
+    fail<ValueError>(name, "ddof leaves nothing to divide by",
                      "ddof is " + std::to_string(ddof) + " for " + std::to_string(n) + " values", "use more values");
   const Tensor deviation = in - mean(in, axes, true);
   return reduce(op, square(deviation), axes, keepdims, ddof);
 }
 
-Tensor argmax(const Tensor& x, std::optional<int> axis, bool keepdims) {
-  static const Op& op = find_op("argmax");
-  const Tensor in = settle(x, "argmax");
+Tensor place_of(const Op& op, const Tensor& x, std::optional<int> axis, bool keepdims) {
+  const Tensor in = settle(x, op.name.data());
   if (axis) return reduce(op, in, {*axis}, keepdims);
   const Tensor flat = reduce(op, reshape(in, {in.size()}), {0}, false);
   if (!keepdims) return flat;
   Dims ones;
   for (int i = 0; i < in.rank(); ++i) ones.push_back(1);
   return reshape(flat, ones);
+}
+}  // namespace
+
+Tensor var(const Tensor& x, const Dims& axes, bool keepdims, int ddof) {
+  return variance("var", x, axes, keepdims, ddof);
+}
+Tensor std(const Tensor& x, const Dims& axes, bool keepdims, int ddof) {
+  return root_of_squares(variance("std", x, axes, keepdims, ddof));
+}
+
+Tensor argmax(const Tensor& x, std::optional<int> axis, bool keepdims) {
+  static const Op& op = find_op("argmax");
+  return place_of(op, x, axis, keepdims);
+}
+Tensor argmin(const Tensor& x, std::optional<int> axis, bool keepdims) {
+  static const Op& op = find_op("argmin");
+  return place_of(op, x, axis, keepdims);
 }
 
 }  // namespace chainrule

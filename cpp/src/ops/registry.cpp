@@ -23,6 +23,7 @@ const Registry& registry() {
     add_reduction_ops(r->ops);
     add_scan_ops(r->ops);
     add_softmax_ops(r->ops);
+    add_sort_ops(r->ops);
     add_picking_ops(r->ops);
     add_random_ops(r->ops);
     add_call_op(r->ops);

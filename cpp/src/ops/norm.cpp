@@ -1,0 +1,39 @@
+// Norms: roots of sums of squares, sums and maxima of absolute values. A function made of other ops.
+#include "ops/norm.hpp"
+
+#include <cmath>
+
+#include "ops/operands.hpp"
+
+namespace chainrule {
+Tensor root_of_squares(const Tensor& sum) {
+  const Tensor at_zero = equal(sum, Tensor(0.0));
+  return where(at_zero, Tensor(0.0), sqrt(where(at_zero, Tensor(1.0), sum)));
+}
+
+Tensor norm(const Tensor& x, std::optional<double> ord, const Dims& axes, bool keepdims) {
+  const Tensor in = floating(x, "norm");
+  const Dims chosen = normal_axes(axes, in.rank(), "norm");
+  if (!ord || (*ord == 2.0 && chosen.rank() == 1)) return root_of_squares(sum(square(in), axes, keepdims));
+  if (chosen.rank() != 1 && chosen.rank() != 2)
+    fail<ValueError>("norm", "an order needs one axis or two", std::to_string(chosen.rank()) + " were given",
+                     "use ord=None for the root of the sum of squares");
+  if (*ord != 1.0 && !std::isinf(*ord))
+    fail<ValueError>("norm", chosen.rank() == 2 ? "not an order of matrices" : "not an order of vectors",
+                     std::to_string(*ord),
+                     chosen.rank() == 2 ? "use None or 'fro' (root of the sum of squares), 1, inf or -inf"
+                                        : "use None or 2, 1, inf or -inf");
+  const Tensor a = abs(in);
+  const auto extreme = [&](const Tensor& t, const Dims& over) {
+    return *ord == -std::numeric_limits<double>::infinity() ? min(t, over, keepdims) : max(t, over, keepdims);
+  };
+  if (chosen.rank() == 1) return *ord == 1.0 ? sum(a, chosen, keepdims) : extreme(a, chosen);
+  // Of matrices: the largest sum of a column (1) or of a row (inf).
+  const int row = axes.empty() ? 0 : normal_axis(static_cast<int>(axes[0]), in.rank(), "norm");
+  const int column = static_cast<int>(chosen[0] + chosen[1]) - row;
+  const int summed = *ord == 1.0 ? row : column, other = *ord == 1.0 ? column : row;
+  const Tensor y = extreme(sum(a, {summed}, true), {other});
+  return keepdims ? y : squeeze(y, {summed > other ? summed - 1 : summed});
+}
+
+}  // namespace chainrule
