@@ -90,7 +90,7 @@ def binary(name, reference, args, ulp, specials, **facts):
     )
 
 
-# ulp64 above ulp: what NumPy's own float64 is off in a lower tail, where an exponential's argument is rounded.
+# ulp64 above ulp: what NumPy's own float64 is off in a lower tail, where an exponential's argument rounds.
 ANY, POSITIVE, KINK = Arg(), Arg(0.1, 4.0), Arg(away=(0.0,))
 STEPS = Arg(away=tuple(np.arange(-6, 7) / 2))  # where floor, ceil or round jump
 T, F = True, False

@@ -1,4 +1,4 @@
-"""Values and derivatives at the edges: docs/edges.md is the only table of them, every row of it is run here."""
+"""Values and derivatives at the edges: docs/edges.md is the only table of them, and every row runs here."""
 
 from __future__ import annotations
 
