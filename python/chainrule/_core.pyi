@@ -61,6 +61,8 @@ class Tensor:
         ...
     def __matmul__(self, other: typing.Any) -> Tensor:
         ...
+    def __mod__(self, arg0: typing.Any) -> typing.Any:
+        ...
     def __mul__(self, other: typing.Any) -> Tensor:
         ...
     def __ne__(self, other: typing.Any) -> Tensor:  # type: ignore[override]
@@ -78,6 +80,8 @@ class Tensor:
     def __repr__(self) -> str:
         ...
     def __rmatmul__(self, other: typing.Any) -> Tensor:
+        ...
+    def __rmod__(self, arg0: typing.Any) -> typing.Any:
         ...
     def __rmul__(self, other: typing.Any) -> Tensor:
         ...
@@ -101,6 +105,14 @@ class Tensor:
         """
         Absolute value; the derivative at 0 is 0.
         """
+    def arccos(self) -> Tensor:
+        """
+        Inverse cosine in radians, between 0 and pi; NaN beyond [-1, 1]. The derivative at 1 and -1 is -inf.
+        """
+    def arcsin(self) -> Tensor:
+        """
+        Inverse sine in radians, between -pi/2 and pi/2; NaN beyond [-1, 1]. The derivative at 1 and -1 is inf.
+        """
     def arctan(self) -> Tensor:
         """
         Inverse tangent in radians, between -pi/2 and pi/2.
@@ -108,6 +120,10 @@ class Tensor:
     def argmax(self, axis: typing.SupportsIndex | None = None, keepdims: bool = False) -> Tensor:
         """
         Index of the largest element (the first of equal ones).
+        """
+    def argmin(self, axis: typing.SupportsIndex | None = None, keepdims: bool = False) -> Tensor:
+        """
+        Index of the smallest element (the first of equal ones).
         """
     def astype(self, dtype: typing.Any) -> Tensor:
         """
@@ -118,6 +134,10 @@ class Tensor:
         Add the derivative of this tensor into .grad of every leaf that requires one. Only a tensor of one element can
         do without a cotangent (it is 1).
         """
+    def ceil(self) -> Tensor:
+        """
+        Smallest integer not below x, in x's dtype. The derivative is 0.
+        """
     def clip(self, low: typing.SupportsFloat | typing.SupportsIndex, high: typing.SupportsFloat | typing.SupportsIndex) -> Tensor:
         """
         Values limited to [low, high].
@@ -125,6 +145,18 @@ class Tensor:
     def copy_(self, source: typing.Any) -> typing.Self:
         """
         Copy values in, in place: same shape; the dtype is converted. Returns the tensor.
+        """
+    def cos(self) -> Tensor:
+        """
+        Cosine of x in radians, accurate at any size; NaN at infinity.
+        """
+    def cosh(self) -> Tensor:
+        """
+        Hyperbolic cosine (e^x + e^-x) / 2.
+        """
+    def cumsum(self, axis: typing.SupportsIndex | None = None) -> Tensor:
+        """
+        Running sums along the axis, of all elements in a row by default.
         """
     def detach(self) -> Tensor:
         """
@@ -150,6 +182,10 @@ class Tensor:
         """
         All elements along one axis.
         """
+    def floor(self) -> Tensor:
+        """
+        Largest integer not above x, in x's dtype. The derivative is 0.
+        """
     def gelu(self) -> Tensor:
         """
         Gaussian error linear unit x Phi(x), exact (Hendrycks and Gimpel, 2016).
@@ -157,6 +193,18 @@ class Tensor:
     def gelu_tanh(self) -> Tensor:
         """
         GELU by its tanh approximation (Hendrycks and Gimpel, 2016).
+        """
+    def isfinite(self) -> Tensor:
+        """
+        Whether x is neither infinite nor NaN, as bool.
+        """
+    def isinf(self) -> Tensor:
+        """
+        Whether x is inf or -inf, as bool.
+        """
+    def isnan(self) -> Tensor:
+        """
+        Whether x is NaN, as bool.
         """
     def item(self) -> typing.Any:
         """
@@ -166,9 +214,17 @@ class Tensor:
         """
         Natural logarithm; -inf at 0, NaN below.
         """
+    def log10(self) -> Tensor:
+        """
+        Logarithm to base 10.
+        """
     def log1p(self) -> Tensor:
         """
         log(1 + x), accurate near 0.
+        """
+    def log2(self) -> Tensor:
+        """
+        Logarithm to base 2; exact at powers of 2.
         """
     def log_softmax(self, axis: typing.SupportsIndex = -1) -> Tensor:
         """
@@ -198,6 +254,14 @@ class Tensor:
         """
         The values as a new NumPy array.
         """
+    def prod(self, axis: typing.Any = None, keepdims: bool = False) -> Tensor:
+        """
+        Product over the axes; all of them by default.
+        """
+    def reciprocal(self) -> Tensor:
+        """
+        1 / x; integers as float64.
+        """
     def relu(self) -> Tensor:
         """
         Rectifier max(x, 0); the derivative at 0 is 0.
@@ -210,6 +274,10 @@ class Tensor:
         """
         Another shape of the same size; one size may be -1.
         """
+    def round(self) -> Tensor:
+        """
+        Nearest integer, halves to even, in x's dtype. The derivative is 0.
+        """
     def sigmoid(self) -> Tensor:
         """
         Logistic function 1 / (1 + e^-x), with sigma' = sigma (1 - sigma).
@@ -221,6 +289,14 @@ class Tensor:
     def silu(self) -> Tensor:
         """
         x sigmoid(x), also called swish (Elfwing et al., 2017).
+        """
+    def sin(self) -> Tensor:
+        """
+        Sine of x in radians, accurate at any size; NaN at infinity.
+        """
+    def sinh(self) -> Tensor:
+        """
+        Hyperbolic sine (e^x - e^-x) / 2.
         """
     def softmax(self, axis: typing.SupportsIndex = -1) -> Tensor:
         """
@@ -242,9 +318,17 @@ class Tensor:
         """
         Without the given axes of size 1; without all of them by default.
         """
+    def std(self, axis: typing.Any = None, keepdims: bool = False, ddof: typing.SupportsIndex = 0) -> Tensor:
+        """
+        Standard deviation over the axes, the root of var.
+        """
     def sum(self, axis: typing.Any = None, keepdims: bool = False) -> Tensor:
         """
         Sum over the axes; all of them by default.
+        """
+    def tan(self) -> Tensor:
+        """
+        Tangent of x in radians, accurate at any size; NaN at infinity.
         """
     def tanh(self) -> Tensor:
         """
@@ -976,13 +1060,34 @@ def add(a: typing.Any, b: typing.Any) -> Tensor:
     """
     a + b.
     """
+def arccos(x: typing.Any) -> Tensor:
+    """
+    Inverse cosine in radians, between 0 and pi; NaN beyond [-1, 1]. The derivative at 1 and -1 is -inf.
+    """
+def arcsin(x: typing.Any) -> Tensor:
+    """
+    Inverse sine in radians, between -pi/2 and pi/2; NaN beyond [-1, 1]. The derivative at 1 and -1 is inf.
+    """
 def arctan(x: typing.Any) -> Tensor:
     """
     Inverse tangent in radians, between -pi/2 and pi/2.
     """
+def arctan2(a: typing.Any, b: typing.Any) -> Tensor:
+    """
+    Angle of the point (b, a) in radians, between -pi and pi. The derivative at the origin is 0.
+    """
 def argmax(x: typing.Any, axis: typing.SupportsIndex | None = None, keepdims: bool = False) -> Tensor:
     """
     Index of the largest element (the first of equal ones), int64.
+    """
+def argmin(x: typing.Any, axis: typing.SupportsIndex | None = None, keepdims: bool = False) -> Tensor:
+    """
+    Index of the smallest element (the first of equal ones), int64.
+    """
+def argsort(x: typing.Any, axis: typing.SupportsIndex | None = -1, *, descending: bool = False) -> Tensor:
+    """
+    Indices (int64) that sort along the axis, of all elements in a row with axis=None. Stable; NaN last, also when
+    descending.
     """
 def batches(X: typing.Any, y: typing.Any = None, *, batch_size: typing.SupportsIndex = 32, shuffle: bool = True, seed: typing.Any = 0) -> Batches:
     """
@@ -995,6 +1100,10 @@ def broadcast_to(x: typing.Any, shape: typing.Any) -> Tensor:
 def cast(x: typing.Any, dtype: typing.Any) -> Tensor:
     """
     The values in another dtype.
+    """
+def ceil(x: typing.Any) -> Tensor:
+    """
+    Smallest integer not below x, in x's dtype. The derivative is 0.
     """
 def check_gradients(f: typing.Any, *args: typing.Any, tolerance: typing.SupportsFloat | typing.SupportsIndex = 1e-06) -> str:
     """
@@ -1023,6 +1132,24 @@ def config() -> str:
 def constant_(weight: typing.Any, value: typing.SupportsFloat | typing.SupportsIndex) -> Tensor:
     """
     The same value everywhere.
+    """
+def cos(x: typing.Any) -> Tensor:
+    """
+    Cosine of x in radians, accurate at any size; NaN at infinity.
+    """
+def cosh(x: typing.Any) -> Tensor:
+    """
+    Hyperbolic cosine (e^x + e^-x) / 2.
+    """
+def cumprod(x: typing.Any, axis: typing.SupportsIndex | None = None, *, reverse: bool = False) -> Tensor:
+    """
+    Running products along the axis, of all elements in a row by default; reverse: from the end. The derivative
+    is right at zeros, too.
+    """
+def cumsum(x: typing.Any, axis: typing.SupportsIndex | None = None, *, reverse: bool = False) -> Tensor:
+    """
+    Running sums along the axis, of all elements in a row by default; reverse: from the end. Small integers and
+    bools are summed as int64.
     """
 def custom_gradient(f: typing.Any, *, vjp: typing.Any = None, jvp: typing.Any = None) -> typing.Any:
     """
@@ -1075,6 +1202,10 @@ def fit_schema(table: Table, target: str, rows: typing.Any = None, *, missing: s
     Learn means, scales, categories and classes from the given rows (None: all). missing: "error", "fill" (mean, or the
     most frequent category) or "drop"; task: "auto", "classification" or "regression"; ignore: columns that are no
     features.
+    """
+def floor(x: typing.Any) -> Tensor:
+    """
+    Largest integer not above x, in x's dtype. The derivative is 0.
     """
 def fma(a: typing.Any, b: typing.Any, c: typing.Any) -> Tensor:
     """
@@ -1146,6 +1277,18 @@ def isa_level() -> str:
     """
     The instruction set in use: "v2", "v3", "v4", "native" or "default".
     """
+def isfinite(x: typing.Any) -> Tensor:
+    """
+    Whether x is neither infinite nor NaN, as bool.
+    """
+def isinf(x: typing.Any) -> Tensor:
+    """
+    Whether x is inf or -inf, as bool.
+    """
+def isnan(x: typing.Any) -> Tensor:
+    """
+    Whether x is NaN, as bool.
+    """
 def jacobian(f: typing.Any, argnums: typing.Any = 0, has_aux: bool = False, mode: str = 'auto') -> typing.Any:
     """
     The function that gives the Jacobian of f, of shape f(x).shape + x.shape. mode: "reverse" (one sweep carries all outputs' cotangents), "forward" (all inputs' tangents) or "auto" (the one that carries fewer).
@@ -1204,13 +1347,25 @@ def log(x: typing.Any) -> Tensor:
     """
     Natural logarithm; -inf at 0, NaN below.
     """
+def log10(x: typing.Any) -> Tensor:
+    """
+    Logarithm to base 10.
+    """
 def log1p(x: typing.Any) -> Tensor:
     """
     log(1 + x), accurate near 0.
     """
+def log2(x: typing.Any) -> Tensor:
+    """
+    Logarithm to base 2; exact at powers of 2.
+    """
 def log_softmax(x: typing.Any, axis: typing.SupportsIndex = -1) -> Tensor:
     """
     log(softmax(x)) along the axis, without overflow.
+    """
+def logaddexp(a: typing.Any, b: typing.Any) -> Tensor:
+    """
+    log(e^a + e^b), without overflow.
     """
 def logsumexp(x: typing.Any, axis: typing.Any = None, keepdims: bool = False) -> Tensor:
     """
@@ -1245,6 +1400,10 @@ def minimum(a: typing.Any, b: typing.Any) -> Tensor:
     """
     Smaller of a and b, NaN if either is. Equal values share the gradient equally.
     """
+def mod(a: typing.Any, b: typing.Any) -> Tensor:
+    """
+    Remainder with the sign of b: a - floor(a / b) b. The derivative by b is -floor(a / b), also at the jumps.
+    """
 def multiply(a: typing.Any, b: typing.Any) -> Tensor:
     """
     a * b.
@@ -1252,6 +1411,14 @@ def multiply(a: typing.Any, b: typing.Any) -> Tensor:
 def negative(x: typing.Any) -> Tensor:
     """
     -x.
+    """
+def norm(x: typing.Any, ord: typing.Any = None, axis: typing.Any = None, keepdims: bool = False) -> Tensor:
+    """
+    Norm over one axis, two or (without an order) any number, all by default, as numpy.linalg.norm.
+
+    None or "fro": the root of the sum of squares. Vectors (one axis): 1, 2, inf, -inf. Matrices (two axes): 1, the
+    largest sum of a column's absolute values, inf, of a row's, or -inf, the smallest. The derivative at 0 is defined
+    as 0.
     """
 def normal_(weight: typing.Any, mean: typing.SupportsFloat | typing.SupportsIndex = 0.0, std: typing.SupportsFloat | typing.SupportsIndex = 1.0, *, seed: typing.Any = None) -> Tensor:
     """
@@ -1281,13 +1448,21 @@ def orthogonal_(weight: typing.Any, gain: typing.SupportsFloat | typing.Supports
     """
     An orthogonal matrix times gain (Saxe et al., 2013).
     """
+def outer(a: typing.Any, b: typing.Any) -> Tensor:
+    """
+    Outer product a[i] b[j] of the flattened operands.
+    """
 def parse_idx(data: bytes, name: str = 'bytes') -> numpy.typing.NDArray[typing.Any]:
     """
     An array from the bytes of an IDX file (MNIST's format).
     """
 def power(a: typing.Any, b: typing.Any) -> Tensor:
     """
-    a ** b. 0 ** 0 is 1; a negative base needs an integral exponent, else NaN.
+    a ** b. 0 ** 0 is 1; a negative base needs an integral exponent, else NaN. Integers stay integers and refuse negative exponents.
+    """
+def prod(x: typing.Any, axis: typing.Any = None, keepdims: bool = False) -> Tensor:
+    """
+    Product over the axes; all of them by default. The derivative is right at zeros, too.
     """
 def read_csv(path: typing.Any, *, delimiter: str = '', decimal: str = '.', header: bool = True, missing: typing.Any = None, text: collections.abc.Sequence[str] = ()) -> Table:
     """
@@ -1298,6 +1473,10 @@ def read_idx(path: typing.Any) -> numpy.typing.NDArray[typing.Any]:
     """
     An array from an IDX file (MNIST's format), gzip-compressed or not.
     """
+def reciprocal(x: typing.Any) -> Tensor:
+    """
+    1 / x; integers as float64.
+    """
 def relu(x: typing.Any) -> Tensor:
     """
     Rectifier max(x, 0); the derivative at 0 is 0.
@@ -1305,6 +1484,10 @@ def relu(x: typing.Any) -> Tensor:
 def reshape(x: typing.Any, shape: typing.Any) -> Tensor:
     """
     Another shape of the same size; one size may be -1.
+    """
+def round(x: typing.Any) -> Tensor:
+    """
+    Nearest integer, halves to even, in x's dtype. The derivative is 0.
     """
 def save(model: typing.Any, path: typing.Any, *, schema: typing.Any = None, training: str = '{}', input_shape: typing.Any = None) -> None:
     """
@@ -1330,6 +1513,14 @@ def sign(x: typing.Any) -> Tensor:
 def silu(x: typing.Any) -> Tensor:
     """
     x sigmoid(x), also called swish (Elfwing et al., 2017).
+    """
+def sin(x: typing.Any) -> Tensor:
+    """
+    Sine of x in radians, accurate at any size; NaN at infinity.
+    """
+def sinh(x: typing.Any) -> Tensor:
+    """
+    Hyperbolic sine (e^x - e^-x) / 2.
     """
 def softmax(x: typing.Any, axis: typing.SupportsIndex = -1) -> Tensor:
     """
@@ -1359,6 +1550,10 @@ def squeeze(x: typing.Any, axis: typing.Any = None) -> Tensor:
     """
     Without the given axes of size 1; without all of them by default.
     """
+def std(x: typing.Any, axis: typing.Any = None, keepdims: bool = False, ddof: typing.SupportsIndex = 0) -> Tensor:
+    """
+    Standard deviation over the axes, the root of var. The derivative where it is 0 is defined as 0.
+    """
 def stop_gradient(x: typing.Any) -> Tensor:
     """
     The same values; no gradient flows through.
@@ -1374,6 +1569,10 @@ def sum(x: typing.Any, axis: typing.Any = None, keepdims: bool = False) -> Tenso
 def take_along(x: typing.Any, index: typing.Any, axis: typing.SupportsIndex = -1) -> Tensor:
     """
     One entry of x per position along the axis: index has x's shape without that axis. Negative entries count from the end.
+    """
+def tan(x: typing.Any) -> Tensor:
+    """
+    Tangent of x in radians, accurate at any size; NaN at infinity.
     """
 def tanh(x: typing.Any) -> Tensor:
     """

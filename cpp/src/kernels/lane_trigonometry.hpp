@@ -149,7 +149,8 @@ CHAINRULE_INLINE Mask<double> without_bit(Lane<double> shifted, std::int64_t bit
 CHAINRULE_INLINE Lane<double> sin_double(Lane<double> x) {
   const Quarters q = quarters(abs(x));
   const SinCos of_r = sin_cos(q);
-  const Lane<double> y = where(without_bit(q.shifted, 1), of_r.sin, of_r.cos), s = where(without_bit(q.shifted, 2), y, -y);
+  const Lane<double> y = where(without_bit(q.shifted, 1), of_r.sin, of_r.cos),
+                     s = where(without_bit(q.shifted, 2), y, -y);
   return Lane<double>::of(packet::eigen::pxor(s.v, packet::eigen::pand(x.v, Lane<double>(-0.0).v)));
 }
 CHAINRULE_INLINE Lane<double> cos_double(Lane<double> x) {
