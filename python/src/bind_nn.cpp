@@ -169,6 +169,22 @@ void bind_modes(ModuleClass& c) {
 void bind_copies(ModuleClass& c, py::module_& m) {
   const auto clone = [](const py::object& self) { return wrap_module(handle(self).clone()); };
   c.def("clone", clone, "A copy with its own parameters, same values.");
+  c.def(
+      "copy_",
+      [](py::object self, const py::object& source) {
+        handle(self).copy_(unwrap_module(source, "copy_"));
+        return self;
+      },
+      "source"_a,
+      "Take over the values of another module's parameters and buffers, by name and shape. Returns this one.");
+  c.def(
+      "lerp_",
+      [](py::object self, const py::object& source, double weight) {
+        handle(self).lerp_(unwrap_module(source, "lerp_"), weight);
+        return self;
+      },
+      "source"_a, "weight"_a,
+      "Move every parameter by weight * (source - own), by name and shape; buffers are copied. Returns this module.");
   c.def("__deepcopy__", [clone](const py::object& self, const py::dict&) { return clone(self); }, "memo"_a);
   c.def("__copy__", [](const py::object& self) -> py::object {
     throw StateError("copy: modules are handles; use the module itself to share it, or clone() for a copy of its own");

@@ -16,6 +16,7 @@ PYBIND11_MODULE(_core, m) {
   bind_losses(m);
   bind_optim(m);
   bind_train(m);
+  bind_training_step(m);
   bind_data(m);
   bind_model(m);
   bind_argument_errors(m);

@@ -13,5 +13,6 @@
 #include "chainrule/random.hpp"
 #include "chainrule/tensor.hpp"
 #include "chainrule/trainer.hpp"
+#include "chainrule/training_step.hpp"
 #include "chainrule/transforms.hpp"
 #include "chainrule/version.hpp"

@@ -66,8 +66,8 @@ class CHAINRULE_API ModuleImpl : public std::enable_shared_from_this<ModuleImpl>
   const std::vector<NamedTensor>& own_parameters() const { return parameters_; }
   const std::vector<NamedTensor>& own_buffers() const { return buffers_; }
   const std::vector<std::pair<std::string, std::shared_ptr<ModuleImpl>>>& children() const { return children_; }
-  bool training() const noexcept;  // its own flag, unless fit or predict is running
-  void set_training(bool on);      // children too
+  bool training() const;       // its own flag, unless fit or predict is running
+  void set_training(bool on);  // children too
 
  private:
   friend class Module;
@@ -109,6 +109,10 @@ class CHAINRULE_API Module {
   // Copies values in by name; layout "torch": Linear weights are (out, in). The error lists every difference, and
   // nothing is changed when there is one.
   void load_state_dict(const std::vector<NamedTensor>& state, const std::string& layout = "chainrule");
+  // In place, by name and shape: the values of source (target networks), or of this + weight * (source - this); buffers
+  // are copied by both. ValueError lists the differences, and nothing is changed when there is one.
+  void copy_(const Module& source);
+  void lerp_(const Module& source, double weight);
   // Own parameters with the same values; what is shared inside stays shared inside.
   Module clone() const;
   Module& astype(DType dtype);  // parameters and buffers; one model has one dtype

@@ -1,6 +1,7 @@
 // State dicts: parameters and buffers by name, copied out and in.
 #include <unordered_map>
 
+#include "chainrule/ops.hpp"
 #include "core/fail.hpp"
 #include "graph/tensor_data.hpp"
 #include "nn/module_tree.hpp"
@@ -59,6 +60,15 @@ struct Differences {
 
 }  // namespace
 
+namespace {
+// Every parameter and buffer under its name, as it is.
+std::vector<NamedTensor> live_state(ModuleImpl& module) {
+  std::vector<NamedTensor> state;
+  for (const Entry& entry : entries_of(module)) state.push_back({entry.name, entry.target});
+  return state;
+}
+}  // namespace
+
 std::vector<NamedTensor> Module::state_dict() const {
   std::vector<NamedTensor> state;
   std::unordered_set<const TensorData*> seen;
@@ -68,29 +78,27 @@ std::vector<NamedTensor> Module::state_dict() const {
   return state;
 }
 
-void Module::load_state_dict(const std::vector<NamedTensor>& state, const std::string& layout) {
-  if (!impl_) fail<StateError>("load_state_dict", "there is no layer in it");
-  if (layout != "chainrule" && layout != "torch")
-    fail<ValueError>("load_state_dict", "unknown layout", "'" + layout + "'", "use \"chainrule\" or \"torch\"");
-  const bool torch = layout == "torch";
+namespace {
 
+struct Copy {
+  Tensor target;
+  Tensor source;
+  bool transposed;
+};
+
+// What goes where, by name and shape; throws with every difference.
+std::vector<Copy> matched(ModuleImpl& module, const std::vector<NamedTensor>& state, bool torch, const char* who) {
   std::unordered_map<std::string, const Tensor*> given;
   for (const NamedTensor& source : state) {
-    if (!source.tensor.defined()) fail<StateError>("load_state_dict", "a tensor is undefined", source.name);
-    if (!given.emplace(source.name, &source.tensor).second)
-      fail<ValueError>("load_state_dict", "a name is given twice", source.name);
+    if (!source.tensor.defined()) fail<StateError>(who, "a tensor is undefined", source.name);
+    if (!given.emplace(source.name, &source.tensor).second) fail<ValueError>(who, "a name is given twice", source.name);
   }
 
-  struct Copy {
-    Tensor target;
-    const Tensor* source;
-    bool transposed;
-  };
   std::vector<Copy> copies;
   Differences differences;
   std::unordered_set<std::string> known;
   std::unordered_map<const TensorData*, bool> found;  // a shared tensor may come under any of its names
-  const std::vector<Entry> entries = entries_of(*impl_);
+  const std::vector<Entry> entries = entries_of(module);
   for (const Entry& entry : entries) {
     known.insert(entry.name);
     bool& here = found[entry.target.data_handle().get()];
@@ -103,7 +111,7 @@ void Module::load_state_dict(const std::vector<NamedTensor>& state, const std::s
                                               " in the model, " + shape.str() + " was given");
       differences.torch_would_fit &= !torch && entry.transposed && shape == exchanged(wanted);
     } else if (!here) {
-      copies.push_back({entry.target, source->second, transposed});
+      copies.push_back({entry.target, *source->second, transposed});
     }
     here = true;
   }
@@ -118,15 +126,45 @@ void Module::load_state_dict(const std::vector<NamedTensor>& state, const std::s
 
   if (differences.count > 0) {
     const bool hint = !differences.shapes.empty() && differences.torch_would_fit;
-    fail<ValueError>("load_state_dict",
+    fail<ValueError>(who,
                      differences.count == 1 ? "one entry differs from the model"
                                             : std::to_string(differences.count) + " entries differ from the model",
                      differences.text(),
                      hint ? "weights of PyTorch are (out, in): pass layout=\"torch\"" : "nothing was changed");
   }
+  return copies;
+}
+
+}  // namespace
+
+void Module::load_state_dict(const std::vector<NamedTensor>& state, const std::string& layout) {
+  if (!impl_) fail<StateError>("load_state_dict", "there is no layer in it");
+  if (layout != "chainrule" && layout != "torch")
+    fail<ValueError>("load_state_dict", "unknown layout", "'" + layout + "'", "use \"chainrule\" or \"torch\"");
   const NoGrad no_grad;
-  for (Copy& copy : copies)
-    copy.target.copy_(copy.transposed ? copy.source->detach().transpose() : copy.source->detach());
+  for (Copy& copy : matched(*impl_, state, layout == "torch", "load_state_dict"))
+    copy.target.copy_(copy.transposed ? copy.source.detach().transpose() : copy.source.detach());
+}
+
+void Module::copy_(const Module& source) {
+  if (!impl_ || !source.impl_) fail<StateError>("copy_", "there is no layer in it");
+  const NoGrad no_grad;
+  for (Copy& copy : matched(*impl_, live_state(*source.impl_), false, "copy_")) copy.target.copy_(copy.source.detach());
+}
+
+void Module::lerp_(const Module& source, double weight) {
+  if (!impl_ || !source.impl_) fail<StateError>("lerp_", "there is no layer in it");
+  if (!(weight >= 0.0 && weight <= 1.0))
+    fail<ValueError>("lerp_", "weight is outside [0, 1]", std::to_string(weight), "0 keeps this module, 1 is copy_");
+  const NoGrad no_grad;
+  std::unordered_set<const TensorData*> parameters;
+  for (const Tensor& p : this->parameters()) parameters.insert(p.data_handle().get());
+  for (Copy& copy : matched(*impl_, live_state(*source.impl_), false, "lerp_")) {
+    const Tensor from = copy.source.detach();
+    const Tensor here = copy.target.detach();
+    const bool moves = parameters.contains(copy.target.data_handle().get());
+    copy.target.copy_(moves ? here + Tensor(weight) * (cast(from, here.dtype()) - here) : from);
+  }
 }
 
 }  // namespace chainrule::nn

@@ -7,32 +7,14 @@
 #include "graph/tensor_data.hpp"
 #include "nn/mode_override.hpp"
 #include "ops/random_scope.hpp"
+#include "train/step_parts.hpp"
 
 namespace chainrule {
 namespace {
 
-// Ends the run before anything is updated where a value is inf or NaN.
-void guard(const Tensor& value) {
-  static const Op& op = find_op("check_finite");
-  apply(op, std::span(&value, 1));
-}
-
 Tensor scalar_loss(const Loss& loss, const Tensors& outputs, const Tensor& target, const Tensor& weight) {
   const Tensor value = loss(outputs, target, weight);
   return value.size() == 1 && loss.reduction() != "none" ? value : mean(value);  // "none" leaves the mean to us
-}
-
-// torch's clip_grad_norm_: every gradient times min(1, limit / (norm + 1e-6)).
-void clip_gradients(Tensors& gradients, const Tensor& limit) {
-  Tensor squares;
-  for (const Tensor& g : gradients)
-    if (g.defined()) accumulate(squares, sum(square(g)));
-  if (!squares.defined()) return;
-  const Tensor norm = sqrt(squares);
-  guard(norm);
-  const Tensor factor = minimum(cast(limit, norm.dtype()) / (norm + Tensor(1e-6)), Tensor(1.0));
-  for (Tensor& g : gradients)
-    if (g.defined()) g = g * factor;
 }
 
 }  // namespace
@@ -75,10 +57,7 @@ GraphData trace_step(const nn::Module& model, const Loss& loss, optim::Optimizer
       if (g.defined()) guard(g);
   }
 
-  const DType dtype = parameters.empty() ? DType::float32 : parameters[0].dtype();
-  Tensors scalars;
-  for (std::size_t i = optimizer.rule()->scalars(optimizer.lr(), 1).size(); i-- > 0;)
-    scalars.push_back(tracer->input({dtype, {}}));
+  const Tensors scalars = scalar_inputs(*tracer, optimizer);
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     if (!gradients[i].defined()) continue;
     const std::vector<Tensor>& states = optimizer.states(i);

@@ -8,6 +8,7 @@
 #include "chainrule/transforms.hpp"
 #include "core/fail.hpp"
 #include "graph/call_rule.hpp"
+#include "graph/mode_reads.hpp"
 #include "graph/stand_ins.hpp"
 #include "graph/tensor_data.hpp"
 #include "ops/random_scope.hpp"
@@ -27,7 +28,8 @@ struct Entry {
   Types types;
   std::shared_ptr<const Program> program;
   std::unique_ptr<Workspace> workspace;
-  GraphData traced;                                     // before any pass
+  GraphData traced;  // before any pass
+  std::vector<ModeRead> modes{};
   std::shared_ptr<const Differentiable> derivatives{};  // made at the first call that is recorded
 };
 
@@ -70,7 +72,7 @@ struct Compiled::State {
   Entry& entry_for(const std::vector<Tensor>& inputs) {
     types.clear();
     for (const Tensor& t : inputs) types.push_back(type_of(t));
-    std::erase_if(entries, [](const Entry& e) { return e.workspace->stale(); });
+    std::erase_if(entries, [](const Entry& e) { return e.workspace->stale() || modes_changed(e.modes); });
     for (Entry& e : entries)
       if (e.types == types) return e;
     Types with_counter = types;
@@ -83,11 +85,13 @@ struct Compiled::State {
           },
           with_counter);
     };
+    ModeReads reads;
     GraphData graph = traced();
+    std::vector<ModeRead> modes = reads.take();
     if (entries.empty()) check_same_trace(graph, traced(), "compile");
     auto program = compile_program(graph);
     auto workspace = std::make_unique<Workspace>(program, available_threads());
-    entries.push_back({types, std::move(program), std::move(workspace), std::move(graph)});
+    entries.push_back({types, std::move(program), std::move(workspace), std::move(graph), std::move(modes)});
     return entries.back();
   }
 

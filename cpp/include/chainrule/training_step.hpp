@@ -1,0 +1,43 @@
+// One optimizer step for any loss of any tensors and modules, compiled: physics losses, actor and critic, shared parts.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "chainrule/graph.hpp"
+#include "chainrule/optim.hpp"
+
+namespace chainrule {
+
+// A loss, a function of the step's inputs that returns one number, and the optimizer that lowers it: only its
+// parameters move.
+struct LossAndOptimizer {
+  Function loss;
+  optim::Optimizer optimizer;
+};
+
+struct TrainingStepOptions {
+  std::optional<double> clip_norm{};  // each optimizer's gradients are scaled down to this global norm
+  std::uint64_t seed = 0;             // keys dropout and other draws, by the number of the step
+};
+
+// Several parts run in order: a later loss sees what the earlier optimizers have done. Everything is one Program,
+// traced once per shapes and dtypes of the inputs. Modules compute in the mode, train or eval, that each of them is in.
+class CHAINRULE_API TrainingStep {
+ public:
+  TrainingStep(std::vector<LossAndOptimizer> parts, const TrainingStepOptions& options = {});
+  TrainingStep(Function loss, const optim::Optimizer& optimizer, const TrainingStepOptions& options = {});
+
+  // The losses before the update, one per part. Where a loss or a gradient is not finite nothing changes, and
+  // ValueError says which.
+  std::vector<double> operator()(const std::vector<Tensor>& inputs);
+  std::int64_t step_count() const;
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace chainrule

@@ -1,0 +1,281 @@
+// training_step: losses, gradients and updates of several optimizers as one Program.
+#include "chainrule/training_step.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <mutex>
+
+#include "autodiff/rules.hpp"
+#include "chainrule/ops.hpp"
+#include "core/fail.hpp"
+#include "graph/mode_reads.hpp"
+#include "graph/stand_ins.hpp"
+#include "graph/tensor_data.hpp"
+#include "ops/random_scope.hpp"
+#include "program/workspace.hpp"
+#include "train/parameter_arena.hpp"
+#include "train/step_parts.hpp"
+
+namespace chainrule {
+namespace {
+
+constexpr const char* who = "training_step";
+
+// Values as the parts before have left them, for what the next part reads.
+struct Moved {
+  Tensors originals, present;
+  void set(const Tensor& original, const Tensor& value) {
+    for (std::size_t i = 0; i < originals.size(); ++i)
+      if (originals[i].data_handle() == original.data_handle()) {
+        present[i] = value;
+        return;
+      }
+    originals.push_back(original);
+    present.push_back(value);
+  }
+};
+
+void trace_part(Tracer& tracer, LossAndOptimizer& part, const Tensors& inputs, const Tensor& counter,
+                const Tensor& limit, Moved& moved, Tensors& losses, std::size_t number) {
+  const StandIns scope(moved.originals, moved.present);
+  const auto present = [&](const Tensor& t) { return tracer.symbol(tracer.value_of(StandIns::of(t))); };
+  const std::string which = "loss " + std::to_string(number);
+  const std::size_t first_node = tracer.graph().nodes.size();
+  Tensors results;
+  {
+    const RandomScope random(counter);
+    results = part.loss(inputs);
+  }
+  if (results.size() != 1 || results[0].size() != 1)
+    fail<ShapeError>(
+        who, "a loss does not return one number",
+        which + " returned " +
+            (results.size() == 1 ? "shape " + results[0].shape().str() : std::to_string(results.size()) + " values"),
+        "reduce it, for instance with .mean()");
+  const Tensor& value = results[0];
+  const Tensor start = start_cotangent(value, {}, who);
+  guard(value);
+  const std::vector<Tensor>& parameters = part.optimizer.parameters();
+  std::vector<ValueId> wrt;
+  for (const Tensor& p : parameters) wrt.push_back(tracer.value_of(StandIns::of(p)));
+  Tensors gradients = gradients_in_trace(tracer, std::span(&value, 1), std::span(&start, 1), wrt, first_node);
+  bool trains = false;
+  for (std::size_t i = 0; i < gradients.size(); ++i) {
+    if (!parameters[i].requires_grad()) gradients[i] = Tensor();
+    trains |= gradients[i].defined();
+  }
+  if (!trains)
+    fail<StateError>(who, "a loss reaches no parameter that its optimizer may move",
+                     which + ", " + part.optimizer.str() + " of " + std::to_string(parameters.size()) + " parameters",
+                     "give the optimizer the parameters of a module that the loss calls");
+  if (limit.defined()) {
+    clip_gradients(gradients, limit);
+  } else {
+    for (const Tensor& g : gradients)
+      if (g.defined()) guard(g);
+  }
+  const Tensors scalars = scalar_inputs(tracer, part.optimizer);
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    if (!gradients[i].defined()) continue;
+    const std::vector<Tensor>& states = part.optimizer.states(i);
+    Tensors now;
+    for (const Tensor& s : states) now.push_back(present(s));
+    const Tensors updated = part.optimizer.rule()->update(present(parameters[i]), gradients[i], now, scalars);
+    tracer.add_update(parameters[i], updated[0]);
+    moved.set(parameters[i], updated[0]);
+    for (std::size_t k = 0; k < states.size(); ++k) {
+      tracer.add_update(states[k], updated[k + 1]);
+      moved.set(states[k], updated[k + 1]);
+    }
+  }
+  losses.push_back(value);
+}
+
+// Inputs: the step's, dropout's counter, the clip limit if there is one, each optimizer's scalars.
+GraphData trace_parts(std::vector<LossAndOptimizer>& parts, const Types& types, bool clip) {
+  const auto tracer = Tracer::create();
+  const TraceScope recording(*tracer);
+  Tensors inputs;
+  for (const TensorType& type : types) inputs.push_back(tracer->input(type));
+  const Tensor counter = tracer->input({DType::int64, Shape{2}});
+  const Tensor limit = clip ? tracer->input({DType::float64, {}}) : Tensor();
+  Moved moved;
+  Tensors losses;
+  for (std::size_t i = 0; i < parts.size(); ++i)
+    trace_part(*tracer, parts[i], inputs, counter, limit, moved, losses, i);
+  tracer->set_outputs(losses);
+  return tracer->take();
+}
+
+struct Compiled {
+  Types types;
+  std::vector<char> trained;  // which parameters wanted gradients
+  std::vector<ModeRead> modes;
+  std::unique_ptr<Workspace> workspace;
+  std::vector<double> scalars;
+  std::vector<float> single;
+};
+
+}  // namespace
+
+struct TrainingStep::State {
+  std::vector<LossAndOptimizer> parts;
+  TrainingStepOptions options;
+  double limit = 0;
+  std::int64_t counter[2] = {0, 0};
+  std::mutex mutex;
+  std::vector<std::unique_ptr<Compiled>> compiled;
+  Types types;                                 // of the call at hand
+  std::vector<std::vector<std::byte>> before;  // what a failing step puts back, where there are several parts
+
+  std::vector<char> trained() const {
+    std::vector<char> flags;
+    for (const LossAndOptimizer& part : parts)
+      for (const Tensor& p : part.optimizer.parameters()) flags.push_back(p.requires_grad());
+    return flags;
+  }
+  bool same_flags(const std::vector<char>& flags) const {
+    std::size_t at = 0;
+    for (const LossAndOptimizer& part : parts)
+      for (const Tensor& p : part.optimizer.parameters())
+        if ((flags[at++] != 0) != p.requires_grad()) return false;
+    return true;
+  }
+
+  Compiled& step_for(const std::vector<Tensor>& inputs) {
+    types.clear();
+    for (const Tensor& t : inputs) types.push_back(type_of(t));
+    std::erase_if(compiled, [&](const auto& c) {
+      return c->workspace->stale() || modes_changed(c->modes) || !same_flags(c->trained);
+    });
+    for (const auto& c : compiled)
+      if (c->types == types) return *c;
+    auto made = std::make_unique<Compiled>();
+    made->types = types;
+    made->trained = trained();
+    const bool clip = options.clip_norm.has_value();
+    GraphData graph;
+    {
+      ModeReads reads;
+      graph = trace_parts(parts, types, clip);
+      made->modes = reads.take();
+      if (compiled.empty()) check_same_trace(graph, trace_parts(parts, types, clip), who);
+    }
+    made->workspace = std::make_unique<Workspace>(compile_program(graph), available_threads());
+    for (const LossAndOptimizer& part : parts)
+      made->scalars.resize(made->scalars.size() + part.optimizer.rule()->scalars(part.optimizer.lr(), 1).size());
+    made->single.resize(made->scalars.size());
+    std::size_t at = types.size();
+    made->workspace->bind_input(at++, counter);
+    if (clip) made->workspace->bind_input(at++, &limit);
+    std::size_t k = 0;
+    for (const LossAndOptimizer& part : parts) {
+      const bool wide = scalar_dtype(part.optimizer) == DType::float64;
+      for (std::size_t n = part.optimizer.rule()->scalars(part.optimizer.lr(), 1).size(); n-- > 0; ++k)
+        made->workspace->bind_input(
+            at++, wide ? static_cast<const void*>(&made->scalars[k]) : static_cast<const void*>(&made->single[k]));
+    }
+    compiled.push_back(std::move(made));
+    return *compiled.back();
+  }
+
+  void load_scalars(Compiled& step) const {
+    std::size_t k = 0;
+    for (const LossAndOptimizer& part : parts) {
+      const optim::Optimizer& o = part.optimizer;
+      const optim::StepScalars values = o.rule()->scalars(o.lr(), o.step_count() + 1);
+      for (std::size_t n = 0; n < values.size(); ++n, ++k) {
+        step.scalars[k] = values[n];
+        step.single[k] = static_cast<float>(values[n]);
+      }
+    }
+  }
+
+  // One part guards everything before it updates anything; of several, the first may have moved when the second fails.
+  template <class Visit> void each_target(const Visit& visit) {
+    for (LossAndOptimizer& part : parts)
+      for (std::size_t i = 0; i < part.optimizer.parameters().size(); ++i) {
+        visit(part.optimizer.parameters()[i]);
+        for (const Tensor& s : part.optimizer.states(i)) visit(s);
+      }
+  }
+  void remember() {
+    std::size_t at = 0;
+    each_target([&](const Tensor& t) {
+      if (before.size() == at) before.emplace_back();
+      before[at].resize(static_cast<std::size_t>(t.size()) * size_of(t.dtype()));
+      std::memcpy(before[at].data(), bytes_of(t), before[at].size());
+      ++at;
+    });
+  }
+  void put_back() {
+    std::size_t at = 0;
+    each_target([&](const Tensor& t) {
+      std::memcpy(bytes_of(t), before[at].data(), before[at].size());
+      ++at;
+    });
+  }
+};
+
+TrainingStep::TrainingStep(std::vector<LossAndOptimizer> parts, const TrainingStepOptions& options)
+    : state_(std::make_shared<State>()) {
+  if (parts.empty()) fail<ValueError>(who, "no loss was given", "", "give a loss and an optimizer");
+  if (options.clip_norm && !(*options.clip_norm > 0))
+    fail<ValueError>(who, "clip_norm must be above 0", std::to_string(*options.clip_norm));
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    if (!parts[i].loss) fail<StateError>(who, "a loss is undefined", "loss " + std::to_string(i));
+    if (parts[i].optimizer.is_recipe())
+      fail<StateError>(who, "an optimizer has no parameters", parts[i].optimizer.str() + " is a recipe",
+                       "pass the parameters that it may move, for instance Adam(model.parameters())");
+    adopt_parameters(parts[i].optimizer.parameters());
+  }
+  state_->parts = std::move(parts);
+  state_->options = options;
+}
+TrainingStep::TrainingStep(Function loss, const optim::Optimizer& optimizer, const TrainingStepOptions& options)
+    : TrainingStep(std::vector<LossAndOptimizer>{{std::move(loss), optimizer}}, options) {}
+
+std::vector<double> TrainingStep::operator()(const std::vector<Tensor>& inputs) {
+  State& s = *state_;
+  const std::lock_guard lock(s.mutex);
+  const NoGrad nothing;
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    if (inputs[i].symbolic())
+      fail<StateError>(who, "cannot be called inside a traced function",
+                       "input " + std::to_string(i) + " has no values", "call it with arrays or tensors");
+  Compiled& step = s.step_for(inputs);
+  s.counter[0] = static_cast<std::int64_t>(s.options.seed);
+  s.limit = s.options.clip_norm.value_or(0);
+  s.load_scalars(step);
+  if (s.parts.size() > 1) s.remember();
+  Workspace& workspace = *step.workspace;
+  for (std::size_t i = 0; i < inputs.size(); ++i) workspace.bind_input(i, inputs[i].raw_data());
+  workspace.refresh();
+  run_team(workspace.threads(), [&](int thread, Team& team) { workspace.run_as(thread, team); });
+  if (workspace.failed()) {
+    if (s.parts.size() > 1) s.put_back();
+    try {
+      workspace.throw_failure();
+    } catch (const ValueError&) {
+      fail<ValueError>(
+          who, "a loss or a gradient is not finite", "step " + std::to_string(s.counter[1]),
+          "nothing was changed; look for inf and NaN in the inputs, lower the learning rate or set clip_norm");
+    }
+  }
+  workspace.count_versions(1);
+  for (LossAndOptimizer& part : s.parts) part.optimizer.set_step_count(part.optimizer.step_count() + 1);
+  ++s.counter[1];
+  std::vector<double> losses;
+  const GraphData& graph = workspace.program().graph;
+  for (std::size_t i = 0; i < s.parts.size(); ++i) {
+    const void* at = workspace.output(i);
+    losses.push_back(graph.types[static_cast<std::size_t>(graph.outputs[i])].dtype == DType::float64
+                         ? *static_cast<const double*>(at)
+                         : static_cast<double>(*static_cast<const float*>(at)));
+  }
+  return losses;
+}
+
+std::int64_t TrainingStep::step_count() const { return state_->counter[1]; }
+
+}  // namespace chainrule
