@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "core/fail.hpp"
+#include "graph/call_rule.hpp"
 #include "graph/tensor_data.hpp"
 #include "io/batch_graph.hpp"
 #include "io/number_text.hpp"
@@ -308,6 +309,10 @@ BatchGraph trace_batches(const Function& f, std::span<const TensorType> samples,
   graph.constants = first.constants;
   for (std::size_t i = 0; i < first.nodes.size(); ++i) {
     const Node& node = first.nodes[i];
+    if (node.attrs.call)
+      fail<StateError>(writer,
+                       where(node) + "a function with derivative rules of its own cannot be part of a model file",
+                       node.attrs.call->name, "save state_dict(), and build the model anew where it is loaded");
     for (const Trace& trace : traces)
       if (!attributes_fit(*node.op, trace.graph.nodes[i].attrs))
         fail<StateError>(writer, where(node) + std::string(node.op->name) + " has attributes a file cannot hold",
