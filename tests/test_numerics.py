@@ -187,6 +187,35 @@ class TestFloatingPointMode:
         for e, c in zip(expected, changed, strict=True):
             same_bits(e, c)
 
+    @pytest.mark.parametrize("rounding", [0x2000, 0x4000, 0x6000], ids=["down", "up", "to zero"])
+    @pytest.mark.parametrize("optimizer", ["SGD", "Adagrad", "RMSprop", "Adam", "AdamW"])
+    def test_hosts_rounding_changes_no_training(self, rounding, optimizer, rng):
+        """Rates, bias corrections, sums of losses and metrics are computed in our mode, too."""
+        x, y = rng.normal(size=(97, 20)).astype(np.float32), rng.integers(0, 5, 97)
+        recipe = getattr(optim, optimizer)(lr=0.0123, weight_decay=0.017)
+        models = [network(), network()]  # layers keep numbers of their own, made when they are built
+
+        def results(model):
+            trainer = cr.Trainer(model, nn.CrossEntropyLoss(), recipe, metrics=["accuracy"], clip_norm=0.7)
+            options = {"class_weight": {1: 0.3}, "validation_split": 0.3, "batch_size": 13}
+            history = trainer.fit(x, y, epochs=3, **options).to_dict()
+            history |= trainer.evaluate(x, y, batch_size=10)
+            history["step"] = trainer.step(x, y)
+            by_hand = getattr(optim, optimizer)(model.parameters(), lr=0.0123, weight_decay=0.017)
+            for _ in range(3):
+                by_hand.zero_grad()
+                nn.CrossEntropyLoss()(model(x), y).backward()
+                by_hand.step()
+            return history, model.state_dict()
+
+        expected = results(models[0])
+        with Mode.set(rounding, ROUNDING):
+            changed = results(models[1])
+            assert Mode.get() & ROUNDING == rounding
+        assert expected[0] == changed[0]
+        for name, value in expected[1].items():
+            same_bits(value, changed[1][name])
+
 
 def fused():
     """Whether this instruction set has fused multiply-add: then (1 + e)^2 - (1 + 2e) keeps e^2."""

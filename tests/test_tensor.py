@@ -88,6 +88,10 @@ class TestMaking:
             (np.array(["a"]), "encoded"),
             (np.zeros(2, ">f4"), "newbyteorder"),
             (np.zeros(2, "datetime64[s]"), "int64"),
+            (np.zeros(2, np.uint64), r"arrays of uint64 .*\(np.int64\), which holds values below 2\*\*63"),
+            (np.zeros(2, np.longdouble), r"np.float64\), which rounds"),
+            (np.zeros(2, ">f4"), "arrays of >f4 are not supported"),
+            (np.ma.masked_array([1.0, 2.0], [True, False]), r"masked arrays .* a.filled\(value\)"),
         ],
     )
     def test_other_dtypes_tell_how_to_convert(self, array, hint):
@@ -95,6 +99,17 @@ class TestMaking:
             cr.tensor(array)
         with pytest.raises(TypeError):
             cr.tensor([1.0, 2.0]) + array
+        model = cr.nn.Linear(1, 2)
+        trainer = cr.Trainer(model, cr.nn.CrossEntropyLoss(), cr.optim.Adam())
+        good = np.zeros((2, 1), np.float32), np.zeros(2, np.int64)
+        for use in (
+            lambda: model.predict(array[:, None]),
+            lambda: trainer.fit(array[:, None], good[1]),
+            lambda: trainer.fit(good[0], array),
+            lambda: trainer.fit(*good, sample_weight=array),
+        ):
+            with pytest.raises(cr.DTypeError, match=hint):
+                use()
 
     def test_what_is_no_array(self):
         with pytest.raises(cr.DTypeError, match="got dict"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 import time
@@ -43,37 +44,111 @@ def finite(model):
 
 
 class TestFailures:
-    def test_nan_in_the_data(self):
+    @pytest.mark.parametrize("batch_size", [96, 32])
+    def test_nan_in_the_data(self, batch_size):
+        """The cell is named, and batches before the bad one leave no trace either."""
         X, y = small_data()
         X[70, 2] = np.nan
         model = small_network()
         trainer = trainer_of(model)
         with pytest.raises(cr.ValueError) as caught:
-            trainer.fit(X, y, shuffle=False, batch_size=32)
+            trainer.fit(X, y, batch_size=batch_size)
         assert str(caught.value) == (
-            "fit: the data holds inf or NaN: found in epoch 1, batch 3; clean it first: no update was made "
-            "from this batch"
+            "fit: the data holds inf or NaN: X has nan in row 70, column 2; clean it first: nothing was trained"
         )
-        same = small_network()  # the two good batches were learned from, the third left no trace
-        trainer_of(same).fit(X[:64], y[:64], shuffle=False, batch_size=32)
-        same_state(model, same)
-        assert trainer.global_step == 2
-        with pytest.raises(cr.ValueError, match="the data holds inf or NaN: found in this batch"):
+        same_state(model, small_network())
+        assert trainer.global_step == 0
+        assert trainer.optimizer.step_count == 0
+        with pytest.raises(cr.ValueError, match=r"xb has nan in row 6, column 2; clean it first: no update"):
             trainer.step(X[64:], y[64:])
-        same_state(model, same)
+        same_state(model, small_network())
+        good, fresh = small_data(), trainer_of(small_network())
+        assert trainer.fit(*good)["loss"] == fresh.fit(*good)["loss"]
 
-    def test_divergence_keeps_the_last_good_parameters(self):
+    def test_nan_in_the_targets(self):
+        X, _ = small_data()
+        Y = np.zeros((96, 3), np.float32)
+        Y[5, 1] = np.inf
+        trainer = cr.Trainer(small_network(), nn.MSELoss(), optim.Adam())
+        with pytest.raises(cr.ValueError, match=r"inf or NaN: y has inf in row 5, column 1; clean it first"):
+            trainer.fit(X, Y, validation_split=0.2)
+
+    def test_a_model_may_deal_with_nan(self):
+        """Missing values are no error where the model and the loss replace them."""
         X, y = small_data()
-        model = small_network()
-        history = cr.Trainer(model, nn.CrossEntropyLoss(), optim.SGD(lr=1e38)).fit(
-            X, y, epochs=5, shuffle=False
+        X[70, 2] = np.nan
+
+        class Masking(nn.Module):
+            def __init__(self):
+                self.inner = small_network()
+
+            def forward(self, x):
+                return self.inner(cr.where(x == x, x, 0.0))
+
+        history = trainer_of(Masking()).fit(X, y, epochs=2)
+        assert np.isfinite(history["loss"]).all()
+        assert not history.stopped
+
+    @pytest.mark.parametrize("batch_size", [96, 8, 1])
+    def test_divergence_keeps_the_last_good_parameters(self, batch_size):
+        """Not those that gave the infinite loss, but those before them: the model is one that can be used."""
+        rng = np.random.default_rng(1)
+        X = rng.normal(size=(96, 6)).astype(np.float32)
+        Y = X[:, :3] * 3
+        model = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 3), seed=0)
+        twin = model.clone()
+        options = {"batch_size": batch_size, "shuffle": False}
+        trainer = cr.Trainer(model, nn.MSELoss(), optim.SGD(lr=4.0, momentum=0.5))
+        history = trainer.fit(X, Y, epochs=500, **options)
+        assert re.match(
+            r"the loss was not finite in epoch \d+, batch \d+; the parameters are those that last gave a finite loss, "
+            r"one batch before; lower the learning rate or clip gradients$",
+            history.stopped,
         )
-        assert "not finite" in history.stopped
-        assert "lower the learning rate or clip gradients" in history.stopped
-        assert "not finite" in str(history)
-        assert history.epochs < 5
+        assert history.stopped in str(history)
         assert finite(model)
-        assert model.predict(X).shape == (96, 3)
+        # The steps until then, by hand: the same bits.
+        by_hand = cr.Trainer(twin, nn.MSELoss(), optim.SGD(lr=4.0, momentum=0.5))
+        for step in range(trainer.global_step):
+            first = step * batch_size % 96
+            loss = by_hand.step(X[first : first + batch_size], Y[first : first + batch_size])
+            assert np.isfinite(loss)
+        same_state(model, twin)
+        first = trainer.global_step * batch_size % 96
+        assert np.isfinite(by_hand.step(X[first : first + batch_size], Y[first : first + batch_size]))
+
+    def test_divergence_after_many_batches(self):
+        """Back to a save in the middle of an epoch, and the batches since then once more."""
+        rng = np.random.default_rng(1)
+        X = rng.normal(size=(2000, 4)).astype(np.float32)
+        Y = X[:, :1].copy()
+        X[1500] *= 1e30
+        for shuffle in (False, True):
+            model = nn.Linear(4, 1, seed=0)
+            trainer = cr.Trainer(model, nn.MSELoss(), optim.SGD(lr=0.01), seed=3)
+            history = trainer.fit(X, Y, batch_size=2, shuffle=shuffle)
+            order = next(iter(cr.data.batches(np.arange(2000)[:, None], batch_size=2000, seed=3)))[0][:, 0]
+            batch = (list(order).index(1500) if shuffle else 1500) // 2
+            assert f"epoch 1, batch {batch + 1};" in history.stopped
+            assert trainer.global_step == batch - 1
+            twin = nn.Linear(4, 1, seed=0)
+            by_hand = cr.Trainer(twin, nn.MSELoss(), optim.SGD(lr=0.01))
+            rows = order if shuffle else np.arange(2000)
+            for b in range(batch - 1):
+                by_hand.step(X[rows[2 * b : 2 * b + 2]], Y[rows[2 * b : 2 * b + 2]])
+            same_state(model, twin)
+
+    def test_an_infinite_gradient_changes_nothing(self):
+        """sqrt at 0 has a finite value and an infinite slope."""
+        X, _ = small_data()
+        model = nn.Sequential(nn.Linear(6, 3), seed=0)
+        before = model.state_dict()
+        trainer = cr.Trainer(model, lambda output, target: cr.sqrt(output * 0.0).sum(axis=1), optim.Adam())
+        history = trainer.fit(X, np.zeros(96))
+        assert history.stopped.startswith(
+            "a gradient was not finite in epoch 1, batch 1; the parameters are those before that batch; "
+        )
+        same_state(before, model.state_dict())
 
     def test_step_reports_divergence(self):
         X, y = small_data()
@@ -88,19 +163,124 @@ class TestFailures:
         step()  # from small weights to enormous ones
         with pytest.raises(cr.ValueError) as caught:
             [step() for _ in range(10)]
-        assert str(caught.value).startswith("step: the loss or a gradient was not finite in this batch; ")
+        assert str(caught.value) == (
+            "step: the loss was not finite: no update was made; lower the learning rate or clip gradients"
+        )
         same_state(model, states[-1])
 
-    @pytest.mark.parametrize("bad", [3, -1, 2**32, -(2**62)])
-    def test_labels_outside_the_classes(self, bad):
+    @pytest.mark.parametrize(
+        ("bad", "dtype"),
+        [(3, "int64"), (-1, "int64"), (2**32, "int64"), (-(2**62), "int64"), (-7, "int32"), (200, "uint8")],
+    )
+    def test_labels_outside_the_classes(self, bad, dtype):
+        """Refused before anything is trained, wherever the label stands."""
         X, y = small_data()
+        y = y.astype(dtype)
         y[77] = bad
+        text = (
+            f"CrossEntropyLoss: a label is outside the classes: label {bad} at position 77, 3 classes; labels must be "
+            "0 ... 2; or give the last layer more outputs"
+        )
         model = small_network()
-        with pytest.raises(cr.IndexError, match="a label is outside the classes"):
-            trainer_of(model).fit(X, y, shuffle=False)
-        same = small_network()
-        trainer_of(same).fit(X[:64], y[:64], shuffle=False)
+        trainer = trainer_of(model)
+        for call in (
+            lambda: trainer.fit(X, y),
+            lambda: trainer.fit(X, y, validation_split=0.5),
+            lambda: trainer.fit(X[:64], y[:64] * 0, validation_data=(X, y)),
+            lambda: trainer.step(X, y),
+            lambda: trainer.evaluate(X, y),
+            lambda: nn.CrossEntropyLoss()(model(X), y),
+        ):
+            with pytest.raises(cr.IndexError) as caught:
+                call()
+            assert str(caught.value) == text
+        same_state(model, small_network())
+
+    @pytest.mark.parametrize(
+        ("row", "what"),
+        [
+            ([0.5, -0.5, 1.0], "holds -0.5"),
+            ([0.5, np.nan, 0.5], "holds nan"),
+            ([0.5, 0.2, 0.5], "adds up to 1.2"),
+            ([1.0, 1.0, 0.0], "adds up to 2.0"),
+        ],
+    )
+    def test_targets_that_are_no_probabilities(self, row, what):
+        X, _ = small_data()
+        Q = np.tile([0.25, 0.25, 0.5], (96, 1))
+        trainer_of(small_network()).fit(X, Q)
+        Q[40] = row
+        model = small_network()
+        for call in (lambda: trainer_of(model).fit(X, Q), lambda: nn.CrossEntropyLoss()(model(X), Q)):
+            with pytest.raises(cr.ValueError) as caught:
+                call()
+            assert str(caught.value) == (
+                f"CrossEntropyLoss: a target is no probability distribution: row 40 {what}; each row must be 0 or more "
+                "and add up to 1; for labels give integers, for several classes at once use BCEWithLogitsLoss"
+            )
+        same_state(model, small_network())
+
+    def test_a_batch_of_one_for_batch_norm(self):
+        """Refused before training, with a batch size that works; by hand as in PyTorch."""
+        X, y = small_data(97)
+        model = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Linear(8, 3), seed=0)
+        before = model.state_dict()
+        trainer = trainer_of(model)
+        with pytest.raises(cr.ValueError) as caught:
+            trainer.fit(X, y, epochs=3)
+        assert str(caught.value) == (
+            "fit: the last batch would hold one sample, which the model refuses: 97 samples, batch_size=32, model.1 "
+            "BatchNorm1d(8): train mode needs more than one sample per batch: x is (1, 8); write batch_size=33"
+        )
+        with pytest.raises(cr.ValueError, match="1 samples, batch_size=32.*give more samples"):
+            trainer.fit(X[:1], y[:1])
+        with pytest.raises(cr.ValueError, match="needs more than one sample per batch"):
+            trainer.step(X[:1], y[:1])
+        same_state(before, model.state_dict())
+        trainer.fit(X, y, batch_size=33)
+        assert model.predict(X[:1]).shape == (1, 3)
+
+    def test_batches_in_which_nothing_counts(self):
+        """All weights of a batch 0: it changes nothing, and training goes on."""
+        X, y = small_data()
+        weight = (np.arange(96) < 32).astype(float)
+        model, same = small_network(), small_network()
+        sgd = optim.SGD(lr=0.1)
+        history = trainer_of(model, sgd).fit(X, y, sample_weight=weight, shuffle=False)
+        assert not history.stopped
+        assert history["loss"] == trainer_of(same, sgd).fit(X[:32], y[:32], shuffle=False)["loss"]
         same_state(model, same)
+        assert nn.CrossEntropyLoss(ignore_index=0)(model(X), y * 0).item() == 0
+
+    def test_wrong_validation_data_is_said_before_training(self):
+        X, y = small_data()
+        model = small_network()
+        trainer = trainer_of(model)
+        for wrong, error in (((X[:, :5], y), cr.ShapeError), ((X, y[:5]), cr.ShapeError), (X, cr.ValueError)):
+            with pytest.raises(error):
+                trainer.fit(X, y, validation_data=wrong)
+        same_state(model, small_network())
+
+    def test_a_failing_metric_loses_nothing(self):
+        X, y = small_data()
+        model, calls = small_network(), []
+
+        def metric(output, target):
+            calls.append(1)
+            if len(calls) == 3:
+                raise KeyError("third")
+            return 1.0
+
+        trainer = trainer_of(model, metrics=[metric])
+        with pytest.raises(KeyError, match="third"):
+            trainer.fit(X, y, epochs=5)
+        same = small_network()
+        assert trainer.history["loss"] == trainer_of(same).fit(X, y, epochs=3)["loss"]
+        assert trainer.history["metric"] == [1.0, 1.0]
+        same_state(model, same)
+        calls.clear()
+        trainer.fit(X, y, epochs=2)
+        assert trainer.history.epochs == 2
 
     @pytest.mark.parametrize(
         ("change", "error", "text"),

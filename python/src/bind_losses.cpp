@@ -8,7 +8,38 @@ std::vector<Tensor> outputs_of(py::handle output) { return to_tensors(output, "l
 
 Tensor optional_tensor(const py::object& value, const char* op) { return to_tensor_or_undefined(value, op); }
 
+// A loss written in Python, found again when it is pickled.
+struct PythonLoss {
+  std::shared_ptr<PyObject> function;
+  std::string name;
+  Tensor operator()(const std::vector<Tensor>& outputs, const Tensor& target) const {
+    const py::gil_scoped_acquire locked;
+    const py::object result = held(function)(from_tensors(outputs), target);
+    if (result.is_none()) throw ValueError(name + ": the loss returned None; return a scalar or one value per sample");
+    return to_tensor(result, name.c_str());
+  }
+};
+
+py::tuple reduce(const Loss& loss) {
+  const py::module_ core = py::module_::import("chainrule._core");
+  if (const LossImpl::Function* function = loss.impl()->function()) {
+    const auto* own = function->target<PythonLoss>();
+    if (own == nullptr)
+      throw StateError("pickle: the loss " + loss.str() + " is a C++ function; only Python can pickle its own");
+    return py::make_tuple(core.attr("Loss"), py::make_tuple(held(own->function)));
+  }
+  py::dict arguments = to_kwargs(loss.impl()->arguments());
+  arguments["reduction"] = loss.reduction();
+  return py::make_tuple(core.attr("_make_loss"), py::make_tuple(loss.impl()->name(), arguments));
+}
+
 void bind_loss_class(py::module_& m) {
+  m.def(
+      "_make_loss",
+      [](const std::string& name, const py::dict& arguments) {
+        return py::module_::import("chainrule._core").attr(name.c_str())(**arguments);
+      },
+      "name"_a, "arguments"_a);
   py::class_<Loss>(m, "Loss",
                    "A loss: loss(output, target) is a scalar tensor, or one value per sample with reduction=\"none\".")
       .def(py::init([](const py::object& function) { return to_loss(function); }), "function"_a,
@@ -25,6 +56,8 @@ void bind_loss_class(py::module_& m) {
       .def_property_readonly("reduction", &Loss::reduction, "\"mean\", \"sum\" or \"none\".")
       .def_property_readonly(
           "link", [](const Loss& loss) { return loss.impl()->link(); }, "How outputs become probabilities or classes.")
+      .def("__copy__", [](const Loss& loss) { return loss; })
+      .def("__reduce__", &reduce)
       .def("__repr__", &Loss::str);
 }
 
@@ -39,16 +72,7 @@ Loss to_loss(py::handle value) {
   const std::string name =
       py::hasattr(value, "__name__") ? value.attr("__name__").cast<std::string>() : type_name(value);
   // It may run long after this call, without the GIL at first. A tuple of outputs reaches it as one.
-  return Loss::of_outputs(
-      [function = hold(py::reinterpret_borrow<py::object>(value)), name](const std::vector<Tensor>& outputs,
-                                                                         const Tensor& target) {
-        const py::gil_scoped_acquire locked;
-        const py::object result = held(function)(from_tensors(outputs), target);
-        if (result.is_none())
-          throw ValueError(name + ": the loss returned None; return a scalar or one value per sample");
-        return to_tensor(result, name.c_str());
-      },
-      name);
+  return Loss::of_outputs(PythonLoss{hold(py::reinterpret_borrow<py::object>(value)), name}, name);
 }
 
 void bind_losses(py::module_& m) {

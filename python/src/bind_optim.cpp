@@ -36,7 +36,31 @@ template <class O, class Options> O make(const py::object& params, const Options
   return parameters ? O(*parameters, options) : O(options);
 }
 
+// A recipe is its arguments. One with parameters is refused: copies of them would belong to no model.
+py::tuple reduce(const Optimizer& o, const char* what) {
+  const std::string name = o.rule()->name();
+  if (!o.is_recipe())
+    throw StateError(std::string(what) + ": " + name +
+                     " moves parameters, of which a copy would belong to no model; keep opt.state_dict() and load it "
+                     "into a new " +
+                     name + "(model.parameters()), or take a Trainer, which goes with its model");
+  const py::module_ core = py::module_::import("chainrule._core");
+  if (!py::hasattr(core, name.c_str()))
+    throw StateError(std::string(what) + ": " + name + " is written in C++ and unknown to Python");
+  return py::make_tuple(core.attr("_make_optimizer"), py::make_tuple(name, to_kwargs(o.rule()->arguments())));
+}
+
+py::object make_optimizer(const std::string& name, const py::dict& arguments) {
+  return py::module_::import("chainrule._core").attr(name.c_str())(**arguments);
+}
+
+py::object copy_of(const Optimizer& o, const char* what) {
+  const py::tuple made = reduce(o, what);
+  return made[0](*made[1].cast<py::tuple>());
+}
+
 void bind_optimizer_class(py::module_& m) {
+  m.def("_make_optimizer", &make_optimizer, "name"_a, "arguments"_a);
   py::class_<Optimizer>(
       m, "Optimizer",
       "Moves parameters against their gradients. Without parameters it is a recipe that a Trainer copies.")
@@ -65,6 +89,10 @@ void bind_optimizer_class(py::module_& m) {
           [](Optimizer& o, const py::dict& state) { o.load_state_dict(from_dict(state, "load_state_dict")); },
           "state"_a, "Put back what state_dict() gave.")
       .def("recipe", &Optimizer::recipe, "The same arguments without parameters and state.")
+      .def("__reduce__", [](const Optimizer& o) { return reduce(o, "pickle"); })
+      .def("__copy__", [](const Optimizer& o) { return copy_of(o, "copy"); })
+      .def(
+          "__deepcopy__", [](const Optimizer& o, const py::dict&) { return copy_of(o, "deepcopy"); }, "memo"_a)
       .def("__repr__", &Optimizer::str);
 }
 

@@ -112,7 +112,10 @@ void bind_values(TensorClass& c) {
     const py::object escaped = py::module_::import("html").attr("escape")(t.str());
     return "<pre>" + escaped.cast<std::string>() + "</pre>";
   });
-  c.def("__copy__", [](const Tensor& t) { return t; });
+  c.def("__copy__", [](const py::object& self) {
+    const Tensor& t = self.cast<const Tensor&>();
+    return py::isinstance<Parameter>(self) ? py::cast(Parameter(t)) : py::cast(t);
+  });
   c.def("__deepcopy__", [](const py::object& self, const py::dict&) {
     const Tensor& t = self.cast<const Tensor&>();
     Tensor copy = new_tensor(self, py::none());

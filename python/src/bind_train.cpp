@@ -1,9 +1,27 @@
 // Trainer, History and Progress. Whole epochs run in C++ without the GIL; between slices Python gets its turn for
 // Ctrl-C and for showing progress.
+#include <algorithm>
+
 #include "common.hpp"
 
 namespace chainrule::python {
 namespace {
+
+// A metric written in Python, found again when its Trainer is pickled.
+struct PythonMetric {
+  std::shared_ptr<PyObject> function;
+  std::string name;
+  double operator()(const Tensor& output, const Tensor& target) const {
+    const py::gil_scoped_acquire locked;
+    const py::object result = held(function)(to_numpy(output), to_numpy(target));
+    const py::object number = py::reinterpret_steal<py::object>(PyNumber_Float(result.ptr()));
+    if (!number) {
+      PyErr_Clear();
+      throw ValueError("metric " + name + ": must return a number, got " + type_name(result));
+    }
+    return number.cast<double>();
+  }
+};
 
 Metric to_metric(py::handle value) {
   if (py::isinstance<py::str>(value)) return {value.cast<std::string>()};
@@ -12,16 +30,14 @@ Metric to_metric(py::handle value) {
   const auto function = py::reinterpret_borrow<py::object>(value);
   const std::string name =
       py::hasattr(function, "__name__") ? function.attr("__name__").cast<std::string>() : type_name(value);
-  return {name, [held_function = hold(function), name](const Tensor& output, const Tensor& target) {
-            const py::gil_scoped_acquire locked;
-            const py::object result = held(held_function)(to_numpy(output), to_numpy(target));
-            const py::object number = py::reinterpret_steal<py::object>(PyNumber_Float(result.ptr()));
-            if (!number) {
-              PyErr_Clear();
-              throw ValueError("metric " + name + ": must return a number, got " + type_name(result));
-            }
-            return number.cast<double>();
-          }};
+  return {name, PythonMetric{hold(function), name}};
+}
+
+py::object from_metric(const Metric& metric) {
+  const auto* own = metric.call.target<PythonMetric>();
+  if (metric.call && own == nullptr)
+    throw StateError("pickle: the metric " + metric.name + " is a C++ function; only Python can pickle its own");
+  return own == nullptr ? py::object(py::str(metric.name)) : held(own->function);
 }
 
 // Serves fit's reports: signals first, then whoever shows progress. Any exception ends training and is raised once fit
@@ -58,11 +74,11 @@ py::object progress_function(const py::object& progress, py::object& close) {
   return bar;
 }
 
-std::pair<Tensor, Tensor> validation_pair(const py::object& data) {
+ValidationData validation_pair(const py::object& data) {
   if (data.is_none()) return {};
   if (!py::isinstance<py::sequence>(data) || py::len(data) != 2)
     throw ValueError("fit: validation_data must be a pair (X, y), got " + type_name(data));
-  return {borrow(data[py::int_(0)], "validation_data"), borrow(data[py::int_(1)], "validation_data")};
+  return {borrow_inputs(data[py::int_(0)], "validation_data"), borrow(data[py::int_(1)], "validation_data")};
 }
 
 History fit(Trainer& trainer, const py::object& x, const py::object& y, std::int64_t epochs, std::int64_t batch_size,
@@ -158,6 +174,15 @@ void bind_history(py::module_& m) {
       .def_property_readonly("epochs", &History::epochs, "Number of epochs.")
       .def_readonly("stopped", &History::stopped, "Why training ended early, or an empty string.")
       .def("to_json", &History::json, "The columns as JSON.")
+      .def(py::pickle([](const History& h) { return py::make_tuple(h.columns(), h.stopped); },
+                      [](const py::tuple& state) {
+                        History h;
+                        for (const auto& [name, values] :
+                             state[0].cast<std::vector<std::pair<std::string, std::vector<double>>>>())
+                          for (const double value : values) h.append(name, value);
+                        h.stopped = state[1].cast<std::string>();
+                        return h;
+                      }))
       .def("__str__", &History::str)
       .def("__repr__",
            [](const History& h) {
@@ -200,6 +225,44 @@ Trainer make_trainer(const py::object& model, const py::object& loss, const py::
   options.clip_norm = clip_norm;
   options.seed = to_seed(seed, "Trainer");
   return {unwrap_module(model, "Trainer"), to_loss(loss), optimizer.cast<const optim::Optimizer&>(), options};
+}
+
+// A Trainer is its arguments, the recipe of its optimizer, and its state_dict; the model goes with it. Which parameters
+// the optimizer moves is told by their names in the model.
+py::tuple pickle_trainer(const Trainer& t) {
+  py::list metrics, moved;
+  for (const Metric& metric : t.options().metrics) metrics.append(from_metric(metric));
+  const auto named = t.model().named_parameters();
+  for (const Tensor& p : const_cast<Trainer&>(t).optimizer().parameters()) {
+    const auto same = [&](const nn::NamedTensor& own) { return own.tensor.data_handle() == p.data_handle(); };
+    const auto found = std::find_if(named.begin(), named.end(), same);
+    if (found == named.end())
+      throw StateError(
+          "pickle: the Trainer's optimizer moves a parameter of shape " + p.shape().str() +
+          ", which its model does not have; pickle the models, opt.state_dict() and trainer.state_dict() instead");
+    moved.append(found->name);
+  }
+  return py::make_tuple(wrap_module(t.model()), py::cast(t.loss()),
+                        py::cast(const_cast<Trainer&>(t).optimizer().recipe()), metrics, t.options().clip_norm,
+                        t.options().seed, moved, to_dict(t.state_dict()), t.history());
+}
+
+Trainer unpickle_trainer(const py::tuple& state) {
+  const nn::Module model = unwrap_module(state[0], "Trainer");
+  const auto named = model.named_parameters();
+  std::vector<Tensor> moved;
+  for (const auto& name : state[6].cast<std::vector<std::string>>())
+    for (const nn::NamedTensor& own : named)
+      if (own.name == name) moved.push_back(own.tensor);
+  const optim::Optimizer recipe = state[2].cast<const optim::Optimizer&>();
+  TrainerOptions options;
+  for (py::handle metric : state[3]) options.metrics.push_back(to_metric(metric));
+  options.clip_norm = state[4].cast<std::optional<double>>();
+  options.seed = state[5].cast<std::uint64_t>();
+  Trainer trainer(model, to_loss(state[1]), optim::Optimizer(recipe.rule()->clone(), moved), options);
+  trainer.load_state_dict(from_dict(state[7].cast<py::dict>(), "pickle"));
+  trainer.set_history(state[8].cast<const History&>());
+  return trainer;
 }
 
 void bind_trainer(py::module_& m) {
@@ -256,6 +319,24 @@ void bind_trainer(py::module_& m) {
       .def_property_readonly(
           "loss", [](const Trainer& t) { return t.loss(); }, "The loss.")
       .def_property_readonly("global_step", &Trainer::global_step, "Steps taken.")
+      .def_property_readonly("history", &Trainer::history,
+                             "The History of the last fit, also of one that an error or Ctrl-C has ended.")
+      .def(
+          "state_dict", [](const Trainer& t) { return to_dict(t.state_dict()); },
+          "Copies of the optimizer's state and of the position in the stream of samples, by name. With the model's "
+          "own\n"
+          "state_dict, training goes on where it was.")
+      .def(
+          "load_state_dict",
+          [](Trainer& t, const py::dict& state) { t.load_state_dict(from_dict(state, "load_state_dict")); }, "state"_a,
+          "Put back what state_dict() gave.")
+      .def(py::pickle(&pickle_trainer, &unpickle_trainer))
+      .def("__copy__",
+           [](const Trainer&) -> Trainer {
+             throw StateError(
+                 "copy: a Trainer is a handle; use it itself to share it, or copy.deepcopy for one with a model of its "
+                 "own");
+           })
       .def("__repr__", &Trainer::str);
 }
 

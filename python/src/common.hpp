@@ -67,6 +67,7 @@ py::object from_tensors(const std::vector<Tensor>& tensors);  // one: itself; se
 py::object tensor_or_none(const Tensor& t);
 py::tuple shape_tuple(const Dims& shape);
 py::dict to_dict(const std::vector<nn::NamedTensor>& tensors);  // name -> a new array
+py::dict to_kwargs(const nn::Arguments& arguments);             // name -> a Python value
 std::vector<nn::NamedTensor> from_dict(const py::dict& d, const char* op);
 
 // A Python object that C++ may hold, copy and drop without the GIL.

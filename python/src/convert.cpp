@@ -25,10 +25,12 @@ py::module_ numpy() { return py::module_::import("numpy"); }
   const std::string start = std::string(op) + ": arrays of " + name + " are not supported; ";
   switch (dtype.kind()) {
     case 'f':
-      throw DTypeError(start + "convert with a.astype(np.float32)");
+      throw DTypeError(start + (dtype.itemsize() > 8 ? "convert with a.astype(np.float64), which rounds"
+                                                     : "convert with a.astype(np.float32)"));
     case 'i':
     case 'u':
-      throw DTypeError(start + "convert with a.astype(np.int64)");
+      throw DTypeError(start + "convert with a.astype(np.int64)" +
+                       (dtype.kind() == 'u' && dtype.itemsize() == 8 ? ", which holds values below 2**63" : ""));
     case 'c':
       throw DTypeError(start + "pass the real and imaginary parts as two arrays");
     case 'U':
@@ -48,8 +50,9 @@ py::module_ numpy() { return py::module_::import("numpy"); }
 
 DType dtype_of_array(const py::dtype& dtype, const char* op) {
   if (dtype.byteorder() == '>')
-    throw DTypeError(std::string(op) +
-                     ": the array's bytes are in big-endian order; convert with a.astype(a.dtype.newbyteorder('='))");
+    throw DTypeError(std::string(op) + ": arrays of " + std::string(py::str(static_cast<const py::object&>(dtype))) +
+                     " are not supported: their bytes are in big-endian order; convert with "
+                     "a.astype(a.dtype.newbyteorder('='))");
   const auto bytes = dtype.itemsize();
   switch (dtype.kind()) {
     case 'f':
@@ -110,7 +113,13 @@ bool has_python_numbers(py::handle value) {
 }
 
 py::array as_array(py::handle value, const char* op) {
-  if (py::isinstance<py::array>(value)) return py::reinterpret_borrow<py::array>(value);
+  if (py::isinstance<py::array>(value)) {
+    // Of the subclasses only a masked array means something else than its values.
+    if (Py_TYPE(value.ptr()) != py::detail::npy_api::get().PyArray_Type_ && py::hasattr(value, "filled"))
+      throw DTypeError(std::string(op) +
+                       ": masked arrays are not supported; give the masked cells a value with a.filled(value)");
+    return py::reinterpret_borrow<py::array>(value);
+  }
   if (is_sequence(value)) {
     py::array array = numpy().attr("asarray")(value);
     if (array.dtype().kind() == 'f' && has_python_numbers(value)) return array.attr("astype")("float32");
@@ -312,6 +321,13 @@ py::dict to_dict(const std::vector<nn::NamedTensor>& tensors) {
   py::dict result;
   for (const auto& [name, tensor] : tensors) result[py::str(name)] = to_numpy(tensor);
   return result;
+}
+
+py::dict to_kwargs(const nn::Arguments& arguments) {
+  py::dict kwargs;
+  for (const auto& [name, value] : arguments)
+    kwargs[py::str(name)] = std::visit([](const auto& v) { return py::object(py::cast(v)); }, value);
+  return kwargs;
 }
 
 std::vector<nn::NamedTensor> from_dict(const py::dict& d, const char* op) {

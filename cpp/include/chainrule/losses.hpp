@@ -26,13 +26,17 @@ class CHAINRULE_API LossImpl {
  public:
   virtual ~LossImpl();
   virtual LossTerms terms(const std::vector<Tensor>& output, const Tensor& target) const = 0;
-  // Refuses target values the loss has no meaning for; called on values, before a run.
-  virtual void check_target(const Tensor& target) const;
+  // Refuses target values the loss has no meaning for; called on values, before a run. output: the shape of a batch of
+  // the model's first output, of which only the first axis may be another.
+  virtual void check_target(const Tensor& target, const Shape& output) const;
   virtual std::string name() const = 0;
   virtual nn::Arguments arguments() const { return {}; }
   // How outputs become probabilities: softmax, sigmoid, exp (they are log-probabilities), probability (they are the
   // probabilities of class 1) or identity.
   virtual std::string link() const { return "identity"; }
+  // The function behind a loss of one's own; null for the others.
+  using Function = std::function<Tensor(const std::vector<Tensor>& outputs, const Tensor& target)>;
+  virtual const Function* function() const { return nullptr; }
 };
 
 // reduction: "mean" (sum(w l) / sum(w)), "sum" (of w l) or "none" (w l itself), over all elements as in PyTorch; w is

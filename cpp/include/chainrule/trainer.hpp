@@ -59,11 +59,20 @@ struct Progress {
   const History* history = nullptr;  // with this epoch's row at epoch_end
 };
 
+// Inputs and targets to validate on. Several inputs: {{X1, X2}, y}.
+struct ValidationData {
+  ValidationData() = default;
+  ValidationData(Tensor input, Tensor target) : x{std::move(input)}, y(std::move(target)) {}
+  ValidationData(std::vector<Tensor> inputs, Tensor target) : x(std::move(inputs)), y(std::move(target)) {}
+  std::vector<Tensor> x{};
+  Tensor y{};
+};
+
 struct FitOptions {
   std::int64_t epochs = 1;
   std::int64_t batch_size = 32;
   bool shuffle = true;
-  std::pair<Tensor, Tensor> validation_data{};
+  ValidationData validation_data{};
   double validation_split = 0.0;
   Tensor sample_weight{};
   std::map<std::int64_t, double> class_weight{};
@@ -83,7 +92,14 @@ class CHAINRULE_API Trainer {
   Tensor predict(const Tensor& x, std::int64_t batch_size = 1024, const std::string& output = "raw") const;
   double step(const Tensor& xb, const Tensor& yb, const Tensor& sample_weight = {});  // the loss before the update
   double step(const std::vector<Tensor>& xb, const Tensor& yb, const Tensor& sample_weight = {});
-  void reset();  // forgets optimizer state, counters and the position in the stream; weights stay
+  void reset();                    // forgets optimizer state, counters and the position in the stream; weights stay
+  const History& history() const;  // of the last fit, also of one that an exception ended
+  void set_history(History history);
+  // Copies of the optimizer's state ("optimizer.0.exp_avg", ...) and the position in the stream of samples and dropout
+  // ("seed", "global_step", "epochs"). With the model's own state_dict, training goes on bit by bit where it was.
+  std::vector<nn::NamedTensor> state_dict() const;
+  void load_state_dict(const std::vector<nn::NamedTensor>& state);
+  const TrainerOptions& options() const;
   optim::Optimizer& optimizer();
   nn::Module model() const;
   const Loss& loss() const;
@@ -91,6 +107,7 @@ class CHAINRULE_API Trainer {
   std::string str() const;
 
  private:
+  friend class FitRun;
   struct State;
   std::shared_ptr<State> state_;
 };

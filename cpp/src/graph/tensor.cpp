@@ -1,11 +1,13 @@
 // Tensor: making, reading and writing. Its ops are in ops/, its backward in autodiff/.
 #include "chainrule/tensor.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <cstring>
 
 #include "core/fail.hpp"
+#include "core/float_environment.hpp"
 #include "graph/tensor_data.hpp"
 
 namespace chainrule {
@@ -36,6 +38,15 @@ template <class F> void with_type(DType dtype, F&& f) {
     case DType::bfloat16:
       fail<DTypeError>("tensor", "bfloat16 holds no readable elements", "", "cast it to float32 first");
   }
+}
+
+// Out of line, so that no compiler moves the conversion out of the floating-point environment around the call.
+[[gnu::noinline]] void fill(const Tensor& t, double value) {
+  with_type(t.data_handle()->dtype, [&](auto zero) {
+    using T = decltype(zero);
+    T* out = reinterpret_cast<T*>(bytes_of(t));
+    std::fill_n(out, t.data_handle()->shape.size(), static_cast<T>(value));
+  });
 }
 
 const TensorData& defined_data(const Tensor& t) {
@@ -98,13 +109,10 @@ Tensor Tensor::zeros(const Shape& shape, DType dtype) {
 }
 Tensor Tensor::ones(const Shape& shape, DType dtype) { return full(shape, 1.0, dtype); }
 Tensor Tensor::full(const Shape& shape, double value, DType dtype) {
-  const std::int64_t n = shape.checked_size("full");
+  shape.checked_size("full");
   Tensor t = make_tensor({dtype, shape});
-  with_type(dtype, [&](auto zero) {
-    using T = decltype(zero);
-    T* out = reinterpret_cast<T*>(bytes_of(t));
-    for (std::int64_t i = 0; i < n; ++i) out[i] = static_cast<T>(value);
-  });
+  const FloatEnvironment environment;  // numbers beside tensors become float32 here: to nearest, whatever the host has set
+  fill(t, value);
   return t;
 }
 Tensor Tensor::scalar(double value, DType dtype) { return full({}, value, dtype); }

@@ -24,6 +24,14 @@ class CrossEntropy final : public LossImpl {
     if (logits.rank() > 0) check_class_weights(name(), weight_, logits);
     return probabilities ? of_probabilities(logits, target) : of_labels(logits, target);
   }
+  void check_target(const Tensor& target, const Shape& output) const override {
+    if (output.rank() == 0) return;
+    const std::int64_t classes = output.back();
+    if (!is_floating(target.dtype()))
+      check_labels("CrossEntropyLoss", target, classes, ignore_index_);
+    else if (target.rank() == output.rank() && target.shape().back() == classes)
+      check_distributions("CrossEntropyLoss", target, classes);
+  }
   std::string name() const override { return "CrossEntropyLoss"; }
   std::string link() const override { return "softmax"; }
   nn::Arguments arguments() const override {

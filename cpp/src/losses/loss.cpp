@@ -28,6 +28,7 @@ class FunctionLoss final : public LossImpl {
     return {std::move(loss)};
   }
   std::string name() const override { return name_; }
+  const Function* function() const override { return &function_; }
 
  private:
   // (N,) beside an output of (N, 1), and the other way round, is given the output's shape: o - t must not be N x N.
@@ -73,10 +74,16 @@ Tensor sample_means(const Tensor& loss) {
   return mean(loss, axes);
 }
 
+// sum(w l) / sum(w); 0 where nothing in the batch counts, since 0 / 0 would end a training.
+Tensor weighted_mean(const Tensor& weighted, const Tensor& weights) {
+  const Tensor total = sum(weights);
+  return sum(weighted) / where(equal(total, Tensor(0.0)), Tensor(1.0), total);
+}
+
 }  // namespace
 
 LossImpl::~LossImpl() = default;
-void LossImpl::check_target(const Tensor&) const {}
+void LossImpl::check_target(const Tensor&, const Shape&) const {}
 
 Loss::Loss(std::shared_ptr<const LossImpl> impl, std::string reduction)
     : impl_(std::move(impl)), reduction_(std::move(reduction)) {
@@ -104,16 +111,17 @@ Tensor Loss::operator()(const Tensor& output, const Tensor& target, const Tensor
 Tensor Loss::operator()(const std::vector<Tensor>& output, const Tensor& target, const Tensor& sample_weight) const {
   if (!impl_) fail<StateError>("Loss", "there is no loss in it", "", "assign one first");
   const LossTerms terms = impl_->terms(output, target);
-  if (!target.symbolic()) impl_->check_target(target);
+  if (!target.symbolic() && !output.empty()) impl_->check_target(target, output[0].shape());
   const bool weighted = sample_weight.defined();
   const Tensor factor = weighted ? spread(impl_->name(), sample_weight, terms.loss) : Tensor();
   if (reduction_ == "mean") {
     if (terms.weight.defined())
-      return weighted ? sum(factor * terms.loss) / sum(factor * terms.weight) : sum(terms.loss) / sum(terms.weight);
+      return weighted ? weighted_mean(factor * terms.loss, factor * terms.weight)
+                      : weighted_mean(terms.loss, terms.weight);
     if (!weighted) return terms.loss.rank() == 0 ? terms.loss : mean(terms.loss);
     const Tensor samples = sample_means(terms.loss);
     const Tensor weights = factor.rank() == 1 ? factor : reshape(factor, samples.shape());
-    return sum(weights * samples) / sum(weights);
+    return weighted_mean(weights * samples, weights);
   }
   const Tensor loss = weighted ? factor * terms.loss : terms.loss;
   return reduction_ == "none" || loss.rank() == 0 ? loss : sum(loss);

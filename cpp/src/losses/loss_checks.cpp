@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "chainrule/ops.hpp"
+#include "core/arguments.hpp"
 #include "core/fail.hpp"
 #include "graph/tensor_data.hpp"
 
@@ -26,20 +27,58 @@ Shape without_last(const Shape& shape) {
   return rest;
 }
 
-void check_label_values(const std::string& loss, const Tensor& labels, std::int64_t classes,
+template <class T>
+void check_label_values(const char* loss, std::span<const T> labels, std::int64_t classes,
                         std::optional<std::int64_t> ignore_index) {
-  if (labels.symbolic()) return;
-  const auto values = labels.span<std::int64_t>();
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    if ((values[i] >= 0 && values[i] < classes) || (ignore_index && values[i] == *ignore_index)) continue;
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    const auto label = static_cast<std::int64_t>(labels[i]);
+    if ((label >= 0 && label < classes) || (ignore_index && label == *ignore_index)) continue;
     fail<IndexError>(loss, "a label is outside the classes",
-                     "label " + std::to_string(values[i]) + " at position " + std::to_string(i) + ", " +
+                     "label " + std::to_string(label) + " at position " + std::to_string(i) + ", " +
                          std::to_string(classes) + " classes",
-                     "labels must be 0 ... " + std::to_string(classes - 1) + ", or equal to ignore_index");
+                     "labels must be 0 ... " + std::to_string(classes - 1) +
+                         (ignore_index ? ", or equal to ignore_index" : "; or give the last layer more outputs"));
+  }
+}
+
+template <class T> void check_rows(const char* loss, std::span<const T> target, std::size_t classes) {
+  const auto refuse = [&](std::size_t row, const std::string& what) {
+    fail<ValueError>(
+        loss, "a target is no probability distribution", "row " + std::to_string(row) + " " + what,
+        "each row must be 0 or more and add up to 1; for labels give integers, for several classes at once "
+        "use BCEWithLogitsLoss");
+  };
+  for (std::size_t row = 0; row * classes < target.size(); ++row) {
+    double total = 0;
+    for (const T q : target.subspan(row * classes, classes)) {
+      if (!(q >= T(0))) refuse(row, "holds " + nn::text_of(static_cast<double>(q)));
+      total += static_cast<double>(q);
+    }
+    if (!(std::abs(total - 1.0) <= 1e-3)) refuse(row, "adds up to " + nn::text_of(total));
   }
 }
 
 }  // namespace
+
+void check_labels(const char* loss, const Tensor& labels, std::int64_t classes,
+                  std::optional<std::int64_t> ignore_index) {
+  switch (labels.dtype()) {
+    case DType::int64:
+      return check_label_values(loss, labels.span<std::int64_t>(), classes, ignore_index);
+    case DType::int32:
+      return check_label_values(loss, labels.span<std::int32_t>(), classes, ignore_index);
+    case DType::uint8:
+      return check_label_values(loss, labels.span<std::uint8_t>(), classes, ignore_index);
+    default:
+      return;
+  }
+}
+
+void check_distributions(const char* loss, const Tensor& target, std::int64_t classes) {
+  if (classes < 1) return;
+  if (target.dtype() == DType::float32) check_rows(loss, target.span<float>(), static_cast<std::size_t>(classes));
+  if (target.dtype() == DType::float64) check_rows(loss, target.span<double>(), static_cast<std::size_t>(classes));
+}
 
 const Tensor& only_output(const std::string& loss, const std::vector<Tensor>& outputs) {
   if (outputs.size() != 1)
@@ -93,7 +132,7 @@ Tensor class_labels(const std::string& loss, const Tensor& output, const Tensor&
                          ", classes last");
   Tensor result = have == labels ? target : reshape(target, labels);
   if (result.dtype() != DType::int64) result = cast(result, DType::int64);
-  check_label_values(loss, result, scores.back(), ignore_index);
+  if (!result.symbolic()) check_labels(loss.c_str(), result, scores.back(), ignore_index);
   return result;
 }
 

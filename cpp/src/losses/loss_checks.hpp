@@ -15,6 +15,12 @@ Tensor match_target(const std::string& loss, const Tensor& output, const Tensor&
 // that to the kernels.
 Tensor class_labels(const std::string& loss, const Tensor& output, const Tensor& target,
                     std::optional<std::int64_t> ignore_index, bool probabilities_allowed);
+// The same check of values for any integer type, and that of rows of class probabilities: none negative, each adding up
+// to
+// 1. What has another form is left to the loss itself. Nothing is allocated.
+void check_labels(const char* loss, const Tensor& labels, std::int64_t classes,
+                  std::optional<std::int64_t> ignore_index);
+void check_distributions(const char* loss, const Tensor& target, std::int64_t classes);
 // 1 where a label counts, 0 where it is ignored.
 Tensor kept(const Tensor& labels, std::int64_t ignore_index, DType dtype);
 // Labels for picking: ignored ones become 0; negative ones `classes`, which every kernel refuses.

@@ -3,6 +3,7 @@
 #include <unordered_set>
 
 #include "core/fail.hpp"
+#include "core/float_environment.hpp"
 #include "graph/tensor_data.hpp"
 #include "optim/rules.hpp"
 
@@ -42,8 +43,11 @@ void check_parameter(const std::string& optimizer, const std::vector<Tensor>& al
                      "copy it with Tensor::from");
 }
 
-// Writes the rule's numbers into rank-0 tensors that are made once.
-const std::vector<Tensor>& filled(std::vector<Tensor>& tensors, const StepScalars& values, DType dtype) {
+// Writes the rule's numbers into rank-0 tensors that are made once. Out of line: it runs in a floating-point
+// environment of ours, and no arithmetic may be moved out of it.
+[[gnu::noinline]] const std::vector<Tensor>& filled(std::vector<Tensor>& tensors, const UpdateRule& rule,
+                                                    std::int64_t step, DType dtype) {
+  const StepScalars values = rule.scalars(rule.lr, step);
   while (tensors.size() < values.size()) tensors.push_back(make_tensor({dtype, {}}));
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (dtype == DType::float64)
@@ -107,6 +111,7 @@ void Optimizer::step() {
                      "pass model.parameters() as the first argument, or hand it to a Trainer");
   ++s.steps;
   std::int64_t filled_for[2] = {0, 0};
+  const FloatEnvironment environment;
   for (std::size_t i = 0; i < s.parameters.size(); ++i) {
     const Tensor& p = s.parameters[i];
     const Tensor g = p.grad();
@@ -114,7 +119,7 @@ void Optimizer::step() {
     const std::vector<Tensor>& own = states(i);
     const std::int64_t count = ++s.counts[i];
     const std::size_t wide = p.dtype() == DType::float64 ? 1 : 0;
-    if (filled_for[wide] != count) filled(s.scalars[wide], s.rule->scalars(s.rule->lr, count), p.dtype());
+    if (filled_for[wide] != count) filled(s.scalars[wide], *s.rule, count, p.dtype());
     filled_for[wide] = count;
     s.rule->update_in_place(p, g, own, s.scalars[wide]);
   }

@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "core/float_environment.hpp"
 #include "train/batched_run.hpp"
 
 namespace chainrule {
@@ -63,7 +64,13 @@ void CompiledStep::load(const std::vector<Tensor>& x, const Tensor& y, const Ten
   counter_[0] = static_cast<std::int64_t>(seed);
   counter_[1] = static_cast<std::int64_t>(step);
   clip_limit_ = clip_limit;
-  const optim::StepScalars values = optimizer.rule()->scalars(optimizer.lr(), optimizer_step);
+  const FloatEnvironment environment;
+  set_scalars(optimizer, optimizer_step);
+}
+
+// Out of line, so that no compiler moves its arithmetic out of the floating-point environment around the call.
+[[gnu::noinline]] void CompiledStep::set_scalars(const optim::Optimizer& optimizer, std::int64_t step) {
+  const optim::StepScalars values = optimizer.rule()->scalars(optimizer.lr(), step);
   for (std::size_t k = 0; k < scalars_.size(); ++k) {
     scalars_[k] = values[k];
     scalars_single_[k] = static_cast<float>(values[k]);

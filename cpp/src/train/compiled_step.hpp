@@ -29,6 +29,8 @@ class CompiledStep {
   const Tensor& batch_target() const { return y_; }
 
  private:
+  void set_scalars(const optim::Optimizer& optimizer, std::int64_t step);
+
   StepInputs inputs_;
   std::vector<char> trained_;
   Workspace workspace_;

@@ -1,11 +1,30 @@
 // predict and evaluate: whole sets through compiled programs in eval mode.
 #include "train/evaluate.hpp"
 
+#include <cmath>
+
 #include "core/fail.hpp"
+#include "core/float_environment.hpp"
 #include "train/batched_run.hpp"
 #include "train/step_program.hpp"
 
 namespace chainrule {
+
+void WeightedMean::add(double batch_weighted, double batch_weights) {
+  const FloatEnvironment environment;
+  add_in_environment(batch_weighted, batch_weights);
+}
+double WeightedMean::mean() const {
+  const FloatEnvironment environment;
+  return mean_in_environment();
+}
+[[gnu::noinline]] void WeightedMean::add_in_environment(double batch_weighted, double batch_weights) {
+  weighted_ += batch_weighted;
+  weights_ += batch_weights;
+}
+[[gnu::noinline]] double WeightedMean::mean_in_environment() const {
+  return weights_ == 0 ? std::nan("") : weighted_ / weights_;
+}
 
 std::vector<Tensor> predict_all(const nn::Module& model, const std::vector<Tensor>& x, std::int64_t batch_size,
                                 const std::string& output) {
@@ -38,7 +57,7 @@ Evaluation evaluate_all(const nn::Module& model, const Loss& loss, const std::ve
   std::vector<Tensor> rows_of = x;
   rows_of.push_back(y);
   if (weight.defined()) rows_of.push_back(weight);
-  double weighted = 0, weights = 0;
+  WeightedMean sums;
   Gathered output;
   const auto scalar = [](const Workspace& workspace, std::size_t k) {
     const GraphData& graph = workspace.program().graph;
@@ -52,15 +71,16 @@ Evaluation evaluate_all(const nn::Module& model, const Loss& loss, const std::ve
         for (const Tensor& t : x) inputs.x.push_back(batch_type(t, rows));
         inputs.target = batch_type(y, rows);
         if (weight.defined()) inputs.weight = batch_type(weight, rows);
-        return trace_evaluation(model, loss, inputs);
+        GraphData graph = trace_evaluation(model, loss, inputs);
+        loss.impl()->check_target(y, graph.types[static_cast<std::size_t>(graph.outputs[2])].shape);
+        return graph;
       },
       [&](const Workspace& workspace, std::int64_t first, std::int64_t rows) {
-        weighted += scalar(workspace, 0);
-        weights += scalar(workspace, 1);
+        sums.add(scalar(workspace, 0), scalar(workspace, 1));
         if (!metrics.empty()) output.receive(workspace, 2, first, rows, total, "evaluate");
       });
   Evaluation result;
-  result.loss = weighted / weights;
+  result.loss = sums.mean();
   for (const Metric& metric : metrics)
     result.metrics.emplace_back(metric.name,
                                 metric.call ? metric.call(output.tensor(), y)

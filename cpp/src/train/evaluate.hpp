@@ -9,6 +9,19 @@
 
 namespace chainrule {
 
+// Sum of w l over sum of w, batch by batch, whatever rounding the host has set. The sums are out of line so that they
+// stay inside the floating-point environment.
+class WeightedMean {
+ public:
+  void add(double batch_weighted, double batch_weights);
+  double mean() const;  // NaN where nothing was added
+
+ private:
+  void add_in_environment(double batch_weighted, double batch_weights);
+  double mean_in_environment() const;
+  double weighted_ = 0, weights_ = 0;
+};
+
 struct Evaluation {
   double loss = 0;
   std::vector<std::pair<std::string, double>> metrics;

@@ -1,5 +1,5 @@
 // fit: whole epochs inside compiled code. Work is cut into slices of at most 50 ms, between which progress is reported
-// and a stop is heard.
+// and a stop is heard; every 256 batches all that training writes is saved, to go back to when the numbers run away.
 #include <chrono>
 #include <cmath>
 #include <cstring>
@@ -9,6 +9,8 @@
 #include "core/fail.hpp"
 #include "train/batched_run.hpp"
 #include "train/evaluate.hpp"
+#include "train/fit_data.hpp"
+#include "train/rollback.hpp"
 #include "train/trainer_state.hpp"
 
 namespace chainrule {
@@ -16,69 +18,283 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr double slice_seconds = 0.05;
+constexpr std::int64_t batches_between_saves = 256;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-void check_options(const FitOptions& options) {
-  if (options.epochs < 0) fail<ValueError>("fit", "epochs must be 0 or more", std::to_string(options.epochs));
-  if (options.batch_size < 1)
-    fail<ValueError>("fit", "batch_size must be at least 1", std::to_string(options.batch_size));
-  if (!(options.validation_split >= 0.0 && options.validation_split < 1.0))
-    fail<ValueError>("fit", "validation_split must be in [0, 1)", std::to_string(options.validation_split));
-  if (options.validation_split > 0 && options.validation_data.first.defined())
-    fail<ValueError>("fit", "validation_data and validation_split were both given", "", "give one of them");
+std::string place_name(std::int64_t epoch, std::int64_t batch) {
+  return "epoch " + std::to_string(epoch) + ", batch " + std::to_string(batch);
 }
-
-Tensor class_weights(const Tensor& y, const std::map<std::int64_t, double>& weights) {
-  for (const auto& [label, weight] : weights)
-    if (!(weight >= 0) || !std::isfinite(weight))
-      fail<ValueError>("fit", "a class weight must be a finite number, 0 or more",
-                       "class " + std::to_string(label) + " has " + std::to_string(weight));
-  if (is_floating(y.dtype()))
-    fail<DTypeError>("fit", "class_weight needs integer labels", std::string(name_of(y.dtype())), "use sample_weight");
-  const Tensor labels = cast(y, DType::int64);
-  Tensor result = Tensor::empty({y.shape(0)}, DType::float32);
-  if (labels.size() != y.shape(0))
-    fail<ShapeError>("fit", "class_weight needs one label per sample", "y is " + y.shape().str());
-  auto* out = reinterpret_cast<float*>(bytes_of(result));
-  for (std::int64_t i = 0; i < labels.size(); ++i) {
-    const auto found = weights.find(labels.data<std::int64_t>()[i]);
-    out[i] = found == weights.end() ? 1.0f : static_cast<float>(found->second);
-  }
-  return result;
-}
-
-Tensor combined_weight(const Tensor& y, const FitOptions& options) {
-  if (options.class_weight.empty()) return options.sample_weight;
-  const Tensor weights = class_weights(y, options.class_weight);
-  if (!options.sample_weight.defined()) return weights;
-  return cast(reshape(options.sample_weight, {-1}), DType::float32) * weights;
-}
-
-void check_weight(const Tensor& weight, std::int64_t rows) {
-  if (!weight.defined()) return;
-  if (!(weight.shape() == Shape{rows}) && !(weight.shape() == Shape{rows, 1}))
-    fail<ShapeError>("fit", "sample_weight must hold one number per sample",
-                     "it is " + weight.shape().str() + " for " + std::to_string(rows) + " samples");
-  const Tensor values = cast(weight, DType::float64);
-  double total = 0;
-  for (std::int64_t i = 0; i < rows; ++i) {
-    const double w = values.data<double>()[i];
-    if (!(w >= 0) || !std::isfinite(w))
-      fail<ValueError>("fit", "sample_weight must hold finite numbers, 0 or more",
-                       std::to_string(w) + " at position " + std::to_string(i));
-    total += w;
-  }
-  if (total == 0) fail<ValueError>("fit", "all sample weights are 0", "", "give some samples a weight");
-}
-
-// What one epoch adds up.
-struct Sums {
-  double weighted = 0, weights = 0;
-  double mean() const { return weights == 0 ? std::nan("") : weighted / weights; }
-};
 
 }  // namespace
+
+class FitRun {
+ public:
+  FitRun(Trainer::State& state, FitData data, const FitOptions& options)
+      : s_(state),
+        data_(std::move(data)),
+        options_(options),
+        batch_(std::min(options.batch_size, data_.rows)),
+        batches_((data_.rows + batch_ - 1) / batch_),
+        rollback_(check_steps()) {
+    check_validation();
+  }
+
+  void run() {
+    first_epoch_ = s_.epochs;
+    for (std::int64_t epoch = 1; epoch <= options_.epochs && !stop_; ++epoch) {
+      begin_epoch(epoch);
+      while (done_ < batches_ && !stop_) slice();
+      if (!stop_) end_epoch();
+    }
+  }
+
+ private:
+  std::int64_t size_of_batch(std::int64_t b) const { return b + 1 < batches_ ? batch_ : data_.rows - b * batch_; }
+  std::int64_t position() const { return (epoch_ - 1) * batches_ + done_; }  // in batches since fit began
+
+  CompiledStep& step_of(std::int64_t size) {
+    StepInputs inputs;
+    for (const Tensor& t : data_.x) inputs.x.push_back(batch_type(t, size));
+    inputs.target = batch_type(data_.y, size);
+    if (data_.weight.defined()) inputs.weight = batch_type(data_.weight, size);
+    return s_.step_for(inputs);
+  }
+
+  // Whatever a batch of either size is refused for is said before the first one trains.
+  const Program& check_steps() {
+    const std::int64_t last = size_of_batch(batches_ - 1);
+    if (batch_ > 1) step_of(batch_);  // first, since its errors name the shapes as they were given
+    try {
+      step_of(last);
+    } catch (const ValueError& error) {
+      if (last > 1) throw;
+      const std::string refused = error.what();
+      std::int64_t better = std::max<std::int64_t>(batch_, 2);
+      while (better < data_.rows && data_.rows % better == 1) ++better;
+      fail<ValueError>("fit", "the last batch would hold one sample, which the model refuses",
+                       std::to_string(data_.rows) + " samples, batch_size=" + std::to_string(options_.batch_size) +
+                           ", " + refused.substr(0, refused.find(';')),
+                       data_.rows == 1 ? "give more samples" : "write batch_size=" + std::to_string(better));
+    }
+    CompiledStep& step = step_of(batch_);
+    s_.loss.impl()->check_target(data_.given_y, step.output_type().shape);
+    return step.workspace().program();
+  }
+
+  void check_validation() {
+    if (data_.validation.x.empty()) return;
+    StepInputs inputs;
+    const std::int64_t rows = std::min(validation_batch(), data_.validation.y.shape(0));
+    for (const Tensor& t : data_.validation.x) inputs.x.push_back(batch_type(t, rows));
+    inputs.target = batch_type(data_.validation.y, rows);
+    const GraphData graph = trace_evaluation(s_.model, s_.loss, inputs);
+    const ValueId output = graph.outputs[2];
+    s_.loss.impl()->check_target(data_.validation.y, graph.types[static_cast<std::size_t>(output)].shape);
+  }
+  std::int64_t validation_batch() const { return std::max<std::int64_t>(batch_, 1024); }
+
+  void begin_epoch(std::int64_t epoch) {
+    epoch_ = epoch;
+    done_ = 0;
+    order_ = data::epoch_order(data_.rows, s_.seed, s_.epochs, options_.shuffle);
+    epoch_start_ = Clock::now();
+    sums_ = {};
+    outputs_ = {};
+    per_row_output_ = !s_.options.metrics.empty();
+    progress_ = {};
+    progress_.epoch = epoch;
+    progress_.epochs = options_.epochs;
+    progress_.batches = batches_;
+  }
+
+  // Batches first ... first + count - 1 of order_, all of one size; how many of them were finished.
+  template <class Each>
+  std::int64_t run_batches(CompiledStep& step, std::int64_t first, std::int64_t count, const Each& each) {
+    Workspace& workspace = step.workspace();
+    workspace.refresh();
+    const std::int64_t size = size_of_batch(first), optimizer_steps = s_.optimizer.step_count();
+    std::int64_t finished = 0;
+    run_team(workspace.threads(), [&](int thread, Team& team) {
+      for (std::int64_t b = first; b < first + count; ++b) {
+        if (thread == 0)
+          step.load(data_.x, data_.y, data_.weight, rows_of(b, size), s_.optimizer, s_.seed,
+                    s_.global_step + static_cast<std::uint64_t>(b - first), optimizer_steps + b - first + 1,
+                    s_.options.clip_norm.value_or(0));
+        workspace.run_as(thread, team);
+        if (workspace.failed()) break;
+        if (thread != 0) continue;
+        each(b);
+        ++finished;
+      }
+    });
+    workspace.count_versions(static_cast<std::uint64_t>(finished));
+    s_.global_step += static_cast<std::uint64_t>(finished);
+    s_.optimizer.set_step_count(optimizer_steps + finished);
+    return finished;
+  }
+  std::span<const std::int64_t> rows_of(std::int64_t b, std::int64_t size) const {
+    return std::span(order_).subspan(static_cast<std::size_t>(b * batch_), static_cast<std::size_t>(size));
+  }
+
+  // How many batches from `first` may run at once: of one shape, and up to the next save.
+  std::int64_t most_from(std::int64_t first, std::int64_t at) const {
+    const bool smaller_last = data_.rows % batch_ != 0 && size_of_batch(first) == batch_;
+    const std::int64_t same_shape = batches_ - first - (smaller_last ? 1 : 0);
+    return std::min(same_shape, batches_between_saves - at % batches_between_saves);
+  }
+
+  void slice() {
+    const std::int64_t size = size_of_batch(done_), at = position();
+    CompiledStep& step = step_of(size);
+    if (at % batches_between_saves == 0)
+      rollback_.save({at, s_.global_step, s_.epochs, s_.optimizer.step_count()}, /*keep_start=*/epoch_ == 1);
+    keep_outputs(step, size);
+    const std::int64_t affordable = step_seconds_ > 0 ? static_cast<std::int64_t>(slice_seconds / step_seconds_) : 4;
+    const std::int64_t count = std::clamp<std::int64_t>(affordable, 1, most_from(done_, at));
+    const auto slice_start = Clock::now();
+    done_ += run_batches(step, done_, count, [&](std::int64_t b) {
+      sums_.add(step.scalar(step_weighted_sum), step.scalar(step_weight_sum));
+      if (!per_row_output_) return;
+      const std::size_t width = row_bytes(outputs_);
+      std::memcpy(bytes_of(outputs_) + static_cast<std::size_t>(b * batch_) * width, step.output_data(),
+                  static_cast<std::size_t>(size) * width);
+    });
+    if (step.workspace().failed()) return fail_at(step);
+    step_seconds_ = seconds_since(slice_start) / static_cast<double>(count);
+    if (!options_.on_progress || done_ == batches_) return;
+    progress_.batch = done_;
+    progress_.loss = sums_.mean();
+    progress_.samples_per_second = static_cast<double>(done_ * batch_) / seconds_since(epoch_start_);
+    if (options_.on_progress(progress_)) return;
+    s_.history.stopped = "interrupted in epoch " + std::to_string(epoch_) + " after batch " + std::to_string(done_);
+    stop_ = true;
+  }
+
+  // The model's outputs of the whole epoch, in the order of the samples, for the metrics.
+  void keep_outputs(const CompiledStep& step, std::int64_t size) {
+    if (!per_row_output_) return;
+    TensorType type = step.output_type();
+    per_row_output_ = type.shape.rank() > 0 && type.shape[0] == size;
+    if (!per_row_output_ || outputs_.defined()) return;
+    type.shape[0] = data_.rows;
+    outputs_ = make_tensor(type);
+  }
+
+  // Batch done_ has failed. Bad data is an error that leaves everything as it was before fit; numbers that ran away end
+  // training, with the parameters that last gave a finite loss.
+  void fail_at(CompiledStep& step) {
+    stop_ = true;
+    const std::string where = place_name(epoch_, done_ + 1);
+    const std::int64_t at = position();
+    const bool finite_loss = std::isfinite(step.scalar(step_loss));
+    try {
+      step.workspace().throw_failure();
+    } catch (const IndexError&) {  // a label or an index that a loss of one's own picks by
+      back_to_start();
+      s_.explain_label(step, where);
+      throw;
+    } catch (const ValueError&) {  // a check of the step
+      if (epoch_ == 1) check_data();
+    }
+    std::string& stopped = s_.history.stopped;
+    stopped = std::string(finite_loss ? "a gradient" : "the loss") + " was not finite in " + where + "; ";
+    if (finite_loss || at == 0) {
+      stopped += "the parameters are those before that batch";
+    } else {
+      return_to(at - 1);
+      stopped += "the parameters are those that last gave a finite loss, one batch before";
+    }
+    stopped += "; lower the learning rate or clip gradients";
+  }
+
+  void check_data() {
+    const auto rows = rows_of(done_, size_of_batch(done_));
+    const auto check = [&](const std::string& name, const Tensor& values) {
+      const std::string found = not_finite_in(values, rows, data_.given_row);
+      if (found.empty()) return;
+      back_to_start();
+      fail<ValueError>("fit", "the data holds inf or NaN", name + " has " + found,
+                       "clean it first: nothing was trained");
+    };
+    for (std::size_t i = 0; i < data_.x.size(); ++i)
+      check(data_.x.size() == 1 ? "X" : "X[" + std::to_string(i) + "]", data_.x[i]);
+    check("y", data_.y);
+  }
+
+  void back_to_start() {
+    if (const Rollback::Place* start = rollback_.place_before(0)) restore(*start);
+  }
+  void restore(const Rollback::Place& place) {
+    rollback_.restore(place);
+    s_.global_step = place.global_step;
+    s_.epochs = place.epochs;
+    s_.optimizer.set_step_count(place.optimizer_steps);
+  }
+
+  // The state before batch `target`: from the last save, the batches since then once more.
+  void return_to(std::int64_t target) {
+    const Rollback::Place* place = rollback_.place_before(target);
+    if (place == nullptr) return;
+    std::int64_t at = place->batch;
+    restore(*place);
+    for (std::int64_t ordered = -1; at < target;) {
+      const std::int64_t epoch = at / batches_, first = at % batches_;
+      s_.epochs = first_epoch_ + static_cast<std::uint64_t>(epoch);
+      if (ordered != epoch) order_ = data::epoch_order(data_.rows, s_.seed, s_.epochs, options_.shuffle);
+      ordered = epoch;
+      const std::int64_t count = std::min(target - at, most_from(first, at));
+      at += run_batches(step_of(size_of_batch(first)), first, count, [](std::int64_t) {});
+    }
+  }
+
+  void end_epoch() {
+    ++s_.epochs;
+    const double loss = sums_.mean();
+    History& history = s_.history;
+    history.append("loss", loss);
+    if (per_row_output_) {
+      const Tensor targets = data::take_rows(data_.y, order_);
+      for (const Metric& metric : s_.options.metrics)
+        history.append(metric.name, metric.call
+                                        ? metric.call(outputs_, targets)
+                                        : compute_metric(metric.name, outputs_, targets, s_.loss.impl()->link()));
+    }
+    if (!data_.validation.x.empty()) {
+      const Evaluation e = evaluate_all(s_.model, s_.loss, s_.options.metrics, data_.validation.x, data_.validation.y,
+                                        {}, validation_batch());
+      history.append("val_loss", e.loss);
+      for (const auto& [name, value] : e.metrics) history.append("val_" + name, value);
+    }
+    if (!options_.on_progress) return;
+    progress_.samples_per_second = static_cast<double>(data_.rows) / seconds_since(epoch_start_);
+    progress_.batch = batches_;
+    progress_.loss = loss;
+    progress_.epoch_end = true;
+    progress_.history = &history;
+    if (options_.on_progress(progress_) || epoch_ == options_.epochs) return;
+    history.stopped = "interrupted after epoch " + std::to_string(epoch_);
+    stop_ = true;
+  }
+
+  Trainer::State& s_;
+  FitData data_;
+  const FitOptions& options_;
+  const std::int64_t batch_, batches_;
+  std::uint64_t first_epoch_ = 0;  // of the stream, when this fit began
+  Rollback rollback_;
+  bool stop_ = false;
+  double step_seconds_ = 0;
+
+  // Of the present epoch.
+  std::int64_t epoch_ = 1, done_ = 0;
+  std::vector<std::int64_t> order_;
+  Clock::time_point epoch_start_;
+  WeightedMean sums_;
+  Tensor outputs_;
+  bool per_row_output_ = false;
+  Progress progress_;
+};
 
 History Trainer::fit(const Tensor& x, const Tensor& y, const FitOptions& options) {
   return fit(std::vector<Tensor>{x}, y, options);
@@ -87,148 +303,15 @@ History Trainer::fit(const Tensor& x, const Tensor& y, const FitOptions& options
 History Trainer::fit(const std::vector<Tensor>& x, const Tensor& y, const FitOptions& options) {
   State& s = *state_;
   const NoGrad nothing;
-  check_options(options);
-  if (!y.defined()) fail<StateError>("fit", "y is undefined", "", "give one target per sample");
-  std::int64_t rows = common_rows("fit", x, y);
-  check_weight(options.sample_weight, rows);
-  s.loss.impl()->check_target(y);
-
-  // Whole-set arrays a batch is drawn from; weight may be undefined.
-  struct {
-    std::vector<Tensor> x;
-    Tensor y, weight;
-  } data{x, y, combined_weight(y, options)};
-  Tensor validation_y = options.validation_data.second;
-  std::vector<Tensor> validation_x;
-  if (options.validation_data.first.defined()) {
-    validation_x = {options.validation_data.first};
-    common_rows("fit: validation_data", validation_x, validation_y);
-  } else if (options.validation_split > 0) {
-    const auto [train_rows, held_out] = data::split_rows(rows, options.validation_split, options.seed.value_or(s.seed));
-    for (const Tensor& t : x) validation_x.push_back(data::take_rows(t, held_out));
-    validation_y = data::take_rows(y, held_out);
-    for (Tensor& t : data.x) t = data::take_rows(t, train_rows);
-    data.y = data::take_rows(y, train_rows);
-    if (data.weight.defined()) data.weight = data::take_rows(data.weight, train_rows);
-    rows = common_rows("fit", data.x, data.y);
-  }
+  FitData data = fit_data(x, y, options, options.seed.value_or(s.seed));
+  FitRun run(s, std::move(data), options);
   if (options.seed) {
     s.seed = *options.seed;
     s.global_step = s.epochs = 0;
   }
-
-  const std::int64_t batch = std::min(options.batch_size, rows), batches = (rows + batch - 1) / batch;
-  const auto step_of = [&](std::int64_t size) -> CompiledStep& {
-    StepInputs inputs;
-    for (const Tensor& t : data.x) inputs.x.push_back(batch_type(t, size));
-    inputs.target = batch_type(data.y, size);
-    if (data.weight.defined()) inputs.weight = batch_type(data.weight, size);
-    return s.step_for(inputs);
-  };
-
-  History history;
-  s.stopped.clear();
-  bool stop = false;
-  double step_seconds = 0;
-  for (std::int64_t epoch = 1; epoch <= options.epochs && !stop; ++epoch) {
-    const std::vector<std::int64_t> order = data::epoch_order(rows, s.seed, s.epochs, options.shuffle);
-    const auto epoch_start = Clock::now();
-    Sums sums;
-    Tensor outputs;  // of the whole epoch, in `order`, for the metrics
-    bool per_row_output = !s.options.metrics.empty();
-    Progress progress;
-    progress.epoch = epoch;
-    progress.epochs = options.epochs;
-    progress.batches = batches;
-    std::int64_t done = 0;
-    while (done < batches && !stop) {
-      const std::int64_t size = done + 1 < batches ? batch : rows - (batches - 1) * batch;
-      CompiledStep& step = step_of(size);
-      Workspace& workspace = step.workspace();
-      workspace.refresh();
-      if (per_row_output) {
-        TensorType type = step.output_type();
-        per_row_output = type.shape.rank() > 0 && type.shape[0] == size;
-        if (per_row_output && !outputs.defined()) {
-          type.shape[0] = rows;
-          outputs = make_tensor(type);
-        }
-      }
-      const std::int64_t same_shape = size == batch && rows % batch != 0 ? batches - 1 - done : batches - done;
-      const std::int64_t affordable = step_seconds > 0 ? static_cast<std::int64_t>(slice_seconds / step_seconds) : 4;
-      const std::int64_t count = std::clamp<std::int64_t>(affordable, 1, same_shape);
-      const std::int64_t first = done, optimizer_steps = s.optimizer.step_count();
-      const auto slice_start = Clock::now();
-      std::int64_t finished = 0;
-      run_team(workspace.threads(), [&](int thread, Team& team) {
-        for (std::int64_t b = first; b < first + count; ++b) {
-          if (thread == 0)
-            step.load(data.x, data.y, data.weight,
-                      std::span(order).subspan(static_cast<std::size_t>(b * batch), static_cast<std::size_t>(size)),
-                      s.optimizer, s.seed, s.global_step + static_cast<std::uint64_t>(b - first),
-                      optimizer_steps + b - first + 1, s.options.clip_norm.value_or(0));
-          workspace.run_as(thread, team);
-          if (workspace.failed()) break;
-          if (thread != 0) continue;
-          sums.weighted += step.scalar(step_weighted_sum);
-          sums.weights += step.scalar(step_weight_sum);
-          if (per_row_output) {
-            const std::size_t width = row_bytes(outputs);
-            std::memcpy(bytes_of(outputs) + static_cast<std::size_t>(b * batch) * width, step.output_data(),
-                        static_cast<std::size_t>(size) * width);
-          }
-          ++finished;
-        }
-      });
-      workspace.count_versions(static_cast<std::uint64_t>(finished));
-      s.global_step += static_cast<std::uint64_t>(finished);
-      s.optimizer.set_step_count(optimizer_steps + finished);
-      done += finished;
-      if (workspace.failed()) {
-        s.explain_failure(step, "epoch " + std::to_string(epoch) + ", batch " + std::to_string(done + 1));
-        stop = true;
-        break;
-      }
-      step_seconds = seconds_since(slice_start) / static_cast<double>(count);
-      if (options.on_progress && done < batches) {
-        progress.batch = done;
-        progress.loss = sums.mean();
-        progress.samples_per_second = static_cast<double>(done * batch) / seconds_since(epoch_start);
-        if (!options.on_progress(progress)) {
-          s.stopped = "interrupted in epoch " + std::to_string(epoch) + " after batch " + std::to_string(done);
-          stop = true;
-        }
-      }
-    }
-    if (stop) break;
-    ++s.epochs;
-    progress.samples_per_second = static_cast<double>(rows) / seconds_since(epoch_start);
-    history.append("loss", sums.mean());
-    if (per_row_output) {
-      const Tensor targets = data::take_rows(data.y, order);
-      for (const Metric& metric : s.options.metrics)
-        history.append(metric.name, metric.call ? metric.call(outputs, targets)
-                                                : compute_metric(metric.name, outputs, targets, s.loss.impl()->link()));
-    }
-    if (!validation_x.empty()) {
-      const Evaluation e = evaluate_all(s.model, s.loss, s.options.metrics, validation_x, validation_y, {},
-                                        std::max<std::int64_t>(batch, 1024));
-      history.append("val_loss", e.loss);
-      for (const auto& [name, value] : e.metrics) history.append("val_" + name, value);
-    }
-    if (options.on_progress) {
-      progress.batch = batches;
-      progress.loss = sums.mean();
-      progress.epoch_end = true;
-      progress.history = &history;
-      if (!options.on_progress(progress) && epoch < options.epochs) {
-        s.stopped = "interrupted after epoch " + std::to_string(epoch);
-        stop = true;
-      }
-    }
-  }
-  history.stopped = s.stopped;
-  return history;
+  s.history = {};
+  run.run();
+  return s.history;
 }
 
 }  // namespace chainrule

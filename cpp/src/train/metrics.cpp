@@ -4,6 +4,7 @@
 #include "chainrule/ops.hpp"
 #include "chainrule/trainer.hpp"
 #include "core/fail.hpp"
+#include "core/float_environment.hpp"
 #include "train/step_program.hpp"
 
 namespace chainrule {
@@ -39,17 +40,9 @@ double accuracy(const Tensor& output, const Tensor& target, const std::string& l
   return static_cast<double>(right) / static_cast<double>(p.size());
 }
 
-}  // namespace
-
-Metric::Metric(const char* metric) : Metric(std::string(metric)) {}
-Metric::Metric(std::string metric) : name(std::move(metric)) {
-  if (name != "accuracy" && name != "mae" && name != "rmse" && name != "r2")
-    fail<IndexError>("metric", "no metric of this name", "'" + name + "'",
-                     std::string("use ") + names + ", or a function of (output, target)");
-}
-
-double compute_metric(const std::string& name, const Tensor& output, const Tensor& target, const std::string& link) {
-  const NoGrad nothing;
+// Out of line, so that its arithmetic stays inside the floating-point environment around the call.
+[[gnu::noinline]] double computed(const std::string& name, const Tensor& output, const Tensor& target,
+                                  const std::string& link) {
   if (output.size() == 0)
     fail<ShapeError>(name, "no samples", "output is " + output.shape().str(), "check for empty data");
   if (name == "accuracy") return accuracy(output, target, link);
@@ -69,6 +62,21 @@ double compute_metric(const std::string& name, const Tensor& output, const Tenso
   for (std::int64_t i = 0; i < t.size(); ++i) spread += (b[i] - mean) * (b[i] - mean);
   if (spread == 0) return squared == 0 ? 1.0 : 0.0;  // a constant target, as in scikit-learn
   return 1.0 - squared / spread;
+}
+
+}  // namespace
+
+Metric::Metric(const char* metric) : Metric(std::string(metric)) {}
+Metric::Metric(std::string metric) : name(std::move(metric)) {
+  if (name != "accuracy" && name != "mae" && name != "rmse" && name != "r2")
+    fail<IndexError>("metric", "no metric of this name", "'" + name + "'",
+                     std::string("use ") + names + ", or a function of (output, target)");
+}
+
+double compute_metric(const std::string& name, const Tensor& output, const Tensor& target, const std::string& link) {
+  const NoGrad nothing;
+  const FloatEnvironment environment;
+  return computed(name, output, target, link);
 }
 
 }  // namespace chainrule

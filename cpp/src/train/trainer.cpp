@@ -7,6 +7,7 @@
 #include "core/fail.hpp"
 #include "train/batched_run.hpp"
 #include "train/evaluate.hpp"
+#include "train/fit_data.hpp"
 #include "train/parameter_arena.hpp"
 #include "train/trainer_state.hpp"
 
@@ -42,33 +43,39 @@ CompiledStep& Trainer::State::step_for(const StepInputs& inputs) {
   return *steps.back();
 }
 
-void Trainer::State::explain_failure(CompiledStep& step, const std::string& where) {
+void Trainer::State::explain_label(CompiledStep& step, const std::string& where) const {
+  const Tensor& y = step.batch_target();
+  const std::int64_t classes = step.output_type().shape.rank() > 0 ? step.output_type().shape.back() : 0;
+  if (is_floating(y.dtype())) return;
+  const Tensor labels = cast(y, DType::int64);
+  for (const std::int64_t label : labels.span<std::int64_t>())
+    if (label < 0 || label >= classes)
+      fail<IndexError>(
+          "fit", "a label is outside the classes",
+          std::to_string(label) + " in " + where + ", the model has " + std::to_string(classes) + " classes",
+          "labels must be 0 ... " + std::to_string(classes - 1) + "; check y, or give the last layer more outputs");
+}
+
+void Trainer::State::explain_step(CompiledStep& step, const std::vector<Tensor>& xb, const Tensor& yb) const {
+  const bool finite_loss = std::isfinite(step.scalar(step_loss));
   try {
     step.workspace().throw_failure();
-  } catch (const IndexError&) {  // a label outside the classes: say which
-    const Tensor& y = step.batch_target();
-    const std::int64_t classes = step.output_type().shape.rank() > 0 ? step.output_type().shape.back() : 0;
-    if (is_floating(y.dtype())) throw;
-    const Tensor labels = cast(y, DType::int64);
-    for (const std::int64_t label : labels.span<std::int64_t>())
-      if (label < 0 || label >= classes)
-        fail<IndexError>(
-            "fit", "a label is outside the classes",
-            std::to_string(label) + " in " + where + ", the model has " + std::to_string(classes) + " classes",
-            "labels must be 0 ... " + std::to_string(classes - 1) + "; check y, or give the last layer more outputs");
+  } catch (const IndexError&) {
+    explain_label(step, "this batch");
     throw;
-  } catch (const ValueError&) {  // the guard: find out whether the data is to blame
-    for (const Tensor& x : step.batch_inputs()) {
-      if (!is_floating(x.dtype())) continue;
-      const Tensor values = cast(x, DType::float64);
-      for (std::int64_t i = 0; i < values.size(); ++i)
-        if (!std::isfinite(values.data<double>()[i]))
-          fail<ValueError>("fit", "the data holds inf or NaN", "found in " + where,
-                           "clean it first: no update was made from this batch");
-    }
-    stopped = "the loss or a gradient was not finite in " + where +
-              "; the parameters are those before that batch; lower the learning rate or clip gradients";
+  } catch (const ValueError&) {
+    const auto check = [&](const std::string& name, const Tensor& values) {
+      const std::string found =
+          not_finite_in(values, std::span(identity).first(static_cast<std::size_t>(values.shape(0))), {});
+      if (!found.empty())
+        fail<ValueError>("step", "the data holds inf or NaN", name + " has " + found,
+                         "clean it first: no update was made");
+    };
+    for (std::size_t i = 0; i < xb.size(); ++i) check(xb.size() == 1 ? "xb" : "xb[" + std::to_string(i) + "]", xb[i]);
+    check("yb", yb);
   }
+  fail<ValueError>("step", std::string(finite_loss ? "a gradient" : "the loss") + " was not finite",
+                   "no update was made", "lower the learning rate or clip gradients");
 }
 
 double Trainer::step(const Tensor& xb, const Tensor& yb, const Tensor& sample_weight) {
@@ -90,18 +97,15 @@ double Trainer::step(const std::vector<Tensor>& xb, const Tensor& yb, const Tens
     common_rows("step", xb, sample_weight);
     s.asked.weight = type_of(sample_weight);
   }
-  s.loss.impl()->check_target(yb);
   CompiledStep& step = s.step_for(s.asked);
+  s.loss.impl()->check_target(yb, step.output_type().shape);
   for (auto i = static_cast<std::int64_t>(s.identity.size()); i < rows; ++i) s.identity.push_back(i);
   step.load(xb, yb, sample_weight, std::span(s.identity).first(static_cast<std::size_t>(rows)), s.optimizer, s.seed,
             s.global_step, s.optimizer.step_count() + 1, s.options.clip_norm.value_or(0));
   Workspace& workspace = step.workspace();
   workspace.refresh();
   run_team(workspace.threads(), [&](int thread, Team& team) { workspace.run_as(thread, team); });
-  if (workspace.failed()) {
-    s.explain_failure(step, "this batch");
-    fail<ValueError>("step", s.stopped);
-  }
+  if (workspace.failed()) s.explain_step(step, xb, yb);
   workspace.count_versions(1);
   s.optimizer.set_step_count(s.optimizer.step_count() + 1);
   ++s.global_step;
@@ -127,6 +131,49 @@ void Trainer::reset() {
   state_->global_step = state_->epochs = 0;
   state_->seed = state_->options.seed;
 }
+const History& Trainer::history() const { return state_->history; }
+void Trainer::set_history(History history) { state_->history = std::move(history); }
+const TrainerOptions& Trainer::options() const { return state_->options; }
+
+std::vector<nn::NamedTensor> Trainer::state_dict() const {
+  const State& s = *state_;
+  std::vector<nn::NamedTensor> all;
+  for (const nn::NamedTensor& own : s.optimizer.state_dict()) all.push_back({"optimizer." + own.name, own.tensor});
+  const auto add = [&](const char* name, std::uint64_t value) {
+    all.push_back({name, Tensor::from(std::vector{static_cast<std::int64_t>(value)}, {})});
+  };
+  add("seed", s.seed);
+  add("global_step", s.global_step);
+  add("epochs", s.epochs);
+  return all;
+}
+
+void Trainer::load_state_dict(const std::vector<nn::NamedTensor>& state) {
+  State& s = *state_;
+  const std::string prefix = "optimizer.";
+  std::vector<nn::NamedTensor> of_optimizer;
+  std::map<std::string, std::uint64_t> position;
+  for (const nn::NamedTensor& given : state) {
+    if (given.name.starts_with(prefix)) {
+      of_optimizer.push_back({given.name.substr(prefix.size()), given.tensor});
+    } else {
+      if (given.name != "seed" && given.name != "global_step" && given.name != "epochs")
+        fail<ValueError>("load_state_dict", "the state is not a Trainer's", given.name + " is unknown",
+                         "give what trainer.state_dict() returned");
+      if (given.tensor.dtype() != DType::int64 || given.tensor.size() != 1)
+        fail<ValueError>("load_state_dict", given.name + " must be one int64", given.tensor.str());
+      position[given.name] = static_cast<std::uint64_t>(given.tensor.data<std::int64_t>()[0]);
+    }
+  }
+  if (position.size() != 3)
+    fail<ValueError>("load_state_dict", "the state is not a Trainer's", "seed, global_step or epochs is missing",
+                     "give what trainer.state_dict() returned");
+  s.optimizer.load_state_dict(of_optimizer);
+  s.seed = position["seed"];
+  s.global_step = position["global_step"];
+  s.epochs = position["epochs"];
+}
+
 optim::Optimizer& Trainer::optimizer() { return state_->optimizer; }
 nn::Module Trainer::model() const { return state_->model; }
 const Loss& Trainer::loss() const { return state_->loss; }

@@ -22,11 +22,12 @@ struct Trainer::State {
   std::vector<std::int64_t> identity;  // 0, 1, 2, ...: step's rows
   std::vector<Tensor> single;          // step's one input, kept as a list so that a step allocates nothing
   StepInputs asked;
-  std::string stopped;
+  History history;  // of the last fit
 
   CompiledStep& step_for(const StepInputs& inputs);
-  // Turns a failed run into an exception, or into `stopped` where the numbers themselves ran away.
-  void explain_failure(CompiledStep& step, const std::string& where);
+  // After a kernel refused an index: throws with the label that is to blame, if one is.
+  void explain_label(CompiledStep& step, const std::string& where) const;
+  [[noreturn]] void explain_step(CompiledStep& step, const std::vector<Tensor>& xb, const Tensor& yb) const;
 };
 
 }  // namespace chainrule

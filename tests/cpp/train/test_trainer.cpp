@@ -116,13 +116,43 @@ TEST_CASE("data that is not finite is an error, and nothing is lost") {
   reinterpret_cast<float*>(bytes_of(bad))[700] = std::numeric_limits<float>::quiet_NaN();
   CHECK_THROWS_WITH_AS(
       trainer.fit(bad, task.y, {.epochs = 1, .batch_size = 150, .shuffle = false}),
-      "fit: the data holds inf or NaN: found in epoch 1, batch 1; clean it first: no update was made from this batch",
-      ValueError);
+      "fit: the data holds inf or NaN: X has nan in row 70, column 0; clean it first: nothing was trained", ValueError);
+  CHECK_THROWS_AS(trainer.fit(bad, task.y, {.epochs = 1, .batch_size = 16, .shuffle = false}), ValueError);
   CHECK(same_parameters(model, untouched));
   for (std::size_t i = 0; i < model.named_buffers().size(); ++i)
     CHECK(std::memcmp(model.named_buffers()[i].tensor.raw_data(), untouched.named_buffers()[i].tensor.raw_data(), 8) ==
           0);
   CHECK(std::isfinite(trainer.fit(task.x, task.y)["loss"][0]));
+}
+
+TEST_CASE("a Trainer goes on from its state_dict, bit by bit") {
+  const Task task;
+  nn::Sequential a = network(1), b = network(1);
+  Trainer ta(a, nn::CrossEntropyLoss(), optim::Adam()), tb(b, nn::CrossEntropyLoss(), optim::Adam(), {.seed = 9});
+  ta.fit(task.x, task.y, {.epochs = 2, .batch_size = 16});
+  b.load_state_dict(a.state_dict());
+  tb.load_state_dict(ta.state_dict());
+  CHECK(ta.fit(task.x, task.y, {.epochs = 2, .batch_size = 16})["loss"] ==
+        tb.fit(task.x, task.y, {.epochs = 2, .batch_size = 16})["loss"]);
+  CHECK(same_parameters(a, b));
+  auto state = ta.state_dict();
+  state.back().name = "epoch";
+  CHECK_THROWS_WITH_AS(tb.load_state_dict(state),
+                       "load_state_dict: the state is not a Trainer's: epoch is unknown; give what "
+                       "trainer.state_dict() returned",
+                       ValueError);
+}
+
+TEST_CASE("memory of the caller is never written") {
+  std::vector<float> mine = {1, 2, 3, 4};
+  Tensor view = Tensor::view(mine.data(), {4});
+  const char* text =
+      "copy_: the tensor shares memory of the caller, which is never written: shape is (4,); make a copy first";
+  CHECK_THROWS_WITH_AS(view.copy_(Tensor::zeros({4})), text, StateError);
+  CHECK_THROWS_AS(view.reshape({2, 2}).copy_(Tensor::zeros({2, 2})), StateError);
+  CHECK_THROWS_AS(view.detach().copy_(Tensor::zeros({4})), StateError);
+  CHECK_THROWS_AS(nn::init::constant_(view, 0.0), StateError);
+  CHECK(mine == std::vector<float>{1, 2, 3, 4});
 }
 
 TEST_CASE("a run that diverges stops with the last good parameters") {
@@ -131,6 +161,7 @@ TEST_CASE("a run that diverges stops with the last good parameters") {
   Trainer trainer(model, nn::MSELoss(), optim::SGD({.lr = 1e6}));
   const History history = trainer.fit(x, y, {.epochs = 50, .batch_size = 64});
   CHECK(history.stopped.find("not finite in epoch") != std::string::npos);
+  CHECK(std::isfinite(trainer.evaluate(x, y).at("loss")));
   for (const Tensor& p : model.parameters())
     for (const float v : p.span<float>()) CHECK(std::isfinite(v));
 }
@@ -247,8 +278,7 @@ TEST_CASE("what would train nothing, or on nonsense, is refused") {
   const nn::Linear classes(4, 3, {.seed = 0});
   Trainer labels(classes, nn::CrossEntropyLoss(), optim::Adam());
   CHECK_THROWS_WITH_AS(labels.fit(x, Tensor::full({20}, 7, DType::int64)),
-                       "fit: a label is outside the classes: 7 in epoch 1, batch 1, the model has 3 classes; labels "
-                       "must be 0 ... 2; check y, or give "
-                       "the last layer more outputs",
+                       "CrossEntropyLoss: a label is outside the classes: label 7 at position 0, 3 classes; labels must "
+                       "be 0 ... 2; or give the last layer more outputs",
                        IndexError);
 }

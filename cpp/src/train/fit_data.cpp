@@ -1,0 +1,127 @@
+// Checks of fit's arguments, sample and class weights, and the validation split.
+#include "train/fit_data.hpp"
+
+#include <cmath>
+
+#include "chainrule/data.hpp"
+#include "chainrule/ops.hpp"
+#include "core/arguments.hpp"
+#include "core/fail.hpp"
+#include "core/float_environment.hpp"
+#include "graph/tensor_data.hpp"
+#include "train/batched_run.hpp"
+
+namespace chainrule {
+namespace {
+
+void check_options(const FitOptions& options) {
+  if (options.epochs < 0) fail<ValueError>("fit", "epochs must be 0 or more", std::to_string(options.epochs));
+  if (options.batch_size < 1)
+    fail<ValueError>("fit", "batch_size must be at least 1", std::to_string(options.batch_size));
+  if (!(options.validation_split >= 0.0 && options.validation_split < 1.0))
+    fail<ValueError>("fit", "validation_split must be in [0, 1)", std::to_string(options.validation_split));
+  if (options.validation_split > 0 && options.validation_data.y.defined())
+    fail<ValueError>("fit", "validation_data and validation_split were both given", "", "give one of them");
+}
+
+Tensor class_weights(const Tensor& y, const std::map<std::int64_t, double>& weights) {
+  for (const auto& [label, weight] : weights)
+    if (!(weight >= 0) || !std::isfinite(weight))
+      fail<ValueError>("fit", "a class weight must be a finite number, 0 or more",
+                       "class " + std::to_string(label) + " has " + std::to_string(weight));
+  if (is_floating(y.dtype()))
+    fail<DTypeError>("fit", "class_weight needs integer labels", std::string(name_of(y.dtype())), "use sample_weight");
+  const Tensor labels = cast(y, DType::int64);
+  Tensor result = Tensor::empty({y.shape(0)}, DType::float32);
+  if (labels.size() != y.shape(0))
+    fail<ShapeError>("fit", "class_weight needs one label per sample", "y is " + y.shape().str());
+  auto* out = reinterpret_cast<float*>(bytes_of(result));
+  for (std::int64_t i = 0; i < labels.size(); ++i) {
+    const auto found = weights.find(labels.data<std::int64_t>()[i]);
+    out[i] = found == weights.end() ? 1.0f : static_cast<float>(found->second);
+  }
+  return result;
+}
+
+Tensor combined_weight(const Tensor& y, const FitOptions& options) {
+  if (options.class_weight.empty()) return options.sample_weight;
+  const Tensor weights = class_weights(y, options.class_weight);
+  if (!options.sample_weight.defined()) return weights;
+  return cast(reshape(options.sample_weight, {-1}), DType::float32) * weights;
+}
+
+void check_weight(const Tensor& weight, std::int64_t rows) {
+  if (!weight.defined()) return;
+  if (!(weight.shape() == Shape{rows}) && !(weight.shape() == Shape{rows, 1}))
+    fail<ShapeError>("fit", "sample_weight must hold one number per sample",
+                     "it is " + weight.shape().str() + " for " + std::to_string(rows) + " samples");
+  const Tensor values = cast(weight, DType::float64);
+  double total = 0;
+  for (std::int64_t i = 0; i < rows; ++i) {
+    const double w = values.data<double>()[i];
+    if (!(w >= 0) || !std::isfinite(w))
+      fail<ValueError>("fit", "sample_weight must hold finite numbers, 0 or more",
+                       std::to_string(w) + " at position " + std::to_string(i));
+    total += w;
+  }
+  if (total == 0) fail<ValueError>("fit", "all sample weights are 0", "", "give some samples a weight");
+}
+
+}  // namespace
+
+FitData fit_data(const std::vector<Tensor>& x, const Tensor& y, const FitOptions& options, std::uint64_t seed) {
+  const FloatEnvironment environment;
+  check_options(options);
+  if (!y.defined()) fail<StateError>("fit", "y is undefined", "", "give one target per sample");
+  FitData data;
+  data.x = x;
+  data.y = data.given_y = y;
+  data.rows = common_rows("fit", x, y);
+  check_weight(options.sample_weight, data.rows);
+  data.weight = combined_weight(y, options);
+  if (!options.class_weight.empty()) check_weight(data.weight, data.rows);  // together they may leave nothing
+  data.validation = options.validation_data;
+  if (!data.validation.x.empty()) {
+    common_rows("fit: validation_data", data.validation.x, data.validation.y);
+    if (data.validation.x.size() != x.size())
+      fail<ValueError>("fit", "validation_data has another number of inputs",
+                       std::to_string(data.validation.x.size()) + " for " + std::to_string(x.size()));
+  } else if (options.validation_split > 0) {
+    const auto [train_rows, held_out] = data::split_rows(data.rows, options.validation_split, seed);
+    for (Tensor& t : data.x) {
+      data.validation.x.push_back(data::take_rows(t, held_out));
+      t = data::take_rows(t, train_rows);
+    }
+    data.validation.y = data::take_rows(y, held_out);
+    data.y = data::take_rows(y, train_rows);
+    if (data.weight.defined()) data.weight = data::take_rows(data.weight, train_rows);
+    data.rows = static_cast<std::int64_t>(train_rows.size());
+    data.given_row = train_rows;
+  }
+  return data;
+}
+
+std::string not_finite_in(const Tensor& values, std::span<const std::int64_t> rows,
+                          const std::vector<std::int64_t>& given_row) {
+  if (!is_floating(values.dtype())) return {};
+  std::int64_t width = 1;
+  for (int axis = 1; axis < values.rank(); ++axis) width *= values.shape(axis);
+  for (const std::int64_t row : rows)
+    for (std::int64_t i = 0; i < width; ++i) {
+      const std::int64_t at = row * width + i;
+      const double value =
+          values.dtype() == DType::float64 ? values.data<double>()[at] : static_cast<double>(values.data<float>()[at]);
+      if (std::isfinite(value)) continue;
+      std::string text = (std::isnan(value) ? "nan"
+                          : value > 0       ? "inf"
+                                            : "-inf") +
+                         std::string(" in row ") +
+                         std::to_string(given_row.empty() ? row : given_row[static_cast<std::size_t>(row)]);
+      if (values.rank() == 2) text += ", column " + std::to_string(i);
+      if (values.rank() > 2) text += ", element " + std::to_string(i);
+      return text;
+    }
+  return {};
+}
+
+}  // namespace chainrule
