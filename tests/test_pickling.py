@@ -1,4 +1,5 @@
-"""Copies and pickles: of Trainers, optimizers, losses, histories and parameters, exact or refused with a reason."""
+"""Copies and pickles of Trainers, optimizers, losses,
+histories and parameters: exact, or refused with a reason."""
 
 import copy
 import pickle
@@ -30,7 +31,9 @@ COPIES = pytest.mark.parametrize("copied", [pickled, copy.deepcopy])
 
 class TestTrainer:
     @COPIES
-    @pytest.mark.parametrize("loss", [nn.CrossEntropyLoss(label_smoothing=0.1), focal], ids=["built in", "own"])
+    @pytest.mark.parametrize(
+        "loss", [nn.CrossEntropyLoss(label_smoothing=0.1), focal], ids=["built in", "own"]
+    )
     def test_goes_on_bit_by_bit(self, copied, loss):
         X, y = small_data(60)
         optimizer = optim.Adam(lr=0.01, betas=(0.8, 0.99), weight_decay=0.1)
@@ -84,17 +87,21 @@ class TestTrainer:
         twin.load_state_dict(state)
         assert trainer.fit(X, y).to_dict() == twin.fit(X, y).to_dict()
         del state["epochs"]
-        with pytest.raises(cr.ValueError, match="seed, global_step or epochs is missing; give what trainer.state_dict"):
+        with pytest.raises(cr.ValueError, match="seed, global_step or epochs is missing; give what trainer"):
             twin.load_state_dict(state)
 
     def test_refusals(self):
         trainer = cr.Trainer(small_model(), nn.CrossEntropyLoss(), optim.Adam())
-        with pytest.raises(cr.StateError, match=r"^copy: a Trainer is a handle; .* copy.deepcopy for one with a model"):
+        with pytest.raises(
+            cr.StateError, match=r"^copy: a Trainer is a handle; .* copy.deepcopy for one with a model"
+        ):
             copy.copy(trainer)
         other = nn.Linear(2, 2)
         model = small_model()
         both = cr.Trainer(model, nn.CrossEntropyLoss(), optim.Adam(model.parameters() + other.parameters()))
-        with pytest.raises(cr.StateError, match=r"moves a parameter of shape \(2, 2\), which its model does not have"):
+        with pytest.raises(
+            cr.StateError, match=r"moves a parameter of shape \(2, 2\), which its model does not have"
+        ):
             pickle.dumps(both)
 
 
@@ -125,8 +132,9 @@ class TestOptimizers:
             with pytest.raises(cr.StateError) as caught:
                 use(optimizer)
             assert str(caught.value) == (
-                f"{name}: Adam moves parameters, of which a copy would belong to no model; keep opt.state_dict() and "
-                "load it into a new Adam(model.parameters()), or take a Trainer, which goes with its model"
+                f"{name}: Adam moves parameters, of which a copy would belong to no model; keep "
+                "opt.state_dict() and load it into a new Adam(model.parameters()), "
+                "or take a Trainer, which goes with its model"
             )
 
 
@@ -142,7 +150,12 @@ class TestRest:
             twin = copied(loss)
             assert repr(twin) == repr(loss)
             assert twin(output, target).numpy().tobytes() == loss(output, target).numpy().tobytes()
-        for loss in (nn.MSELoss(half=True), nn.HuberLoss(delta=0.5), nn.L1Loss(), nn.BCEWithLogitsLoss(pos_weight=[2.0, 3.0])):
+        for loss in (
+            nn.MSELoss(half=True),
+            nn.HuberLoss(delta=0.5),
+            nn.L1Loss(),
+            nn.BCEWithLogitsLoss(pos_weight=[2.0, 3.0]),
+        ):
             assert repr(copied(loss)) == repr(loss)
 
     @pytest.mark.parametrize("copied", [pickled, copy.deepcopy, copy.copy])

@@ -54,7 +54,8 @@ class TestFailures:
         with pytest.raises(cr.ValueError) as caught:
             trainer.fit(X, y, batch_size=batch_size)
         assert str(caught.value) == (
-            "fit: the data holds inf or NaN: X has nan in row 70, column 2; clean it first: nothing was trained"
+            "fit: the data holds inf or NaN: X has nan in row 70, column 2; clean it first: "
+            "nothing was trained"
         )
         same_state(model, small_network())
         assert trainer.global_step == 0
@@ -101,8 +102,8 @@ class TestFailures:
         trainer = cr.Trainer(model, nn.MSELoss(), optim.SGD(lr=4.0, momentum=0.5))
         history = trainer.fit(X, Y, epochs=500, **options)
         assert re.match(
-            r"the loss was not finite in epoch \d+, batch \d+; the parameters are those that last gave a finite loss, "
-            r"one batch before; lower the learning rate or clip gradients$",
+            r"the loss was not finite in epoch \d+, batch \d+; the parameters are those that last gave a "
+            r"finite loss, one batch before; lower the learning rate or clip gradients$",
             history.stopped,
         )
         assert history.stopped in str(history)
@@ -178,8 +179,8 @@ class TestFailures:
         y = y.astype(dtype)
         y[77] = bad
         text = (
-            f"CrossEntropyLoss: a label is outside the classes: label {bad} at position 77, 3 classes; labels must be "
-            "0 ... 2; or give the last layer more outputs"
+            f"CrossEntropyLoss: a label is outside the classes: label {bad} at position 77, 3 classes; "
+            "labels must be 0 ... 2; or give the last layer more outputs"
         )
         model = small_network()
         trainer = trainer_of(model)
@@ -215,8 +216,9 @@ class TestFailures:
             with pytest.raises(cr.ValueError) as caught:
                 call()
             assert str(caught.value) == (
-                f"CrossEntropyLoss: a target is no probability distribution: row 40 {what}; each row must be 0 or more "
-                "and add up to 1; for labels give integers, for several classes at once use BCEWithLogitsLoss"
+                f"CrossEntropyLoss: a target is no probability distribution: row 40 {what}; each row must "
+                "be 0 or more and add up to 1; "
+                "for labels give integers, for several classes at once use BCEWithLogitsLoss"
             )
         same_state(model, small_network())
 
@@ -229,10 +231,11 @@ class TestFailures:
         with pytest.raises(cr.ValueError) as caught:
             trainer.fit(X, y, epochs=3)
         assert str(caught.value) == (
-            "fit: the last batch would hold one sample, which the model refuses: 97 samples, batch_size=32, model.1 "
-            "BatchNorm1d(8): train mode needs more than one sample per batch: x is (1, 8); write batch_size=33"
+            "fit: the last batch would hold one sample, which the model refuses: 97 samples, batch_size=32, "
+            "model.1 BatchNorm1d(8): train mode needs more than one sample per batch: x is (1, 8); "
+            "write batch_size=33"
         )
-        with pytest.raises(cr.ValueError, match="1 samples, batch_size=32.*give more samples"):
+        with pytest.raises(cr.ValueError, match=r"1 samples, batch_size=32.*give more samples"):
             trainer.fit(X[:1], y[:1])
         with pytest.raises(cr.ValueError, match="needs more than one sample per batch"):
             trainer.step(X[:1], y[:1])
