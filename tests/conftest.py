@@ -1,5 +1,9 @@
 """What all tests share: a known seed, thread count and gradient mode at the start of each."""
 
+import re
+import subprocess
+import sys
+
 import chainrule as cr
 import numpy as np
 import pytest
@@ -24,3 +28,26 @@ def rng():
 def digits():
     """The bundled digits: training and test arrays."""
     return *cr.datasets.load_digits(split="train"), *cr.datasets.load_digits(split="test")
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Runs the command `chainrule` in tmp_path; returns the finished process."""
+
+    def call(*arguments, code=0):
+        done = subprocess.run(
+            [sys.executable, "-m", "chainrule", *map(str, arguments)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        if code == 2:
+            assert re.fullmatch(r"chainrule( \w+)?: error: [^\n]+\n", done.stderr), done.stderr
+            assert not list(tmp_path.glob("*.tmp"))
+        return done
+
+    return call

@@ -1,83 +1,12 @@
 """The command line on tables and on image files."""
 
-import csv
-import gzip
 import json
 import re
-import struct
-import subprocess
-import sys
-from pathlib import Path
 
 import chainrule as cr
 import numpy as np
 import pytest
-
-
-@pytest.fixture
-def run(tmp_path):
-    """Runs the command in tmp_path; returns the finished process."""
-
-    def call(*arguments, code=0):
-        done = subprocess.run(
-            [sys.executable, "-m", "chainrule", *map(str, arguments)],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == code, done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
-        if code == 2:
-            assert re.fullmatch(r"(usage: .*\n( .*\n)*)?chainrule( \w+)?: error: [^\n]+\n", done.stderr), (
-                done.stderr
-            )
-            assert not list(tmp_path.glob("*.tmp"))
-        return done
-
-    return call
-
-
-def fails(run, match, *arguments):
-    message = run(*arguments, code=2).stderr
-    assert re.search(match, message), message
-
-
-def write_table(path, n=120, seed=0, missing=False, target="species"):
-    """Three kinds told apart by two numbers and a colour."""
-    rng = np.random.default_rng(seed)
-    kinds = rng.integers(0, 3, n)
-    with Path(path).open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["length", "width", "colour", target])
-        for i, kind in enumerate(kinds):
-            colour = ["red", "green", "blue"][kind] if rng.random() < 0.9 else "red"
-            row = [f"{kind * 2 + rng.normal():.3f}", f"{1000 * (kind - 1) + 200 * rng.normal():.2f}", colour]
-            if missing and i % 10 == 3:
-                row[i // 10 % 3] = ["", "NA", "?"][i // 10 % 3]
-            writer.writerow([*row, f"kind {'abc'[kind]}"])
-
-
-def write_idx(path, array):
-    array = np.asarray(array, np.uint8)
-    data = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes()
-    Path(path).write_bytes(gzip.compress(data) if str(path).endswith(".gz") else data)
-
-
-def read_rows(path):
-    with Path(path).open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def images(n, seed=0):
-    """A bright half, left or right, on noise."""
-    rng = np.random.default_rng(seed)
-    y = rng.integers(0, 2, n)
-    X = rng.integers(0, 60, (n, 6, 6))
-    for i, side in enumerate(y):
-        X[i, :, 3 * side : 3 * side + 3] += 150
-    return X.astype(np.uint8), y.astype(np.uint8)
+from command import fails, images, read_rows, write_idx, write_table
 
 
 class TestTables:
@@ -109,14 +38,13 @@ class TestTables:
 
     def test_missing_cells(self, run, tmp_path):
         write_table(tmp_path / "holes.csv", missing=True)
-        fails(
-            run, r'holes\.csv line 5, column "length".*missing', "train", "holes.csv", "--target", "species"
-        )
-        fails(run, "--missing", "train", "holes.csv", "--target", "species")
+        strict = ("train", "holes.csv", "--target", "species", "--missing", "error")
+        fails(run, r'holes\.csv line 5, column "length".*missing.* use --missing fill ', *strict)
         assert not (tmp_path / "holes.safetensors").exists()
         out = run("train", "holes.csv", "--target", "species", "--missing", "drop", "--epochs", 2).stdout
         assert "12 of 120 rows with missing values were dropped" in out
-        run("train", "holes.csv", "--target", "species", "--missing", "fill", "--epochs", 2)
+        out = run("train", "holes.csv", "--target", "species", "--epochs", 2).stdout
+        assert "note: 12 of 120 rows have missing cells, filled with the column's mean or most" in out
         run("predict", "holes.safetensors", "holes.csv")
         assert len((tmp_path / "predictions.csv").read_text().splitlines()) == 121
 

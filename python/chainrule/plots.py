@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from . import _core
+
 __all__ = ["learning_curve"]
 
 _INK, _MUTED, _GRID = "#1f2933", "#7b8794", "#e4e7eb"
@@ -60,7 +62,7 @@ def learning_curve(
     target = Path(path)
     whole = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        figure.savefig(whole, format="png")
+        figure.savefig(whole, format="png", metadata={"Software": f"chainrule {_core.__version__}"})
         os.replace(whole, target)
     finally:
         whole.unlink(missing_ok=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, NoReturn
 
 from .. import _core
 
@@ -26,10 +27,78 @@ class UserError(Exception):
     """Input that cannot be used: shown as one line."""
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="chainrule", description="Train, apply and inspect neural networks."
+class _Parser(argparse.ArgumentParser):
+    """argparse, with one line for an error."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {message}; see {self.prog} --help\n")
+
+
+def _number(
+    kind: Callable[[str], Any], name: str, least: float, below: float | None = None
+) -> Callable[[str], Any]:
+    """Reads an option's number, least <= value < below."""
+
+    def read(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"expected {name}, got {text!r}") from None
+        if not least <= value < (float("inf") if below is None else below):
+            limit = "" if below is None else f" and less than {below}"
+            raise argparse.ArgumentTypeError(f"must be at least {least:g}{limit}, got {text}")
+        return value
+
+    return read
+
+
+def _count(least: int) -> Callable[[str], Any]:
+    return _number(int, "a whole number", least)
+
+
+def _sizes(text: str) -> list[int]:
+    try:
+        sizes = [int(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected sizes such as 64,32, got {text!r}") from None
+    if sizes == [0]:
+        return []
+    if not sizes or min(sizes) < 1 or max(sizes) > 1_000_000:
+        raise argparse.ArgumentTypeError(f"sizes must be 1 to 1,000,000, got {text!r}")
+    return sizes
+
+
+def _character(text: str) -> str:
+    if text in ("tab", "\\t"):
+        return "\t"
+    if len(text) != 1:
+        raise argparse.ArgumentTypeError(f"expected one character (or tab), got {text!r}")
+    return text
+
+
+def _add_csv_options(command: argparse.ArgumentParser) -> None:
+    csv = command.add_argument_group("CSV files")
+    csv.add_argument(
+        "--delimiter",
+        type=_character,
+        default=None,
+        metavar="C",
+        help="between cells (found from the first lines)",
     )
+    csv.add_argument("--decimal", type=_character, default=".", metavar="C", help="decimal point (.)")
+    csv.add_argument(
+        "--no-header",
+        action="store_true",
+        help='there is no line of names: they are "column 1", "column 2", ...',
+    )
+    csv.add_argument("--na", metavar="A,B", help="words that stand for a missing cell, besides an empty one")
+    csv.add_argument(
+        "--text", metavar="A,B", default="", help="columns kept as text although they hold numbers"
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="chainrule", description="Train, apply and inspect neural networks.")
     parser.add_argument("--version", action="version", version=f"chainrule {_core.__version__}")
     parser.add_argument(
         "--cmake-dir", action="store_true", help="print where CMake's find_package(chainrule) finds it"
@@ -47,16 +116,29 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--target", metavar="COLUMN", help="column of a CSV file to predict")
     train.add_argument("--task", choices=("auto", "classification", "regression"), default="auto")
     train.add_argument(
-        "--layers", metavar="N,N", default="128,64", help="sizes of the hidden layers (128,64); 0: none"
+        "--layers",
+        type=_sizes,
+        metavar="N,N",
+        default="128,64",
+        help="sizes of the hidden layers (128,64); 0: none",
     )
     train.add_argument("--activation", default="relu", help="between layers (relu)")
     train.add_argument(
-        "--dropout", type=float, default=0.0, metavar="P", help="probability of dropping a value (0)"
+        "--dropout",
+        type=_number(float, "a number", 0, 1),
+        default=0.0,
+        metavar="P",
+        help="probability of dropping a value (0)",
     )
-    train.add_argument("--epochs", type=int, default=30, metavar="N", help="passes over the data (30)")
-    train.add_argument("--batch-size", type=int, default=32, metavar="N", help="samples per step (32)")
+    train.add_argument("--epochs", type=_count(1), default=30, metavar="N", help="passes over the data (30)")
+    train.add_argument("--batch-size", type=_count(1), default=32, metavar="N", help="samples per step (32)")
     train.add_argument("--optimizer", choices=("sgd", "adagrad", "rmsprop", "adam", "adamw"), default="adamw")
-    train.add_argument("--lr", type=float, metavar="RATE", help="learning rate (the optimizer's default)")
+    train.add_argument(
+        "--lr",
+        type=_number(float, "a number", 0),
+        metavar="RATE",
+        help="learning rate (the optimizer's default)",
+    )
     train.add_argument(
         "--schedule",
         choices=("cosine", "constant"),
@@ -64,19 +146,35 @@ def _parser() -> argparse.ArgumentParser:
         help="cosine: the rate stays for half of the epochs, then falls towards 0 (the default)",
     )
     train.add_argument(
-        "--weight-decay", type=float, metavar="D", help="weight decay (the optimizer's default)"
+        "--weight-decay",
+        type=_number(float, "a number", 0),
+        metavar="D",
+        help="weight decay (the optimizer's default)",
     )
     train.add_argument(
-        "--validation", type=float, metavar="SHARE", help="share held out for validation (0.2)"
+        "--validation",
+        type=_number(float, "a number", 0, 1),
+        metavar="SHARE",
+        help="share held out for validation (0.2); 0: none",
     )
     train.add_argument("--test", nargs="+", metavar="FILE", help="data to test on at the end, like FILE")
     train.add_argument(
-        "--missing", choices=("error", "fill", "drop"), default="error", help="missing cells of a table"
+        "--missing",
+        choices=("fill", "drop", "error"),
+        default="fill",
+        help="missing cells of a table: fill with the mean or the most frequent word, drop the row, or stop",
     )
     train.add_argument("--ignore", metavar="A,B", default="", help="columns of a table that are no features")
-    train.add_argument("--seed", type=int, default=0, help="of the split, the weights and the order (0)")
+    train.add_argument(
+        "--seed",
+        type=_number(int, "a whole number", 0, 2**64),
+        default=0,
+        help="of the split, the weights and the order (0)",
+    )
     train.add_argument("--out", metavar="MODEL", help="the model file (named after the data)")
+    train.add_argument("--force", action="store_true", help="replace files that another program has written")
     train.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    _add_csv_options(train)
 
     predict = commands.add_parser(
         "predict", help="apply a model to new data", description="Apply a model to new data."
@@ -91,6 +189,8 @@ def _parser() -> argparse.ArgumentParser:
         default="predictions.csv",
         help="where to (predictions.csv); -: standard output",
     )
+    predict.add_argument("--force", action="store_true", help="replace a file that holds something else")
+    _add_csv_options(predict)
 
     info = commands.add_parser(
         "info", help="show what a model file holds", description="Show what a model file holds."
@@ -121,9 +221,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(Path(__file__).resolve().parent.parent / "lib" / "cmake" / "chainrule")
         return 0
     if options.command is None:
-        parser.print_usage(sys.stderr)
-        print("chainrule: error: name a command: train, predict or info", file=sys.stderr)
-        return 2
+        return _fail("name a command: train, predict or info; see chainrule --help")
     if "CHAINRULE_TRACEBACK" in os.environ:
         return _run(options)
     try:
@@ -144,6 +242,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
+# What the library tells Python programmers to write, in the words of the command line.
+_IN_OPTIONS = (
+    ("set decimal=','", "write --decimal ,"),
+    ("set header=false", "write --no-header"),
+    (
+        "add the word to `missing`, or name the column in `text`",
+        "name the word with --na, or the column with --text",
+    ),
+    ('use task="classification"', "write --task classification"),
+    ('use missing="fill" or missing="drop"', "write --missing fill or --missing drop"),
+)
+
+
 def _fail(message: str) -> int:
+    for words, option in _IN_OPTIONS:
+        message = message.replace(words, option)
     print("chainrule: error: " + " ".join(message.split()), file=sys.stderr)
     return 2

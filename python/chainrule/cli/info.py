@@ -9,11 +9,12 @@ from typing import Any
 
 from .. import _core
 from ..table import table
+from .inputs import existing
 
 
 def info(options: argparse.Namespace) -> int:
     """Run the command."""
-    path = Path(options.model)
+    path = existing(Path(options.model))
     model = _core.load(path)
     trained = json.loads(model.training_json)
     parameters = sum(p.size for p in model.parameters())

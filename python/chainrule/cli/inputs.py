@@ -44,10 +44,16 @@ class Source:
     target_scale: float = 1.0
 
 
-def kind_of(path: Path) -> str:
-    """ "csv", "npz", "npy" or "idx", by name and, where that does not tell, by the first bytes."""
+def existing(path: Path) -> Path:
+    """The path, if there is a file."""
     if not path.is_file():
         raise UserError(f"{path}: no such file" if not path.exists() else f"{path}: is not a file")
+    return path
+
+
+def kind_of(path: Path) -> str:
+    """ "csv", "npz", "npy" or "idx", by name and, where that does not tell, by the first bytes."""
+    existing(path)
     name = path.name.lower()
     for suffix, kind in ((".npz", "npz"), (".npy", "npy"), *((suffix, "csv") for suffix in _TABLES)):
         if name.endswith(suffix):
@@ -154,8 +160,8 @@ def _split(samples: Samples, share: float, seed: int, stratified: bool) -> tuple
 
 
 def _rows(n: int, share: float, seed: int, labels: np.ndarray[Any, Any] | None) -> tuple[Any, Any]:
-    if not 0 <= share < 1:
-        raise UserError(f"--validation must be at least 0 and less than 1, got {share}")
+    if share == 0:
+        return np.arange(n), np.arange(0)
     return _core.split_rows(n, share, seed=seed, stratify=labels)
 
 
@@ -220,12 +226,30 @@ def _target(y: np.ndarray[Any, Any], labels: np.ndarray[Any, Any] | None, path: 
     return np.searchsorted(labels, y).astype(np.int64)
 
 
+def read_table(path: Path, options: Any) -> _core.Table:
+    """A CSV file, read as the options say."""
+    return _core.read_csv(
+        existing(path),
+        delimiter=options.delimiter or "",
+        decimal=options.decimal,
+        header=not options.no_header,
+        missing=None if options.na is None else ["", *_names(options.na)],
+        text=_names(options.text),
+    )
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in text.split(",") if name]
+
+
 def load_table(path: Path, test: Sequence[Path], options: Any, share: float) -> Source:
     """A CSV file with a schema learned from its training rows."""
-    table = _core.read_csv(path)
+    table = read_table(path, options)
     if not options.target:
         raise UserError(f"{path}: name the column to predict with --target: {', '.join(table.columns)}")
-    ignore = [name for name in options.ignore.split(",") if name]
+    ignore = _names(options.ignore)
+    if options.target in ignore:
+        raise UserError(f"--ignore: {options.target!r} is the column to predict")
 
     def complete(part: _core.Table) -> _core.Table:
         used = (
@@ -253,10 +277,16 @@ def load_table(path: Path, test: Sequence[Path], options: Any, share: float) -> 
         source.notes.append(
             f"{rows_before - len(table)} of {rows_before} rows with missing values were dropped"
         )
+    filled = len(table) - len(table.complete_rows([name for name in table.columns if name not in ignore]))
+    if filled:
+        source.notes.append(
+            f"{filled} of {len(table)} rows have missing cells, filled with the column's mean "
+            "or most frequent word (--missing drop leaves such rows out)"
+        )
     if test:
         if len(test) != 1:
             raise UserError("--test: expected one table, like the training data")
-        test_table = complete(_core.read_csv(test[0]))
+        test_table = complete(read_table(test[0], options))
         source.test = Samples(schema.encode(test_table), schema.encode_target(test_table))
     return source
 
@@ -267,6 +297,11 @@ def _stem(path: Path) -> str:
         if name.lower().endswith(suffix):
             name = name[: -len(suffix)]
     return name
+
+
+def source_name(options: Any) -> str:
+    """What the model is named after."""
+    return _stem(Path(options.files[0])) if options.files else "digits"
 
 
 def load_source(options: Any) -> Source:

@@ -15,24 +15,23 @@ import numpy as np
 
 from .. import _core, nn
 from . import UserError
-from .inputs import kind_of, load_samples
+from .inputs import existing, kind_of, load_samples, read_table
+from .outputs import check_predictions
 
 
 def predict(options: argparse.Namespace) -> int:
     """Run the command."""
-    model = _core.load(options.model)
-    path = Path(options.file)
-    X = _features(model, path)
+    model = _core.load(existing(Path(options.model)))
+    X = _features(model, options)
     head, rows = _predictions(model, X)
     if options.out == "-":
         _write(sys.stdout, head, rows)
         return 0
     out = Path(options.out)
-    if not out.parent.is_dir():
-        raise UserError(f"--out: there is no folder {out.parent}")
     for taken, what in ((options.model, "the model"), (options.file, "the input")):
         if out.exists() and os.path.samefile(out, taken):
             raise UserError(f"--out: {out} is {what}, which would be lost; give another name")
+    check_predictions(out, head, options.force)
     whole = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
         with whole.open("w", encoding="utf-8", newline="") as file:
@@ -44,7 +43,8 @@ def predict(options: argparse.Namespace) -> int:
     return 0
 
 
-def _features(model: nn.Module, path: Path) -> np.ndarray[Any, Any]:
+def _features(model: nn.Module, options: argparse.Namespace) -> np.ndarray[Any, Any]:
+    path = Path(options.file)
     schema, kind = model.schema, kind_of(path)
     if schema is not None:
         if kind != "csv":
@@ -52,7 +52,7 @@ def _features(model: nn.Module, path: Path) -> np.ndarray[Any, Any]:
                 f"{path}: the model was trained on a table with the columns "
                 f"{', '.join(name for name, _ in schema.columns)}; give it a CSV file"
             )
-        return schema.encode(_core.read_csv(path))
+        return schema.encode(read_table(path, options))
     if kind == "csv":
         raise UserError(f"{path}: the model was trained on arrays, not on a table; give it IDX, NPY or NPZ")
     trained = json.loads(model.training_json).get("input", {})

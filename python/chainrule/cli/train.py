@@ -16,7 +16,8 @@ from .. import _core, nn, optim
 from ..progress import Bar, rate, summary
 from ..table import table
 from . import UserError
-from .inputs import Samples, Source, load_source
+from .inputs import Samples, Source, existing, load_source, source_name
+from .outputs import check_model
 
 _OPTIMIZERS: dict[str, Any] = {
     "sgd": optim.SGD,
@@ -70,16 +71,14 @@ class _Recorder:
 
 def train(options: argparse.Namespace) -> int:
     """Run the command."""
-    hidden = _sizes(options.layers)
-    if options.epochs < 1:
-        raise UserError(f"--epochs must be at least 1, got {options.epochs}")
-    out = Path(options.out) if options.out else None
+    for name in (*options.files, *(options.test or ())):
+        existing(Path(name))
+    out = Path(options.out or f"{source_name(options)}.safetensors")
+    check_model(out, options.force)
+    nn.MLP([1, 1, 1], activation=options.activation)  # an unknown name is said before the data is read
     source = load_source(options)
-    out = out or Path(f"{source.name}.safetensors")
-    _check_writable(out)
-
     outputs = len(source.classes) if source.task == "classification" else source.train.y.shape[1]
-    sizes = [source.train.X.shape[1], *hidden, outputs]
+    sizes = [source.train.X.shape[1], *options.layers, outputs]
     model = nn.MLP(sizes, activation=options.activation, dropout=options.dropout, seed=options.seed)
     metrics = ["accuracy"] if source.task == "classification" else ["r2", "rmse", "mae"]
     loss = nn.CrossEntropyLoss() if source.task == "classification" else nn.MSELoss()
@@ -102,6 +101,8 @@ def train(options: argparse.Namespace) -> int:
             progress=recorder,
         )
         stopped = history.stopped
+        if not history.epochs and stopped:  # what there is has learned nothing
+            raise UserError(f"{stopped.partition(';')[0]}; lower --lr; nothing was written")
     except KeyboardInterrupt:
         interrupted, stopped = True, "interrupted"
     finally:
@@ -128,33 +129,12 @@ def model_line(sizes: list[int]) -> str:
     return "-".join(str(size) for size in sizes)
 
 
-def _sizes(text: str) -> list[int]:
-    try:
-        sizes = [int(part) for part in text.split(",") if part.strip()]
-    except ValueError:
-        raise UserError(f"--layers: expected sizes such as 64,32, got {text!r}") from None
-    if sizes == [0]:
-        return []
-    if any(size < 1 for size in sizes):
-        raise UserError(f"--layers: sizes must be at least 1, got {text!r}")
-    return sizes
-
-
 def _optimizer(options: argparse.Namespace) -> optim.Optimizer:
     given = {"lr": options.lr, "weight_decay": options.weight_decay}
     optimizer: optim.Optimizer = _OPTIMIZERS[options.optimizer](
         **{name: value for name, value in given.items() if value is not None}
     )
     return optimizer
-
-
-def _check_writable(out: Path) -> None:
-    if out.suffix != ".safetensors":
-        raise UserError(f"--out: a model file ends in .safetensors, got {out}")
-    if not out.parent.is_dir():
-        raise UserError(f"--out: there is no folder {out.parent}")
-    if out.is_dir() or not os.access(out.parent, os.W_OK):
-        raise UserError(f"--out: {out} cannot be written")
 
 
 def _parts(source: Source) -> dict[str, Samples]:
