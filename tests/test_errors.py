@@ -139,6 +139,14 @@ class TestArguments:
             (lambda: trainer().fit(X, Y, epoch=3), "fit: has no argument epoch; did you mean epochs?"),
             (lambda: trainer().fit(X, Y, epochs=1.5), "fit: epochs must be an integer, got 1.5 (float)"),
             (lambda: trainer().fit(X, Y)[0], "History: name must be a string, got 0 (int)"),
+            (
+                lambda: cr.vjp(cr.tanh, cr.tensor([1.0]))[1](1, 2),
+                "pullback: takes 1 argument, 2 were given; write pullback(cotangent)",
+            ),
+            (
+                lambda: cr.custom_gradient(cr.tanh)(1.0, x=3),
+                "function: has no argument x; write function(*args)",
+            ),
             (lambda: cr.loads("abc"), "loads: data must be bytes, got 'abc' (str)"),
             (lambda: cr.set_num_threads(2.0), "set_num_threads: threads must be an integer, got 2.0 (float)"),
         ],

@@ -20,6 +20,7 @@ std::unordered_map<const Record*, std::string>& set_names() {
 
 std::string called_name(const Record& record) {
   if (const auto found = set_names().find(&record); found != set_names().end()) return found->second;
+  if (*record.name == '\0') return "function";
   return record.is_constructor ? record.scope.attr("__name__").cast<std::string>() : std::string(record.name);
 }
 

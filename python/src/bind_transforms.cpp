@@ -121,7 +121,7 @@ std::vector<std::size_t> all_of(std::size_t count) {
 Tree structure_of(const std::vector<Tree>& trees, bool bare) { return bare ? trees[0] : Tree::tuple_of(trees); }
 
 py::object named_like(const py::cpp_function& made, const py::object& f, const char* transform) {
-  py::object wrapper = py::module_::import("functools").attr("partial")(made);
+  py::object wrapper = py::module_::import("functools").attr("partial")(one_line_errors(made));
   const std::string name = py::hasattr(f, "__name__") ? f.attr("__name__").cast<std::string>() : type_name(f);
   wrapper.attr("__name__") = std::string(transform) + "(" + name + ")";
   if (py::hasattr(f, "__doc__")) wrapper.attr("__doc__") = f.attr("__doc__");
@@ -465,7 +465,7 @@ void bind_transforms(py::module_& m) {
             g = output.leaves_of(cotangent, "pullback", "cotangents");
           return Tree::tuple_of(trees).build(pullback(g));
         };
-        return py::make_tuple(call.output.build(outputs), py::cpp_function(pull, "cotangent"_a));
+        return py::make_tuple(call.output.build(outputs), one_line_errors(py::cpp_function(pull, py::name("pullback"), "cotangent"_a)));
       },
       "f"_a,
       "(outputs, pullback) of f at the primals. pullback(gy) takes a cotangent for each output, in the outputs' "
@@ -502,7 +502,7 @@ void bind_transforms(py::module_& m) {
                              std::to_string(tangents.size()));
           return output.build(push(Tree::tuple_of(trees).leaves_of(tangents, "linearize", "tangents")));
         };
-        return py::make_tuple(call.output.build(outputs), py::cpp_function(run));
+        return py::make_tuple(call.output.build(outputs), one_line_errors(py::cpp_function(run, py::name("linear"))));
       },
       "f"_a,
       "(outputs, push) of f at the primals: push(*tangents) gives the outputs' tangents. f runs once, however often "
