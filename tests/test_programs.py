@@ -16,29 +16,6 @@ def digits():
 
 
 class TestPrograms:
-    def test_train_digits(self, digits, tmp_path):
-        X, y, Xt, yt = digits
-        model = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Dropout(0.2), nn.Linear(128, 10), seed=0)
-        trainer = cr.Trainer(
-            model,
-            loss=nn.CrossEntropyLoss(),
-            optimizer=optim.AdamW(lr=2e-3, weight_decay=1e-4),
-            metrics=["accuracy"],
-        )
-        history = trainer.fit(X, y, epochs=30, batch_size=32, validation_data=(Xt, yt))
-        assert len(str(history).splitlines()) > 30
-        assert history["val_accuracy"][-1] >= 0.97
-        result = trainer.evaluate(Xt, yt)
-        assert set(result) == {"loss", "accuracy"}
-        assert result["accuracy"] == history["val_accuracy"][-1]
-        logits = model.predict(Xt)
-        assert logits.shape == (360, 10)
-        path = tmp_path / "digits.safetensors"
-        assert "Linear" in str(model.summary())
-        model.save(path)
-        loaded = cr.load(path)
-        np.testing.assert_array_equal(loaded.predict(Xt), logits)
-
     def test_by_hand(self, digits):
         X, y, *_ = digits
         model = nn.Sequential(nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 10), seed=0)

@@ -27,7 +27,7 @@ class CHAINRULE_API LossImpl {
   virtual ~LossImpl();
   virtual LossTerms terms(const std::vector<Tensor>& output, const Tensor& target) const = 0;
   // Refuses target values the loss has no meaning for; called on values, before a run. output: the shape of a batch of
-  // the model's first output, of which only the first axis may be another.
+  // the model's first output, of which only the first axis may be another; () before that is known.
   virtual void check_target(const Tensor& target, const Shape& output) const;
   virtual std::string name() const = 0;
   virtual nn::Arguments arguments() const { return {}; }

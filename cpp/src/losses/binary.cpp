@@ -46,7 +46,9 @@ class BinaryOfProbability final : public LossImpl {
     const Tensor t = match_target(name(), p, target);
     return {negative(t * limited_log(p) + (Tensor(1.0) - t) * limited_log(Tensor(1.0) - p))};
   }
-  void check_target(const Tensor& target, const Shape&) const override { check_probabilities(name(), target); }
+  void check_target(const Tensor& target, const Shape& output) const override {
+    if (output.rank() > 0) check_probabilities(name(), target);
+  }
   std::string name() const override { return "BCELoss"; }
   std::string link() const override { return "probability"; }
 };
@@ -69,7 +71,9 @@ class BinaryOfLogit final : public LossImpl {
     }
     return {positive + (Tensor(1.0) - t) * softplus(x)};
   }
-  void check_target(const Tensor& target, const Shape&) const override { check_probabilities(name(), target); }
+  void check_target(const Tensor& target, const Shape& output) const override {
+    if (output.rank() > 0) check_probabilities(name(), target);
+  }
   std::string name() const override { return "BCEWithLogitsLoss"; }
   std::string link() const override { return "sigmoid"; }
   nn::Arguments arguments() const override {

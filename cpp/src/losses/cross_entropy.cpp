@@ -25,7 +25,7 @@ class CrossEntropy final : public LossImpl {
     return probabilities ? of_probabilities(logits, target) : of_labels(logits, target);
   }
   void check_target(const Tensor& target, const Shape& output) const override {
-    if (output.rank() == 0) return;
+    if (output.rank() == 0) return check_whole("CrossEntropyLoss", target);
     const std::int64_t classes = output.back();
     if (!is_floating(target.dtype()))
       check_labels("CrossEntropyLoss", target, classes, ignore_index_);

@@ -110,6 +110,7 @@ Tensor Loss::operator()(const Tensor& output, const Tensor& target, const Tensor
 
 Tensor Loss::operator()(const std::vector<Tensor>& output, const Tensor& target, const Tensor& sample_weight) const {
   if (!impl_) fail<StateError>("Loss", "there is no loss in it", "", "assign one first");
+  if (target.defined() && !target.symbolic()) impl_->check_target(target, {});
   const LossTerms terms = impl_->terms(output, target);
   if (!target.symbolic() && !output.empty()) impl_->check_target(target, output[0].shape());
   const bool weighted = sample_weight.defined();

@@ -74,6 +74,17 @@ void check_labels(const char* loss, const Tensor& labels, std::int64_t classes,
   }
 }
 
+void check_whole(const char* loss, const Tensor& labels) {
+  if (!is_floating(labels.dtype()) || labels.rank() > 2 || (labels.rank() == 2 && labels.shape().back() != 1)) return;
+  for (std::int64_t i = 0; i < labels.size(); ++i) {
+    const double label =
+        labels.dtype() == DType::float64 ? labels.data<double>()[i] : static_cast<double>(labels.data<float>()[i]);
+    if (label != std::floor(label) || std::isinf(label))
+      fail<ValueError>(loss, "class labels must be integers", nn::text_of(label) + " at position " + std::to_string(i),
+                       "give 0 ... classes - 1, or use MSELoss to predict a number");
+  }
+}
+
 void check_distributions(const char* loss, const Tensor& target, std::int64_t classes) {
   if (classes < 1) return;
   if (target.dtype() == DType::float32) check_rows(loss, target.span<float>(), static_cast<std::size_t>(classes));

@@ -20,6 +20,7 @@ Tensor class_labels(const std::string& loss, const Tensor& output, const Tensor&
 // 1. What has another form is left to the loss itself. Nothing is allocated.
 void check_labels(const char* loss, const Tensor& labels, std::int64_t classes,
                   std::optional<std::int64_t> ignore_index);
+void check_whole(const char* loss, const Tensor& labels);  // floats in the place of labels: names one like 1.5
 void check_distributions(const char* loss, const Tensor& target, std::int64_t classes);
 // 1 where a label counts, 0 where it is ignored.
 Tensor kept(const Tensor& labels, std::int64_t ignore_index, DType dtype);

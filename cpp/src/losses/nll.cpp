@@ -27,7 +27,8 @@ class NegativeLogLikelihood final : public LossImpl {
     return {where(greater(keep, Tensor(0.0)), weight * picked, Tensor(0.0)), weight};
   }
   void check_target(const Tensor& target, const Shape& output) const override {
-    if (output.rank() > 0) check_labels("NLLLoss", target, output.back(), ignore_index_);
+    if (output.rank() == 0) return check_whole("NLLLoss", target);
+    check_labels("NLLLoss", target, output.back(), ignore_index_);
   }
   std::string name() const override { return "NLLLoss"; }
   std::string link() const override { return "exp"; }

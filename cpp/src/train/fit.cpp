@@ -63,6 +63,7 @@ class FitRun {
 
   // Whatever a batch of either size is refused for is said before the first one trains.
   const Program& check_steps() {
+    s_.loss.impl()->check_target(data_.given_y, {});
     const std::int64_t last = size_of_batch(batches_ - 1);
     if (batch_ > 1) step_of(batch_);  // first, since its errors name the shapes as they were given
     try {

@@ -97,6 +97,7 @@ double Trainer::step(const std::vector<Tensor>& xb, const Tensor& yb, const Tens
     common_rows("step", xb, sample_weight);
     s.asked.weight = type_of(sample_weight);
   }
+  s.loss.impl()->check_target(yb, {});
   CompiledStep& step = s.step_for(s.asked);
   s.loss.impl()->check_target(yb, step.output_type().shape);
   for (auto i = static_cast<std::int64_t>(s.identity.size()); i < rows; ++i) s.identity.push_back(i);
