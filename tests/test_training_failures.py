@@ -110,8 +110,8 @@ class TestFailures:
         y = y.astype(np.float32)
         y[9] = bad
         text = (
-            f"CrossEntropyLoss: class labels must be integers: {bad} at position 9; give 0 ... classes - 1, or "
-            "use MSELoss to predict a number"
+            f"CrossEntropyLoss: class labels must be integers: {bad} at position 9; give 0 ... classes - 1, "
+            "or use MSELoss to predict a number"
         )
         model = small_network()
         for call in (
