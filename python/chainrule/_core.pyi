@@ -31,7 +31,7 @@ class Tensor:
         ...
     def __contains__(self, arg0: typing.Any) -> bool:
         ...
-    def __copy__(self) -> Tensor:
+    def __copy__(self) -> typing.Any:
         ...
     def __deepcopy__(self, arg0: dict[typing.Any, typing.Any]) -> typing.Self:
         ...
@@ -696,10 +696,14 @@ class Loss:
         """
         The loss of these outputs, class axis last; with sample_weight the mean is sum(w l) / sum(w).
         """
+    def __copy__(self) -> Loss:
+        ...
     def __init__(self, function: typing.Any) -> None:
         """
         A loss from any function of (output, target) that returns a scalar or one value per sample.
         """
+    def __reduce__(self) -> tuple[typing.Any, ...]:
+        ...
     def __repr__(self) -> str:
         ...
     @property
@@ -716,6 +720,12 @@ class Optimizer:
     """
     Moves parameters against their gradients. Without parameters it is a recipe that a Trainer copies.
     """
+    def __copy__(self) -> typing.Any:
+        ...
+    def __deepcopy__(self, memo: dict[typing.Any, typing.Any]) -> typing.Self:
+        ...
+    def __reduce__(self) -> tuple[typing.Any, ...]:
+        ...
     def __repr__(self) -> str:
         ...
     def load_state_dict(self, state: dict[typing.Any, typing.Any]) -> None:
@@ -798,11 +808,15 @@ class History:
         ...
     def __getitem__(self, name: str) -> list[typing.Any]:
         ...
+    def __getstate__(self) -> tuple[list[tuple[str, list[float]]], str]:
+        ...
     def __iter__(self) -> collections.abc.Iterator[typing.Any]:
         ...
     def __len__(self) -> int:
         ...
     def __repr__(self) -> str:
+        ...
+    def __setstate__(self, arg0: tuple[typing.Any, ...]) -> None:
         ...
     def __str__(self) -> str:
         ...
@@ -880,12 +894,18 @@ class Trainer:
     """
     Fits a model to data through one compiled step.
     """
+    def __copy__(self) -> Trainer:
+        ...
+    def __getstate__(self) -> tuple[typing.Any, ...]:
+        ...
     def __init__(self, model: typing.Any, loss: typing.Any, optimizer: typing.Any, *, metrics: typing.Any = (), clip_norm: typing.SupportsFloat | typing.SupportsIndex | None = None, seed: typing.Any = 0) -> None:
         """
         metrics: names (accuracy, mae, rmse, r2) or functions m(output, target) on whole-set NumPy arrays.
         clip_norm: largest norm of all gradients together. seed: keys shuffling and dropout.
         """
     def __repr__(self) -> str:
+        ...
+    def __setstate__(self, arg0: tuple[typing.Any, ...]) -> None:
         ...
     def evaluate(self, X: typing.Any, y: typing.Any, batch_size: typing.SupportsIndex = 1024) -> dict[str, float]:
         """
@@ -897,6 +917,10 @@ class Trainer:
         at the next batch and leaves a usable model. progress: "auto" (a bar on a terminal), True, False, or a function
         of the reports.
         """
+    def load_state_dict(self, state: dict[typing.Any, typing.Any]) -> None:
+        """
+        Put back what state_dict() gave.
+        """
     def predict(self, X: typing.Any, batch_size: typing.SupportsIndex = 1024, output: str = 'raw') -> numpy.typing.NDArray[typing.Any]:
         """
         As model.predict.
@@ -904,6 +928,11 @@ class Trainer:
     def reset(self) -> None:
         """
         Forget optimizer state, counters and the position in the stream; weights stay.
+        """
+    def state_dict(self) -> dict[typing.Any, typing.Any]:
+        """
+        Copies of the optimizer's state and of the position in the stream of samples, by name. With the model's own
+        state_dict, training goes on where it was.
         """
     def step(self, xb: typing.Any, yb: typing.Any, sample_weight: typing.Any = None) -> float:
         """
@@ -913,6 +942,11 @@ class Trainer:
     def global_step(self) -> int:
         """
         Steps taken.
+        """
+    @property
+    def history(self) -> History:
+        """
+        The History of the last fit, also of one that an error or Ctrl-C has ended.
         """
     @property
     def loss(self) -> Loss:
@@ -1066,6 +1100,10 @@ def NLLLoss(*, weight: typing.Any = None, ignore_index: typing.SupportsIndex | N
     Negative log-likelihood of log-probabilities (N, C) and classes (N,).
     """
 def _make_empty(cls: typing.Any) -> typing.Any:
+    ...
+def _make_loss(name: str, arguments: dict[typing.Any, typing.Any]) -> typing.Any:
+    ...
+def _make_optimizer(name: str, arguments: dict[typing.Any, typing.Any]) -> typing.Any:
     ...
 def _set_state(module: typing.Any, state: tuple[typing.Any, ...]) -> None:
     ...
@@ -1350,7 +1388,7 @@ def less_equal(a: typing.Any, b: typing.Any) -> Tensor:
     """
     a <= b.
     """
-def linearize(f: typing.Any, *args: typing.Any) -> tuple[typing.Any, collections.abc.Callable[..., typing.Any]]:
+def linearize(f: typing.Any, *args: typing.Any) -> tuple[typing.Any, typing.Any]:
     """
     (outputs, push) of f at the primals: push(*tangents) gives the outputs' tangents. f runs once, however often push is called.
     """
@@ -1632,7 +1670,7 @@ def var(x: typing.Any, axis: typing.Any = None, keepdims: bool = False, ddof: ty
     """
     Variance over the axes, divided by n - ddof.
     """
-def vjp(f: typing.Any, *args: typing.Any) -> tuple[typing.Any, collections.abc.Callable[..., typing.Any]]:
+def vjp(f: typing.Any, *args: typing.Any) -> tuple[typing.Any, typing.Any]:
     """
     (outputs, pullback) of f at the primals. pullback(gy) takes a cotangent for each output, in the outputs' structure, and always returns a tuple: one cotangent per primal. f runs once, however often pullback is called.
 

@@ -465,7 +465,8 @@ void bind_transforms(py::module_& m) {
             g = output.leaves_of(cotangent, "pullback", "cotangents");
           return Tree::tuple_of(trees).build(pullback(g));
         };
-        return py::make_tuple(call.output.build(outputs), one_line_errors(py::cpp_function(pull, py::name("pullback"), "cotangent"_a)));
+        return py::make_tuple(call.output.build(outputs),
+                              one_line_errors(py::cpp_function(pull, py::name("pullback"), "cotangent"_a)));
       },
       "f"_a,
       "(outputs, pullback) of f at the primals. pullback(gy) takes a cotangent for each output, in the outputs' "

@@ -111,7 +111,8 @@ Tensor Tensor::ones(const Shape& shape, DType dtype) { return full(shape, 1.0, d
 Tensor Tensor::full(const Shape& shape, double value, DType dtype) {
   shape.checked_size("full");
   Tensor t = make_tensor({dtype, shape});
-  const FloatEnvironment environment;  // numbers beside tensors become float32 here: to nearest, whatever the host has set
+  const FloatEnvironment
+      environment;  // numbers beside tensors become float32 here: to nearest, whatever the host has set
   fill(t, value);
   return t;
 }

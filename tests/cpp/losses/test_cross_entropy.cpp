@@ -157,18 +157,20 @@ TEST_CASE("wrong targets say what to do") {
       "CrossEntropyLoss: a label is outside the classes: label 3 at position 2, 3 classes; labels must be 0 ... "
       "2; or give the last layer more outputs",
       IndexError);
-  CHECK_THROWS_WITH_AS(nn::CrossEntropyLoss({.ignore_index = 9})(x(), ints({0, 1, 3, 9})),
-                       "CrossEntropyLoss: a label is outside the classes: label 3 at position 2, 3 classes; labels must "
-                       "be 0 ... 2, or equal to ignore_index",
-                       IndexError);
-  const char* rows_must = "; each row must be 0 or more and add up to 1; for labels give integers, for several classes at "
-                          "once use BCEWithLogitsLoss";
+  CHECK_THROWS_WITH_AS(
+      nn::CrossEntropyLoss({.ignore_index = 9})(x(), ints({0, 1, 3, 9})),
+      "CrossEntropyLoss: a label is outside the classes: label 3 at position 2, 3 classes; labels must "
+      "be 0 ... 2, or equal to ignore_index",
+      IndexError);
+  const char* rows_must =
+      "; each row must be 0 or more and add up to 1; for labels give integers, for several classes at "
+      "once use BCEWithLogitsLoss";
   const auto refused = [&](const std::vector<float>& second, const std::string& what) {
     std::vector<float> q = {1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1};
     std::copy(second.begin(), second.end(), q.begin() + 3);
-    CHECK_THROWS_WITH_AS(loss(x(), f32(q, {4, 3})),
-                         ("CrossEntropyLoss: a target is no probability distribution: row 1 " + what + rows_must).c_str(),
-                         ValueError);
+    CHECK_THROWS_WITH_AS(
+        loss(x(), f32(q, {4, 3})),
+        ("CrossEntropyLoss: a target is no probability distribution: row 1 " + what + rows_must).c_str(), ValueError);
   };
   refused({0.5f, -0.5f, 1}, "holds -0.5");
   refused({0.5f, NAN, 0.5f}, "holds nan");

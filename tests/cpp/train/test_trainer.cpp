@@ -277,8 +277,9 @@ TEST_CASE("what would train nothing, or on nonsense, is refused") {
 
   const nn::Linear classes(4, 3, {.seed = 0});
   Trainer labels(classes, nn::CrossEntropyLoss(), optim::Adam());
-  CHECK_THROWS_WITH_AS(labels.fit(x, Tensor::full({20}, 7, DType::int64)),
-                       "CrossEntropyLoss: a label is outside the classes: label 7 at position 0, 3 classes; labels must "
-                       "be 0 ... 2; or give the last layer more outputs",
-                       IndexError);
+  CHECK_THROWS_WITH_AS(
+      labels.fit(x, Tensor::full({20}, 7, DType::int64)),
+      "CrossEntropyLoss: a label is outside the classes: label 7 at position 0, 3 classes; labels must "
+      "be 0 ... 2; or give the last layer more outputs",
+      IndexError);
 }
