@@ -1,8 +1,8 @@
 """Ops and composites written once for any array library with NumPy's words: what test_hips.py and test_jax.py
 differentiate.
 
-A row is name: (function of a module and arrays, what the arrays are drawn from). The module is chainrule or the other
-library; what NumPy has no word for is in the namespace that each test makes for its library.
+A row is name: (function of a module and arrays, what the arrays are drawn from). The module is chainrule or
+another library; what NumPy has no word for is in the namespace that each test makes for its library.
 """
 
 from __future__ import annotations

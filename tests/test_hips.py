@@ -1,4 +1,4 @@
-"""First and second derivatives of ops and composites (functions.py), side by side with HIPS autograd, in float64."""
+"""First and second derivatives of ops and composites (functions.py) beside HIPS autograd, in float64."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_hessian_vector_product(case):
     everything = tuple(range(len(xs)))
     gradient = cr.grad(lambda *a: (ours(*a) * weight).sum(), argnums=everything)
     _, hv = cr.jvp(gradient, tuple(map(cr.tensor, xs)), tuple(map(cr.tensor, vs)))
-    # the second term is 0: autograd warns of results that depend on nothing, as second derivatives of linear ops
+    # the second term is 0: autograd warns of results that depend on nothing, as those of linear ops
     expected = autograd.grad(lambda xs: dot(reference_vjp(theirs, xs, u), vs) + 0 * dot(xs, xs))(xs)
     for ours_, theirs_ in zip(hv, expected, strict=True):
         close(ours_, theirs_)
