@@ -16,6 +16,7 @@ from checks import CASES, FLOATS, SAMPLES, each, each_case, float64, numpy, same
 
 # Public functions that compute nothing from tensors, or only under another name.
 NOT_OPS = {
+    "backward",
     "check_gradients",
     "compile",
     "concatenate",
@@ -36,9 +37,11 @@ NOT_OPS = {
     "load",
     "loads",
     "manual_seed",
+    "memory_use",
     "num_threads",
     "ones",
     "op_table",
+    "reset_peak_memory",
     "save",
     "set_num_threads",
     "show_config",

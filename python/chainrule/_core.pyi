@@ -129,10 +129,13 @@ class Tensor:
         """
         The values in another dtype.
         """
-    def backward(self, cotangent: typing.Any = None) -> None:
+    def backward(self, gradient: typing.Any = None, retain_graph: bool = False, create_graph: bool = False) -> None:
         """
-        Add the derivative of this tensor into .grad of every leaf that requires one. Only a tensor of one element can
-        do without a cotangent (it is 1).
+        Add the derivative of this tensor into .grad of every leaf that requires one.
+        
+        gradient: the cotangent to start from, of this tensor's shape; a tensor of one element can do without (it is 1).
+        retain_graph: keep what was recorded, for another backward; otherwise it is freed on the way.
+        create_graph: record the backward too, so that gradients can be differentiated in turn; keeps the rest as well.
         """
     def ceil(self) -> Tensor:
         """
@@ -277,6 +280,9 @@ class Tensor:
     def round(self) -> Tensor:
         """
         Nearest integer, halves to even, in x's dtype. The derivative is 0.
+    def retain_grad(self) -> typing.Any:
+        """
+        Let backward() leave a .grad in this result of an operation, too (leaves have one anyway). Returns the tensor.
         """
     def sigmoid(self) -> Tensor:
         """
@@ -366,6 +372,11 @@ class Tensor:
         The gradient that backward() has added up here, or None.
         """
     @property
+    def is_leaf(self) -> bool:
+        """
+        False for the result of a recorded operation, True for any other tensor.
+        """
+    @property
     def ndim(self) -> int:
         """
         Number of axes.
@@ -378,6 +389,11 @@ class Tensor:
     @requires_grad.setter
     def requires_grad(self, arg1: bool) -> None:
         ...
+    @property
+    def retains_grad(self) -> bool:
+        """
+        Whether retain_grad() was called on this result.
+        """
     @property
     def shape(self) -> tuple[typing.Any, ...]:
         """
@@ -398,16 +414,6 @@ class Parameter(Tensor):
         """
         A read-only view of the values, which shows every later change.
         """
-class no_grad:
-    """
-    A with-block in which operations are not recorded for backward().
-    """
-    def __enter__(self) -> None:
-        ...
-    def __exit__(self, *args: typing.Any) -> None:
-        ...
-    def __init__(self) -> None:
-        ...
 class Graph:
     """
     A recorded computation; printed, one line per operation.
@@ -1145,6 +1151,10 @@ def argsort(x: typing.Any, axis: typing.SupportsIndex | None = -1, *, descending
     """
     Indices (int64) that sort along the axis, of all elements in a row with axis=None. Stable; NaN last, also when
     descending.
+def backward(tensors: typing.Any, gradients: typing.Any = None, *, retain_graph: bool = False, create_graph: bool = False) -> None:
+    """
+    backward() from several tensors at once: each recorded operation is visited once. gradients: a list with one for
+    each tensor (None where it is 1), or None for all of them; the options are those of Tensor.backward.
     """
 def batches(X: typing.Any, y: typing.Any = None, *, batch_size: typing.SupportsIndex = 32, shuffle: bool = True, seed: typing.Any = 0) -> Batches:
     """
@@ -1306,7 +1316,7 @@ def grad(f: typing.Any, argnums: typing.Any = 0, has_aux: bool = False) -> typin
     """
 def grad_enabled() -> bool:
     """
-    Whether operations are recorded for backward() now.
+    Whether operations are recorded for backward() now, on this thread.
     """
 def greater(a: typing.Any, b: typing.Any) -> Tensor:
     """
@@ -1449,6 +1459,11 @@ def mean(x: typing.Any, axis: typing.Any = None, keepdims: bool = False) -> Tens
     """
     Mean over the axes; all of them by default.
     """
+def memory_use() -> dict[typing.Any, typing.Any]:
+    """
+    Bytes of elements of all tensors: {'live': now, 'peak': at most since the start or reset_peak_memory()}. Memory
+    shared with NumPy and the work space of compiled programs are not in it.
+    """
 def min(x: typing.Any, axis: typing.Any = None, keepdims: bool = False) -> Tensor:
     """
     Smallest element along the axes; all of them by default.
@@ -1538,6 +1553,10 @@ def relu(x: typing.Any) -> Tensor:
     """
     Rectifier max(x, 0); the derivative at 0 is 0.
     """
+def reset_peak_memory() -> None:
+    """
+    Let memory_use()['peak'] begin anew with what is live now.
+    """
 def reshape(x: typing.Any, shape: typing.Any) -> Tensor:
     """
     Another shape of the same size; one size may be -1.
@@ -1550,6 +1569,10 @@ def save(model: typing.Any, path: typing.Any, *, schema: typing.Any = None, trai
     """
     Write a model file. schema: the columns it was trained on; training: a JSON object on how; input_shape: of one
     sample, where neither the layers nor an earlier call tell it.
+    """
+def set_grad_enabled(on: bool) -> None:
+    """
+    Record from now on, or no longer, on this thread.
     """
 def set_num_threads(threads: typing.SupportsIndex) -> None:
     """
@@ -1613,7 +1636,7 @@ def std(x: typing.Any, axis: typing.Any = None, keepdims: bool = False, ddof: ty
     """
 def stop_gradient(x: typing.Any) -> Tensor:
     """
-    The same values; no gradient flows through.
+    The same values; no gradient flows through, in traced and compiled functions either.
     """
 def subtract(a: typing.Any, b: typing.Any) -> Tensor:
     """

@@ -6,6 +6,7 @@
 #include "chainrule/functional_call.hpp"
 #include "chainrule/graph.hpp"
 #include "chainrule/losses.hpp"
+#include "chainrule/memory.hpp"
 #include "chainrule/model.hpp"
 #include "chainrule/nn.hpp"
 #include "chainrule/ops.hpp"

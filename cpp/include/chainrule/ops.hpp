@@ -31,6 +31,7 @@ CHAINRULE_API Tensor clip(const Tensor& x, double low, double high);
 CHAINRULE_API Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b);  // condition is bool
 CHAINRULE_API Tensor fma(const Tensor& a, const Tensor& b, const Tensor& c);            // a * b + c, rounded once
 CHAINRULE_API Tensor cast(const Tensor& x, DType dtype);
+CHAINRULE_API Tensor stop_gradient(const Tensor& x);  // the same values; no gradient flows through
 
 // --- shapes --------------------------------------------------------------------------------------------------------
 CHAINRULE_API Tensor reshape(const Tensor& x, const Dims& shape);        // one size may be -1

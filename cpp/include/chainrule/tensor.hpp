@@ -22,6 +22,11 @@ struct Storage;     // private
 template <class T>
 concept Scalar = std::is_arithmetic_v<T>;
 
+struct BackwardOptions {
+  bool retain_graph = false;  // keep what was recorded, for another backward
+  bool create_graph = false;  // record the backward too (and keep the rest): gradients can be differentiated again
+};
+
 class CHAINRULE_API Tensor {
  public:
   Tensor() = default;                                                  // undefined: holds nothing
@@ -68,11 +73,16 @@ class CHAINRULE_API Tensor {
   // --- gradients ---------------------------------------------------------------------------------------------------
   bool requires_grad() const noexcept;
   Tensor& requires_grad_(bool on = true);
-  Tensor grad() const;  // undefined where none has arrived
+  bool is_leaf() const noexcept;  // not the result of a recorded op
+  Tensor grad() const;            // undefined where none has arrived
   void zero_grad();
-  // Cotangent 1 for a single element; otherwise one of this tensor's shape. Adds into the leaves' grad.
-  void backward(const Tensor& cotangent = {}) const;
-  Tensor detach() const;
+  Tensor& retain_grad();  // backward leaves a grad in this result of an op, too; leaves have one anyway
+  bool retains_grad() const noexcept;
+  // Adds the derivative of this tensor into the grad of every leaf. `gradient` is the cotangent to start from: 1 for a
+  // single element; otherwise one of this tensor's shape.
+  void backward(const Tensor& gradient = {}, const BackwardOptions& options = {}) const;
+  void backward(const BackwardOptions& options) const;
+  Tensor detach() const;  // the same values, cut off from what computed them; holds in traced functions, too
   Tensor& freeze();  // a constant where a function is traced, as numbers are; other tensors are read when it runs
 
   // --- changing in place -------------------------------------------------------------------------------------------
@@ -108,18 +118,29 @@ class CHAINRULE_API Tensor {
   std::shared_ptr<TensorData> data_;
 };
 
-// While one lives, ops on this thread record nothing.
-class CHAINRULE_API NoGrad {
+// Backward from several tensors at once: each recorded op is visited once. Gradients as in Tensor::backward, one for each
+// tensor, or none at all.
+CHAINRULE_API void backward(const std::vector<Tensor>& tensors, const std::vector<Tensor>& gradients = {},
+                            const BackwardOptions& options = {});
+
+CHAINRULE_API bool grad_enabled() noexcept;  // whether ops on this thread are recorded
+CHAINRULE_API void set_grad_enabled(bool on) noexcept;
+
+// While one lives, ops on this thread are recorded, or are not.
+class GradMode {
  public:
-  NoGrad();
-  ~NoGrad();
-  NoGrad(const NoGrad&) = delete;
-  NoGrad& operator=(const NoGrad&) = delete;
+  explicit GradMode(bool on) : before_(grad_enabled()) { set_grad_enabled(on); }
+  ~GradMode() { set_grad_enabled(before_); }
+  GradMode(const GradMode&) = delete;
+  GradMode& operator=(const GradMode&) = delete;
 
  private:
   bool before_;
 };
-CHAINRULE_API bool grad_enabled() noexcept;
-CHAINRULE_API void set_grad_enabled(bool on) noexcept;
+// While one lives, ops on this thread record nothing; in a traced function no gradient flows through them.
+class NoGrad : public GradMode {
+ public:
+  NoGrad() : GradMode(false) {}
+};
 
 }  // namespace chainrule

@@ -56,7 +56,7 @@ Tensors gradients_in_trace(Tracer& tracer, std::span<const Tensor> outputs, std:
   }
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const auto id = static_cast<std::size_t>(tracer.value_of(outputs[i]));
-    if (id < active.size() && active[id]) accumulate(g[id], cotangents[i]);
+    if (id < active.size() && active[id]) accumulate(g[id], Tensor(cotangents[i]));
   }
   for (std::size_t n = last_node; n-- > first_node;) {
     const Recorded r(tracer, n);
@@ -74,10 +74,10 @@ Tensors gradients_in_trace(Tracer& tracer, std::span<const Tensor> outputs, std:
       wanted |= needs.back() != 0;
     }
     if (!flows || !wanted) continue;
-    const Tensors gx =
+    Tensors gx =
         r.node.op->derivative == Derivative::composite ? pull_composite(tracer, r, gy) : pull_back(r.call(), gy, needs);
     for (std::size_t i = 0; i < gx.size(); ++i)
-      if (needs[i]) accumulate(g[static_cast<std::size_t>(r.node.inputs[i])], gx[i]);
+      if (needs[i]) accumulate(g[static_cast<std::size_t>(r.node.inputs[i])], std::move(gx[i]));
   }
   Tensors result;
   for (ValueId id : wrt) result.push_back(g[static_cast<std::size_t>(id)]);

@@ -38,9 +38,22 @@ Tensors push_forward(const OpCall& call, std::span<const Tensor> tx) {
   return ty;
 }
 
-void accumulate(Tensor& sum, const Tensor& g) {
+void accumulate(Tensor& sum, Tensor&& g) {
   if (!g.defined()) return;
-  sum = sum.defined() ? sum + g : g;
+  if (!sum.defined()) {
+    sum = std::move(g);
+    return;
+  }
+  const auto& data = sum.data_handle();
+  const bool own = !grad_enabled() && TraceScope::current() == nullptr && data.use_count() == 1 && !data->node &&
+                   data->storage && data->storage.use_count() == 1 && !data->storage->borrowed;
+  if (own && !g.symbolic() && type_of(sum) == type_of(g)) {  // nobody else sees it: add in place
+    static const Op& op = find_op("add");
+    const Tensor in[] = {sum, g};
+    apply_into(op, in, {}, std::span(&sum, 1));
+  } else {
+    sum = sum + g;
+  }
 }
 
 Tensor start_cotangent(const Tensor& output, const Tensor& given, const char* who) {
@@ -52,6 +65,11 @@ Tensor start_cotangent(const Tensor& output, const Tensor& given, const char* wh
       fail<ShapeError>(who, "the cotangent does not fit",
                        "it is " + given.shape().str() + ", the output is " + output.shape().str(),
                        "give one value per output element");
+    if (!given.weak() && is_floating(given.dtype()) && given.dtype() != output.dtype())
+      fail<DTypeError>(who, "the cotangent has another dtype",
+                       "it is " + std::string(name_of(given.dtype())) + ", the output is " +
+                           std::string(name_of(output.dtype())),
+                       "use astype(\"" + std::string(name_of(output.dtype())) + "\")");
     return cast(given, output.dtype());
   }
   if (output.size() != 1)

@@ -22,7 +22,7 @@ Tensors pull_back(const OpCall& call, std::span<const Tensor> gy, std::span<cons
 Tensors push_forward(const OpCall& call, std::span<const Tensor> tx);
 
 // Where a value forks, its cotangents add up here.
-void accumulate(Tensor& sum, const Tensor& g);
+void accumulate(Tensor& sum, Tensor&& g);
 
 // The cotangent to start from: ones for a single element, otherwise the one given, checked.
 Tensor start_cotangent(const Tensor& output, const Tensor& given, const char* who);

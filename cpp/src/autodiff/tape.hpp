@@ -9,13 +9,18 @@
 namespace chainrule {
 
 struct TapeOptions {
-  bool retain = false;              // keep what was recorded for another backward
-  bool create_graph = false;        // record the backward too
+  bool retain = false;              // keep what was recorded for another backward; otherwise it is freed as it is used
+  bool create_graph = false;        // record the backward too, and keep the rest
   std::span<const Tensor> stops{};  // recorded tensors that count as leaves: nothing behind them is reached
 };
-// Sends each leaf's summed cotangent to `arrive`, in no particular order.
+// Takes a leaf (or a stop, or a result that retains its gradient) and its summed cotangent, which it may keep.
+using Arrive = std::function<void(const std::shared_ptr<TensorData>&, Tensor&&)>;
+
+// Sends cotangents from the roots to the leaves. Every recorded op is visited at most once, the latest first. Calls
+// `arrive` at the very end, once per leaf, in no particular order: where a rule throws, nothing has arrived. Leaves that
+// nobody holds any more are passed over.
 void run_tape(std::span<const Tensor> roots, std::span<const Tensor> cotangents, const TapeOptions& options,
-              const std::function<void(const std::shared_ptr<TensorData>&, const Tensor&)>& arrive);
+              const Arrive& arrive);
 // Tangents of `outputs` when the leaves (or stops) move along `tangents`; undefined where zero. With `record` the
 // tangents are recorded in turn.
 Tensors push_tape(std::span<const Tensor> outputs, std::span<const Tensor> leaves, std::span<const Tensor> tangents,

@@ -114,6 +114,7 @@ struct Multiply {
   static constexpr int inputs = 2;
   static constexpr Saves saves = Saves::input;
   static constexpr bool plain = true, integers = true;
+  static constexpr unsigned reads[] = {0b10, 0b01};
   template <class X>
   static X f(const X& a, const X& b) {
     return a * b;
@@ -131,6 +132,7 @@ struct Multiply {
 struct Divide {
   static constexpr int inputs = 2;
   static constexpr Saves saves = Saves::input;
+  static constexpr unsigned reads[] = {0b10, 0b11};
   template <class X>
   static X f(const X& a, const X& b) {
     return a / b;
@@ -150,6 +152,7 @@ struct Fma {
   static constexpr int inputs = 3;
   static constexpr Saves saves = Saves::input;
   static constexpr bool plain = true;
+  static constexpr unsigned reads[] = {0b010, 0b001, 0};
   template <class X>
   static X f(const X& a, const X& b, const X& c) {
     return fma(a, b, c);
@@ -229,6 +232,7 @@ struct Where {
   static constexpr int inputs = 3;
   static constexpr Saves saves = Saves::input;
   static constexpr bool plain = true, integers = true, booleans = true, mask_input = true;
+  static constexpr unsigned reads[] = {0, 0b001, 0b001};
   template <class M, class X>
   static X f(const M& c, const X& a, const X& b) {
     return where(c, a, b);

@@ -51,7 +51,7 @@ void run(const Op& op, std::span<const Tensor> inputs, std::span<const TensorTyp
   if (plan.units <= 0) return;
   const void* in_pointers[128];
   void* out_pointers[4];
-  for (std::size_t i = 0; i < inputs.size(); ++i) in_pointers[i] = inputs[i].raw_data();
+  for (std::size_t i = 0; i < inputs.size(); ++i) in_pointers[i] = bytes_of(inputs[i]);
   for (std::size_t i = 0; i < outputs.size(); ++i) out_pointers[i] = bytes_of(outputs[i]);
   const kernels::Args args{in_pointers, out_pointers, &plan};
 
@@ -78,37 +78,125 @@ void run(const Op& op, std::span<const Tensor> inputs, std::span<const TensorTyp
   check_status(status, op);
 }
 
+SavedValue save(const Tensor& t) {
+  const TensorData& data = *t.data_handle();
+  return {data.storage, data.offset, data.storage->version, data.constant};
+}
+
+const Attrs& default_attrs() {
+  static const Attrs none{};
+  return none;
+}
+
+bool is_default(const Attrs& attrs) {
+  for (const Dims& list : attrs.lists)
+    if (!list.empty()) return false;
+  return !attrs.call && attrs.reals == default_attrs().reals && attrs.ints == default_attrs().ints;
+}
+
 void remember(const Op& op, std::span<const Tensor> inputs, std::span<const TensorType> in,
               std::span<const Tensor> outputs, std::span<const TensorType> out, const Attrs& attrs) {
-  auto node = std::make_shared<GradNode>();
-  node->op = &op;
-  node->attrs = attrs;
-  node->input_types.assign(in.begin(), in.end());
-  node->output_types.assign(out.begin(), out.end());
-  node->order = next_order.fetch_add(1, std::memory_order_relaxed);
-  node->edges.resize(inputs.size());
-  node->saved_inputs.resize(inputs.size());
-  node->saved_outputs.resize(outputs.size());
-  node->versions.resize(inputs.size());
+  const auto made = std::make_shared<GradNode>();
+  GradNode& node = *made;
+  node.op = &op;
+  node.order = next_order.fetch_add(1, std::memory_order_relaxed);
+  if (!is_default(attrs)) node.given = std::make_unique<const Attrs>(attrs);
+  node.input_types.assign(in.begin(), in.end());
+  node.output_types.assign(out.begin(), out.end());
+  node.edges.resize(inputs.size());
+  SaveMask saves = save_nothing;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const auto& data = inputs[i].data_handle();
     if (data->node) {
-      node->edges[i].node = data->node;
-      node->edges[i].output = data->output_index;
+      node.edges[i].node = data->node;
+      node.edges[i].output = data->output_index;
     } else if (data->requires_grad) {
-      node->edges[i].leaf = data;
+      node.edges[i].leaf = data;
+    } else {
+      continue;
     }
-    if (op.saves & save_input(static_cast<int>(i))) {
-      node->saved_inputs[i] = data->node ? with_shape(inputs[i], in[i].shape) : inputs[i];
-      node->versions[i] = data->storage->version;
-    }
+    saves |= op.saves & op.reads[std::min(i, op.reads.size() - 1)];
   }
+  node.saved_inputs.resize(inputs.size());
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    if (saves & save_input(static_cast<int>(i))) node.saved_inputs[i] = save(inputs[i]);
+  node.saved_outputs.resize(outputs.size());
   for (std::size_t j = 0; j < outputs.size(); ++j) {
-    if (op.saves & (save_output << j)) node->saved_outputs[j] = with_shape(outputs[j], out[j].shape);
+    if (saves & (save_output << j)) node.saved_outputs[j] = save(outputs[j]);
     if (!is_floating(out[j].dtype)) continue;
-    outputs[j].data_handle()->node = node;
+    outputs[j].data_handle()->node = made;
     outputs[j].data_handle()->output_index = static_cast<int>(j);
   }
+}
+
+bool differentiable(const Op& op) { return op.derivative != Derivative::none && op.derivative != Derivative::zero; }
+
+// What a call needs to know of its operands.
+struct Operands {
+  Types types;
+  std::shared_ptr<Tracer> tracer;  // the innermost of those they are symbols of
+  bool wanted = false;             // one of them leads to a leaf
+  bool constant = true;            // all of them are numbers or arrays of the caller
+};
+
+Operands look_at(const Op& op, std::span<const Tensor> inputs) {
+  const int n = static_cast<int>(inputs.size());
+  if (n < op.min_inputs || n > op.max_inputs)
+    fail<ValueError>(op.name, "wrong number of operands", std::to_string(n) + " were given",
+                     "it takes " + std::to_string(op.min_inputs));
+  Operands operands;
+  operands.constant = !inputs.empty();
+  operands.types.reserve(inputs.size());
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (!inputs[i].defined()) fail<StateError>(op.name, "an operand is undefined", "operand " + std::to_string(i));
+    const TensorData& data = *inputs[i].data_handle();
+    operands.types.push_back({data.dtype, data.shape});
+    if (data.tracer && (!operands.tracer || data.tracer->level() > operands.tracer->level()))
+      operands.tracer = data.tracer;
+    operands.wanted |= data.requires_grad || data.node != nullptr;
+    operands.constant &= data.constant;
+  }
+  if (Tracer* now = TraceScope::current(); now != nullptr && !operands.tracer && !operands.constant)
+    operands.tracer = now->shared_from_this();
+  return operands;
+}
+
+// In a trace no_grad is written down: what was computed under it has no derivative there either.
+Tensors record(Tracer& tracer, const Op& op, std::span<const Tensor> inputs, const Attrs& attrs, const Types& out) {
+  Tensors outputs = tracer.record(op, inputs, attrs, out);
+  if (grad_enabled() || !differentiable(op)) return outputs;
+  static const Op& stop = find_op("stop_gradient");
+  for (std::size_t j = 0; j < outputs.size(); ++j)
+    if (is_floating(out[j].dtype)) outputs[j] = tracer.record(stop, std::span(&outputs[j], 1), {}, {out[j]})[0];
+  return outputs;
+}
+
+using Results = SmallVector<Tensor, 2>;
+
+Results call(const Op& op, std::span<const Tensor> given, const Attrs& attrs) {
+  SmallVector<Tensor, 2> replaced;
+  if (StandIns::active())
+    for (const Tensor& t : given) replaced.push_back(StandIns::of(t));
+  const std::span<const Tensor> inputs = StandIns::active() ? std::span<const Tensor>(replaced) : given;
+  const Operands operands = look_at(op, inputs);
+  const Types out = op.infer(op, operands.types, attrs);
+  const auto several = [](const Tensors& tensors) { return Results(tensors.begin(), tensors.end()); };
+  if (operands.tracer) return several(record(*operands.tracer, op, inputs, attrs, out));
+  const bool wanted = operands.wanted && grad_enabled() && differentiable(op);
+  if (wanted && op.derivative == Derivative::composite) return several(op.decompose(inputs, attrs));
+
+  Results outputs(out.size());
+  if (op.view) {
+    outputs[0] = with_shape(inputs[0], out[0].shape);
+  } else if (op.run != nullptr) {
+    outputs = several(op.run(inputs, attrs));
+  } else {
+    for (std::size_t j = 0; j < out.size(); ++j) outputs[j] = make_tensor(out[j]);
+    run(op, inputs, operands.types, outputs, out, attrs);
+  }
+  if (wanted) remember(op, inputs, operands.types, outputs, out, attrs);
+  for (const Tensor& t : outputs) t.data_handle()->constant = operands.constant;
+  return outputs;
 }
 
 }  // namespace
@@ -130,45 +218,13 @@ void check_status(kernels::Status status, const Op& op) {
   }
 }
 
-Tensors apply(const Op& op, std::span<const Tensor> given, const Attrs& attrs) {
-  Tensors replaced;
-  if (StandIns::active())
-    for (const Tensor& t : given) replaced.push_back(StandIns::of(t));
-  const std::span<const Tensor> inputs = StandIns::active() ? std::span<const Tensor>(replaced) : given;
-  const int n = static_cast<int>(inputs.size());
-  if (n < op.min_inputs || n > op.max_inputs)
-    fail<ValueError>(op.name, "wrong number of operands", std::to_string(n) + " were given",
-                     "it takes " + std::to_string(op.min_inputs));
-  Types in(inputs.size());
-  std::shared_ptr<Tracer> tracer;
-  bool wanted = false, constant = !inputs.empty();
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    if (!inputs[i].defined()) fail<StateError>(op.name, "an operand is undefined", "operand " + std::to_string(i));
-    const auto& data = inputs[i].data_handle();
-    in[i] = data->type();
-    if (data->tracer && (!tracer || data->tracer->level() > tracer->level())) tracer = data->tracer;
-    wanted |= data->requires_grad || data->node != nullptr;
-    constant &= data->constant;
-  }
-  if (Tracer* now = TraceScope::current(); now != nullptr && !tracer && !constant) tracer = now->shared_from_this();
-  const Types out = op.infer(op, in, attrs);
-  if (tracer) return tracer->record(op, inputs, attrs, out);
+Tensors apply(const Op& op, std::span<const Tensor> inputs, const Attrs& attrs) {
+  Results results = call(op, inputs, attrs);
+  return Tensors(std::move_iterator(results.begin()), std::move_iterator(results.end()));
+}
 
-  wanted = wanted && grad_enabled() && op.derivative != Derivative::none && op.derivative != Derivative::zero;
-  if (wanted && op.derivative == Derivative::composite) return op.decompose(inputs, attrs);
-
-  Tensors outputs(out.size());
-  if (op.view) {
-    outputs[0] = with_shape(inputs[0], out[0].shape);
-  } else if (op.run != nullptr) {
-    outputs = op.run(inputs, attrs);
-  } else {
-    for (std::size_t j = 0; j < out.size(); ++j) outputs[j] = make_tensor(out[j]);
-    run(op, inputs, in, outputs, out, attrs);
-  }
-  if (wanted) remember(op, inputs, in, outputs, out, attrs);
-  for (const Tensor& t : outputs) t.data_handle()->constant = constant;
-  return outputs;
+Tensor apply1(const Op& op, std::span<const Tensor> inputs, const Attrs& attrs) {
+  return std::move(call(op, inputs, attrs)[0]);
 }
 
 void apply_into(const Op& op, std::span<const Tensor> inputs, const Attrs& attrs, std::span<const Tensor> outputs) {
@@ -182,6 +238,8 @@ void apply_into(const Op& op, std::span<const Tensor> inputs, const Attrs& attrs
   run(op, inputs, in, outputs, out, attrs);
   for (const Tensor& t : outputs) ++t.data_handle()->storage->version;
 }
+
+const Attrs& GradNode::attrs() const noexcept { return given ? *given : default_attrs(); }
 
 GradNode::~GradNode() {
   // A chain is taken apart here, one node at a time, so that its length is not the depth of a recursion.

@@ -72,7 +72,8 @@ class Tracer : public std::enable_shared_from_this<Tracer> {
 };
 
 // While one lives, ops on this thread are recorded by the tracer even where no operand is a symbol: a parameter's
-// exponential must follow the parameter, not the value it had when traced. Only constants are computed at once.
+// exponential must follow the parameter, not the value it had when traced. Only constants are computed at once. What
+// was set outside by no_grad does not reach in: a trace may be differentiated by whoever asked for it.
 class TraceScope {
  public:
   explicit TraceScope(Tracer& tracer);
@@ -83,6 +84,7 @@ class TraceScope {
 
  private:
   Tracer* before_;
+  GradMode grad_mode_;
 };
 
 // The module path that nodes recorded from now on belong to, on this thread.

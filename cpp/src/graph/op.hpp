@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "chainrule/tensor.hpp"
+#include "core/small_vector.hpp"
 #include "kernels/abi.hpp"
 
 namespace chainrule {
@@ -19,7 +20,7 @@ struct TensorType {
   Shape shape{};
   bool operator==(const TensorType& o) const noexcept { return dtype == o.dtype && shape == o.shape; }
 };
-using Types = std::vector<TensorType>;
+using Types = SmallVector<TensorType, 3>;
 using Tensors = std::vector<Tensor>;
 
 struct CallRule;  // graph/call_rule.hpp
@@ -99,6 +100,9 @@ struct Op {
   std::array<kernels::Kernel, dtype_count> kernel{};  // filled from the dispatch table
 
   SaveMask saves = save_nothing;
+  // What of it the rules read where only input i wants a gradient (the last entry: any later input). Nothing else is
+  // kept for backward.
+  std::array<SaveMask, 3> reads{~0u, ~0u, ~0u};
   Derivative derivative = Derivative::none;
   Tensors (*vjp)(const RuleContext&) = nullptr;  // one cotangent per input
   Tensors (*jvp)(const RuleContext&) = nullptr;  // one tangent per output

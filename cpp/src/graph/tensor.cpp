@@ -67,8 +67,6 @@ const TensorData& value_data(const Tensor& t) {
 
 }  // namespace
 
-NoGrad::NoGrad() : before_(recording) { recording = false; }
-NoGrad::~NoGrad() { recording = before_; }
 bool grad_enabled() noexcept { return recording; }
 void set_grad_enabled(bool on) noexcept { recording = on; }
 
@@ -204,6 +202,18 @@ Tensor& Tensor::requires_grad_(bool on) {
   data_->requires_grad = on;
   return *this;
 }
+bool Tensor::is_leaf() const noexcept { return !data_ || data_->node == nullptr; }
+Tensor& Tensor::retain_grad() {
+  if (!requires_grad())
+    fail<StateError>("retain_grad", "the tensor has no gradient", "no input of it requires one",
+                     "call requires_grad_() on a leaf before computing");
+  if (data_->node && !data_->retains_grad) {
+    data_->node->retained.push_back({data_->output_index, data_});
+    data_->retains_grad = true;
+  }
+  return *this;
+}
+bool Tensor::retains_grad() const noexcept { return data_ && data_->retains_grad; }
 Tensor Tensor::grad() const { return defined_data(*this).grad; }
 void Tensor::zero_grad() {
   defined_data(*this);
@@ -213,11 +223,6 @@ Tensor& Tensor::freeze() {
   data_->constant = true;
   return *this;
 }
-Tensor Tensor::detach() const {
-  if (symbolic()) return *this;
-  return with_shape(*this, shape());
-}
-
 void write_values(const Tensor& target, const Tensor& source) {
   const auto& data = target.data_handle();
   if (data->storage->borrowed)

@@ -11,25 +11,43 @@ namespace chainrule {
 
 struct GradNode;
 
-// Where a recorded op's input came from: another recorded op, a leaf that wants a gradient, or neither.
+// Where a recorded op's input came from: another recorded op, a leaf that wants a gradient, or neither. A leaf is not kept
+// alive: its gradient is of interest as long as somebody else holds it, and a gradient that was recorded (create_graph)
+// may lead back to its own leaf.
 struct Edge {
   std::shared_ptr<GradNode> node{};
+  std::weak_ptr<TensorData> leaf{};
   int output = 0;
-  std::shared_ptr<TensorData> leaf{};
-  bool wanted() const noexcept { return node != nullptr || leaf != nullptr; }
+};
+
+// A value that a derivative rule will read: the memory, and the count of writes to it when it was recorded.
+struct SavedValue {
+  std::shared_ptr<Storage> storage{};  // empty: not kept, no rule reads it
+  std::size_t offset = 0;
+  std::uint64_t version = 0;
+  bool constant = false;
+};
+
+// A result of a recorded op that asked for a gradient of its own.
+struct RetainedGrad {
+  int output = 0;
+  std::weak_ptr<TensorData> tensor{};
 };
 
 // One recorded op, kept alive by its outputs. Holds what the derivative reads, and the way to the inputs' producers.
 struct GradNode {
   const Op* op = nullptr;
-  Attrs attrs{};
-  std::vector<Edge> edges;
-  Tensors saved_inputs;   // undefined where the derivative does not read them; detached from their producers
-  Tensors saved_outputs;  // detached
-  Types input_types, output_types;
-  std::vector<std::uint64_t> versions;  // of the saved inputs' storages when recorded
   std::uint64_t order = 0;              // grows with every recorded op: a topological order
-  bool freed = false;
+  std::unique_ptr<const Attrs> given{};  // empty: the default ones
+  SmallVector<Edge, 2> edges;
+  SmallVector<SavedValue, 2> saved_inputs;
+  SmallVector<SavedValue, 1> saved_outputs;
+  SmallVector<TensorType, 2> input_types;
+  SmallVector<TensorType, 1> output_types;
+  std::vector<RetainedGrad> retained;
+  bool freed = false;  // an earlier backward has used it up
+
+  const Attrs& attrs() const noexcept;
   ~GradNode();  // iterative: a chain of any length is freed without recursion
 };
 
@@ -41,6 +59,7 @@ struct TensorData {
   bool weak = false;       // a Python or C++ number: takes the other operand's dtype
   bool constant = false;   // a number or an array of the caller: frozen when traced
   bool requires_grad = false;
+  bool retains_grad = false;  // a result of a recorded op that keeps its gradient
   Tensor grad{};
 
   std::shared_ptr<GradNode> node{};  // who recorded it
@@ -62,9 +81,7 @@ Tensor with_shape(const Tensor& t, const Shape& shape);  // same memory, other s
 // The one way an op is called: checks and infers, then records a symbol's node, or runs the kernel (and remembers the
 // inputs where a gradient is wanted).
 Tensors apply(const Op& op, std::span<const Tensor> inputs, const Attrs& attrs = {});
-inline Tensor apply1(const Op& op, std::span<const Tensor> inputs, const Attrs& attrs = {}) {
-  return std::move(apply(op, inputs, attrs)[0]);
-}
+Tensor apply1(const Op& op, std::span<const Tensor> inputs, const Attrs& attrs = {});  // its first output
 // Runs op's kernel writing into the given outputs, which may be inputs where the op allows it. Records nothing.
 void apply_into(const Op& op, std::span<const Tensor> inputs, const Attrs& attrs, std::span<const Tensor> outputs);
 // Rewrites the values in place; the storage's version is bumped.

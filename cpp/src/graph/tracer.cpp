@@ -13,7 +13,7 @@ thread_local std::string scope_path;
 thread_local Tracer* recording_now = nullptr;
 }  // namespace
 
-TraceScope::TraceScope(Tracer& tracer) : before_(recording_now) { recording_now = &tracer; }
+TraceScope::TraceScope(Tracer& tracer) : before_(recording_now), grad_mode_(true) { recording_now = &tracer; }
 TraceScope::~TraceScope() { recording_now = before_; }
 Tracer* TraceScope::current() noexcept { return recording_now; }
 

@@ -163,7 +163,7 @@ LossWeights::LossWeights(const std::string& loss, const char* name, const Tensor
                      std::string(name) + " is " + values.shape().str());
   const NoGrad no_grad;
   Tensor wide = Tensor::empty(values.shape(), DType::float64);
-  wide.copy_(values.detach());
+  wide.copy_(values);
   for (double w : wide.span<double>())
     if (!(w >= 0.0) || std::isinf(w))
       fail<ValueError>(loss, std::string(name) + " must be finite and >= 0", std::to_string(w) + " was given");

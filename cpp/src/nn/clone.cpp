@@ -48,7 +48,7 @@ class Cloner {
         continue;
       }
       change_dtype(to[i].tensor, source.dtype());
-      to[i].tensor.copy_(source.detach());
+      to[i].tensor.copy_(source);
       if (is_floating(source.dtype())) to[i].tensor.requires_grad_(source.requires_grad());
     }
   }

@@ -30,7 +30,7 @@ void change_dtype(const Tensor& tensor, DType dtype) {
   if (tensor.dtype() == dtype) return;
   const NoGrad no_grad;
   Tensor converted = Tensor::empty(tensor.shape(), dtype);
-  converted.copy_(tensor.detach());
+  converted.copy_(tensor);
   TensorData& data = *tensor.data_handle();
   const TensorData& fresh = *converted.data_handle();
   data.dtype = dtype;

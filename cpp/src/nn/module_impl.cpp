@@ -12,14 +12,14 @@ Tensor owned_leaf(const Tensor& value) {
   if (!data.node && !data.storage->borrowed && !data.weak && !data.constant) return value;
   const NoGrad no_grad;
   Tensor copy = Tensor::empty(value.shape(), value.dtype());
-  copy.copy_(value.detach());
+  copy.copy_(value);
   return copy;
 }
 
 Tensor copy_of(const Tensor& value) {
   const NoGrad no_grad;
   Tensor copy = Tensor::empty(value.shape(), value.dtype());
-  copy.copy_(value.detach());
+  copy.copy_(value);
   return copy;
 }
 

@@ -12,7 +12,7 @@ namespace {
 Tensor copy_of(const Tensor& tensor) {
   const NoGrad no_grad;
   Tensor copy = Tensor::empty(tensor.shape(), tensor.dtype());
-  copy.copy_(tensor.detach());
+  copy.copy_(tensor);
   return copy;
 }
 

@@ -110,7 +110,8 @@ template <class F> Tensor push(const RuleContext& c, int which, const Tensor& g)
     if constexpr (F::saves == Saves::output) saved = {c.y[0]};
     if constexpr (F::saves == Saves::input) saved = {c.x[0]};
   } else {
-    saved.assign(c.x.begin(), c.x.end());
+    for (std::size_t k = 0; k < F::inputs; ++k)  // what is not read was not saved: g, of the same size, stands in
+      saved.push_back((formula::reads<F>(which) >> k) & 1u ? c.x[k] : g);
   }
   if constexpr (formula::plain<F>()) {
     return derivative_on_tensors<F>(which, saved, g, c.attrs);
@@ -188,6 +189,8 @@ template <class F> void add_formula(std::vector<Op>& ops, std::string_view name,
     op.inplace = 0xFFFF;
     op.derivative = Derivative::elementwise;
     op.saves = F::saves == Saves::none ? save_nothing : F::saves == Saves::output ? save_output : save_inputs;
+    if constexpr (F::saves == Saves::input)
+      for (int i = 0; i < F::inputs; ++i) op.reads[static_cast<std::size_t>(i)] = formula::reads<F>(i);
     op.vjp = vjp_elementwise<F>;
     op.jvp = jvp_elementwise<F>;
   }

@@ -117,6 +117,7 @@ void add_matmul_ops(std::vector<Op>& ops) {
   op.infer = infer_matmul;
   op.plan = plan_op;
   op.saves = save_inputs;
+  op.reads = {save_input(1), save_input(0), save_nothing};
   op.derivative = Derivative::bilinear;
   op.vjp = vjp_matmul;
   op.jvp = jvp_matmul;

@@ -145,6 +145,14 @@ void add_shape_ops(std::vector<Op>& ops) {
   op.jvp = [](const RuleContext& c) { return Tensors{reshape_to(c.g[0], c.attrs.lists[0])}; };
   ops.push_back(op);
 
+  op = structured("stop_gradient", "The same values; no gradient flows through.",
+                  [](const Op&, std::span<const TensorType> in, const Attrs&) { return Types{in[0]}; }, nullptr);
+  op.view = true;
+  op.derivative = Derivative::zero;
+  op.batch = Batch::elementwise;
+  op.internal = true;  // its derivative is not that of its values: no row of the case table
+  ops.push_back(op);
+
   op = structured("transpose", "Axes in another order; reversed where none is given.", infer_transpose, plan_transpose);
   op.attributes = {{list, 0, "axes", OnBatch::permutation}};
   op.vjp = [](const RuleContext& c) { return Tensors{transposed_back(c.g[0], c.attrs.lists[0])}; };
@@ -172,6 +180,11 @@ void add_shape_ops(std::vector<Op>& ops) {
 }
 
 Tensor reshape(const Tensor& x, const Dims& shape) { return reshape_to(settle(x, "reshape"), shape); }
+
+Tensor stop_gradient(const Tensor& x) {
+  static const Op& op = find_op("stop_gradient");
+  return apply1(op, std::span(&x, 1));
+}
 
 Tensor transpose(const Tensor& x, const Dims& axes) {
   static const Op& op = find_op("transpose");

@@ -23,7 +23,7 @@ namespace {
 Tensor copy_of(const Tensor& tensor) {
   const NoGrad no_grad;
   Tensor copy = Tensor::empty(tensor.shape(), tensor.dtype());
-  copy.copy_(tensor.detach());
+  copy.copy_(tensor);
   return copy;
 }
 
@@ -231,7 +231,7 @@ void Optimizer::load_state_dict(const std::vector<nn::NamedTensor>& given) {
     if (count < 0 || steps < 0) fail<ValueError>("load_state_dict", "a step count is negative", std::to_string(count));
 
   const NoGrad no_grad;
-  for (auto& [target, source] : copies) target.copy_(source->detach());
+  for (auto& [target, source] : copies) target.copy_(*source);
   s.steps = steps;
   s.counts = std::move(counts);
 }

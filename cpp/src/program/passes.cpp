@@ -1,4 +1,4 @@
-// Dead nodes, common subexpressions, transpositions folded into products.
+// Dead nodes, views that change nothing, common subexpressions, transpositions folded into products.
 #include "program/passes.hpp"
 
 #include <cstring>
@@ -131,8 +131,23 @@ GraphData fold_transpositions(const GraphData& graph) {
   return result;
 }
 
+// Views that change nothing: stop_gradient, which has done its work, and reshapes to the same shape.
+GraphData remove_identities(const GraphData& graph) {
+  GraphData result = graph;
+  Renaming renaming(graph.types.size());
+  const auto type = [&](ValueId id) -> const TensorType& { return graph.types[static_cast<std::size_t>(id)]; };
+  std::erase_if(result.nodes, [&](const Node& node) {
+    if (!node.op->view || !(type(node.inputs[0]) == type(node.outputs[0]))) return false;
+    renaming.rename(node.outputs[0], node.inputs[0]);
+    return true;
+  });
+  renaming.apply(result);
+  return result;
+}
+
 GraphData optimize(const GraphData& graph) {
-  return remove_dead_nodes(merge_common_subexpressions(fold_transpositions(remove_dead_nodes(graph))));
+  return remove_dead_nodes(
+      merge_common_subexpressions(fold_transpositions(remove_identities(remove_dead_nodes(graph)))));
 }
 
 }  // namespace chainrule

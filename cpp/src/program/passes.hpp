@@ -9,6 +9,7 @@ namespace chainrule {
 GraphData remove_dead_nodes(const GraphData& graph);
 GraphData merge_common_subexpressions(const GraphData& graph);
 GraphData fold_transpositions(const GraphData& graph);
+GraphData remove_identities(const GraphData& graph);
 GraphData optimize(const GraphData& graph);  // all of them, in order
 
 }  // namespace chainrule

@@ -101,7 +101,8 @@ TEST_CASE("at a fork the gradients add, and backward accumulates into grad") {
   CHECK_FALSE(x.grad().defined());
   CHECK_THROWS_WITH_AS(
       y.backward(),
-      "add: its record was used up by an earlier backward; call backward once, or compute the result again",
+      "add: what was recorded for it was freed by an earlier backward; pass retain_graph=True to that backward, or "
+      "compute the result again",
       StateError);
 }
 
