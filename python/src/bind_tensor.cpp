@@ -196,9 +196,11 @@ void bind_gradients(TensorClass& c) {
       },
       "gradient"_a = py::none(), "retain_graph"_a = false, "create_graph"_a = false,
       "Add the derivative of this tensor into .grad of every leaf that requires one.\n\n"
-      "gradient: the cotangent to start from, of this tensor's shape; a tensor of one element can do without (it is 1).\n"
+      "gradient: the cotangent to start from, of this tensor's shape; a tensor of one element can do without (it is "
+      "1).\n"
       "retain_graph: keep what was recorded, for another backward; otherwise it is freed on the way.\n"
-      "create_graph: record the backward too, so that gradients can be differentiated in turn; keeps the rest as well.");
+      "create_graph: record the backward too, so that gradients can be differentiated in turn; keeps the rest as "
+      "well.");
   c.def("detach", &Tensor::detach, "The same values, cut off from what computed them.");
   c.def(
       "copy_",
@@ -347,7 +349,8 @@ void bind_recording(py::module_& m) {
         run_backward(roots, to_gradients(gradients, roots), retain_graph, create_graph);
       },
       "tensors"_a, "gradients"_a = py::none(), py::kw_only(), "retain_graph"_a = false, "create_graph"_a = false,
-      "backward() from several tensors at once: each recorded operation is visited once. gradients: a list with one for\n"
+      "backward() from several tensors at once: each recorded operation is visited once. gradients: a list with one "
+      "for\n"
       "each tensor (None where it is 1), or None for all of them; the options are those of Tensor.backward.");
   m.def(
       "memory_use",
@@ -355,7 +358,8 @@ void bind_recording(py::module_& m) {
         const MemoryUse use = memory_use();
         return py::dict("live"_a = use.live, "peak"_a = use.peak);
       },
-      "Bytes of elements of all tensors: {'live': now, 'peak': at most since the start or reset_peak_memory()}. Memory\n"
+      "Bytes of elements of all tensors: {'live': now, 'peak': at most since the start or reset_peak_memory()}. "
+      "Memory\n"
       "shared with NumPy and the work space of compiled programs are not in it.");
   m.def("reset_peak_memory", &reset_peak_memory, "Let memory_use()['peak'] begin anew with what is live now.");
 }

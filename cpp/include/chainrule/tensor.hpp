@@ -83,7 +83,7 @@ class CHAINRULE_API Tensor {
   void backward(const Tensor& gradient = {}, const BackwardOptions& options = {}) const;
   void backward(const BackwardOptions& options) const;
   Tensor detach() const;  // the same values, cut off from what computed them; holds in traced functions, too
-  Tensor& freeze();  // a constant where a function is traced, as numbers are; other tensors are read when it runs
+  Tensor& freeze();       // a constant where a function is traced, as numbers are; other tensors are read when it runs
 
   // --- changing in place -------------------------------------------------------------------------------------------
   void copy_(const Tensor& source);  // same shape; converts the dtype
@@ -118,8 +118,8 @@ class CHAINRULE_API Tensor {
   std::shared_ptr<TensorData> data_;
 };
 
-// Backward from several tensors at once: each recorded op is visited once. Gradients as in Tensor::backward, one for each
-// tensor, or none at all.
+// Backward from several tensors at once: each recorded op is visited once. Gradients as in Tensor::backward, one for
+// each tensor, or none at all.
 CHAINRULE_API void backward(const std::vector<Tensor>& tensors, const std::vector<Tensor>& gradients = {},
                             const BackwardOptions& options = {});
 

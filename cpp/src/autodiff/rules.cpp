@@ -66,10 +66,10 @@ Tensor start_cotangent(const Tensor& output, const Tensor& given, const char* wh
                        "it is " + given.shape().str() + ", the output is " + output.shape().str(),
                        "give one value per output element");
     if (!given.weak() && is_floating(given.dtype()) && given.dtype() != output.dtype())
-      fail<DTypeError>(who, "the cotangent has another dtype",
-                       "it is " + std::string(name_of(given.dtype())) + ", the output is " +
-                           std::string(name_of(output.dtype())),
-                       "use astype(\"" + std::string(name_of(output.dtype())) + "\")");
+      fail<DTypeError>(
+          who, "the cotangent has another dtype",
+          "it is " + std::string(name_of(given.dtype())) + ", the output is " + std::string(name_of(output.dtype())),
+          "use astype(\"" + std::string(name_of(output.dtype())) + "\")");
     return cast(given, output.dtype());
   }
   if (output.size() != 1)

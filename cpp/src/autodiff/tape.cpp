@@ -30,8 +30,8 @@ Tensor restored(const SavedValue& saved, const TensorType& type) {
   return Tensor(std::move(data));
 }
 
-// What a node's rules read, checked to be unchanged since it was recorded. linked: with the way back to where the values
-// came from, so that what the rules compute can be differentiated in turn.
+// What a node's rules read, checked to be unchanged since it was recorded. linked: with the way back to where the
+// values came from, so that what the rules compute can be differentiated in turn.
 struct Operands {
   Operands(const Handle& node, bool linked) : x(node->edges.size()), y(node->output_types.size()) {
     if (node->freed)
@@ -170,7 +170,8 @@ std::vector<Handle> nodes_behind(std::span<const Tensor> roots, std::span<const 
   return found;
 }
 
-// A leaf's first gradient belongs to it alone: writing into it must not reach another leaf's, or the caller's cotangent.
+// A leaf's first gradient belongs to it alone: writing into it must not reach another leaf's, or the caller's
+// cotangent.
 Tensor owned(Tensor&& g) {
   TensorData& data = *g.data_handle();
   if (g.data_handle().use_count() > 1 || data.storage.use_count() > 1 || data.storage->borrowed)
@@ -238,8 +239,8 @@ void backward(const std::vector<Tensor>& tensors, const std::vector<Tensor>& gra
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     const Tensor& y = tensors[i];
     if (y.symbolic())
-      fail<StateError>("backward", "the tensor has no values while a function is traced",
-                       "shape is " + y.shape().str(), "use grad(f) there, which is traced with it");
+      fail<StateError>("backward", "the tensor has no values while a function is traced", "shape is " + y.shape().str(),
+                       "use grad(f) there, which is traced with it");
     if (y.defined() && !is_floating(y.dtype())) start_cotangent(y, {}, "backward");  // says so
     if (!y.requires_grad())
       fail<StateError>("backward", "nothing was recorded", "no input of this result requires a gradient",

@@ -17,8 +17,8 @@ struct TapeOptions {
 using Arrive = std::function<void(const std::shared_ptr<TensorData>&, Tensor&&)>;
 
 // Sends cotangents from the roots to the leaves. Every recorded op is visited at most once, the latest first. Calls
-// `arrive` at the very end, once per leaf, in no particular order: where a rule throws, nothing has arrived. Leaves that
-// nobody holds any more are passed over.
+// `arrive` at the very end, once per leaf, in no particular order: where a rule throws, nothing has arrived. Leaves
+// that nobody holds any more are passed over.
 void run_tape(std::span<const Tensor> roots, std::span<const Tensor> cotangents, const TapeOptions& options,
               const Arrive& arrive);
 // Tangents of `outputs` when the leaves (or stops) move along `tangents`; undefined where zero. With `record` the

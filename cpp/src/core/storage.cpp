@@ -76,9 +76,7 @@ void give_block(std::byte* data, std::size_t bytes) noexcept {
 
 std::uint64_t aligned_allocations() noexcept { return allocations.load(std::memory_order_relaxed); }
 
-MemoryUse memory_use() noexcept {
-  return {live.load(std::memory_order_relaxed), peak.load(std::memory_order_relaxed)};
-}
+MemoryUse memory_use() noexcept { return {live.load(std::memory_order_relaxed), peak.load(std::memory_order_relaxed)}; }
 void reset_peak_memory() noexcept { peak.store(live.load(std::memory_order_relaxed), std::memory_order_relaxed); }
 
 void* allocate_aligned(std::size_t bytes) {

@@ -7,9 +7,9 @@
 //   f(x...)             the value; several outputs: f(in, out, r)
 //   d(saved, g)         one input: cotangent (or tangent) g times the derivative; d(g) when nothing is saved
 //   d0(a, b, g), d1     several inputs: the same for each of them
-// Where d0, d1, ... do not read all inputs, reads[i] says which d_i does, input k as bit k; the others may hold anything.
-// Formulas with attributes take them last, as const double* r. Every d is linear in g, and picks with where() instead
-// of multiplying by 0 or 1, so that an infinite g never turns into NaN.
+// Where d0, d1, ... do not read all inputs, reads[i] says which d_i does, input k as bit k; the others may hold
+// anything. Formulas with attributes take them last, as const double* r. Every d is linear in g, and picks with where()
+// instead of multiplying by 0 or 1, so that an infinite g never turns into NaN.
 #pragma once
 
 namespace chainrule {

@@ -11,9 +11,9 @@ namespace chainrule {
 
 struct GradNode;
 
-// Where a recorded op's input came from: another recorded op, a leaf that wants a gradient, or neither. A leaf is not kept
-// alive: its gradient is of interest as long as somebody else holds it, and a gradient that was recorded (create_graph)
-// may lead back to its own leaf.
+// Where a recorded op's input came from: another recorded op, a leaf that wants a gradient, or neither. A leaf is not
+// kept alive: its gradient is of interest as long as somebody else holds it, and a gradient that was recorded
+// (create_graph) may lead back to its own leaf.
 struct Edge {
   std::shared_ptr<GradNode> node{};
   std::weak_ptr<TensorData> leaf{};
@@ -37,7 +37,7 @@ struct RetainedGrad {
 // One recorded op, kept alive by its outputs. Holds what the derivative reads, and the way to the inputs' producers.
 struct GradNode {
   const Op* op = nullptr;
-  std::uint64_t order = 0;              // grows with every recorded op: a topological order
+  std::uint64_t order = 0;               // grows with every recorded op: a topological order
   std::unique_ptr<const Attrs> given{};  // empty: the default ones
   SmallVector<Edge, 2> edges;
   SmallVector<SavedValue, 2> saved_inputs;

@@ -26,12 +26,14 @@ void Tensor::copy_(const Tensor& source) {
     fail<StateError>("copy_", "not recorded in a traced function", "",
                      "return the new value, or use a module's buffer");
   if (data_->node && grad_enabled())
-    fail<StateError>("copy_", "the tensor is the result of a recorded op, so its gradient would be that of the old values",
+    fail<StateError>("copy_",
+                     "the tensor is the result of a recorded op, so its gradient would be that of the old values",
                      std::string(data_->node->op->name) + " of shape " + shape().str(),
                      "compute a new tensor, or copy under no_grad()");
   const NoGrad nothing;
   Tensor values = source;
-  if (!source.weak()) values = with_shape(source, source.shape()).freeze();  // read now, even while a function is traced
+  if (!source.weak())
+    values = with_shape(source, source.shape()).freeze();  // read now, even while a function is traced
   write_values(*this, cast(values, dtype()));
 }
 

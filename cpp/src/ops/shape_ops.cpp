@@ -145,8 +145,9 @@ void add_shape_ops(std::vector<Op>& ops) {
   op.jvp = [](const RuleContext& c) { return Tensors{reshape_to(c.g[0], c.attrs.lists[0])}; };
   ops.push_back(op);
 
-  op = structured("stop_gradient", "The same values; no gradient flows through.",
-                  [](const Op&, std::span<const TensorType> in, const Attrs&) { return Types{in[0]}; }, nullptr);
+  op = structured(
+      "stop_gradient", "The same values; no gradient flows through.",
+      [](const Op&, std::span<const TensorType> in, const Attrs&) { return Types{in[0]}; }, nullptr);
   op.view = true;
   op.derivative = Derivative::zero;
   op.batch = Batch::elementwise;
