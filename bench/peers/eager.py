@@ -3,7 +3,7 @@
 python bench/peers/eager.py --python torch=/path/to/python      # chainrule: the Python that runs this
 
 Operands are 8 x 8 float32 matrices that require a gradient, so that what is measured is the way to the kernel
-and the record. Every library computes the same expressions from the same numbers, and their sums are compared.
+and the record. Every library computes the same expressions from the same numbers; their sums are compared.
 A library that is not there is named and left out. See bench/README.md for the rules all measurements follow.
 """
 

@@ -195,7 +195,7 @@ void bind_gradients(TensorClass& c) {
         run_backward({t}, {to_gradient(gradient, t)}, retain_graph, create_graph);
       },
       "gradient"_a = py::none(), "retain_graph"_a = false, "create_graph"_a = false,
-      "Add the derivative of this tensor into .grad of every leaf that requires one.\n\n"
+      "Add the derivative of this tensor into .grad of every leaf that requires one.\n"
       "gradient: the cotangent to start from, of this tensor's shape; a tensor of one element can do without (it is "
       "1).\n"
       "retain_graph: keep what was recorded, for another backward; otherwise it is freed on the way.\n"
