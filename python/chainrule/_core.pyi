@@ -132,7 +132,6 @@ class Tensor:
     def backward(self, gradient: typing.Any = None, retain_graph: bool = False, create_graph: bool = False) -> None:
         """
         Add the derivative of this tensor into .grad of every leaf that requires one.
-        
         gradient: the cotangent to start from, of this tensor's shape; a tensor of one element can do without (it is 1).
         retain_graph: keep what was recorded, for another backward; otherwise it is freed on the way.
         create_graph: record the backward too, so that gradients can be differentiated in turn; keeps the rest as well.
