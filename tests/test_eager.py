@@ -562,6 +562,8 @@ class TestStoppedGradients:
     def test_compiled_inside_no_grad(self, f):
         with cr.no_grad():
             assert cr.compile(cr.grad(f))(self.x).tolist() == [1, 4, 9]
+            assert cr.grad(f)(self.x).tolist() == [1, 4, 9]
+            assert cr.jacobian(lambda x: x * x)(self.x).tolist() == np.diag(2 * self.x).tolist()
 
     def test_training(self, f):
         """The Trainer's step and backward() move a weight by the same amount."""

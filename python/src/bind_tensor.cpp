@@ -1,5 +1,5 @@
 // The Python class Tensor: conversion, operators, indexing, gradients. Ops as functions are in bind_ops.cpp.
-#include "calls.hpp"
+#include "fast_calls.hpp"
 #include "indexing.hpp"
 
 namespace chainrule::python {
@@ -22,19 +22,7 @@ void def_operator(TensorClass& c, const char* name, const char* reflected, Binar
 }
 
 void bind_operators(TensorClass& c) {
-  def_operator(c, "__add__", "__radd__", &add, "add");
-  def_operator(c, "__sub__", "__rsub__", &subtract, "subtract");
-  def_operator(c, "__mul__", "__rmul__", &multiply, "multiply");
-  def_operator(c, "__truediv__", "__rtruediv__", &divide, "divide");
-  def_operator(c, "__pow__", "__rpow__", &power, "power");
-  def_operator(c, "__mod__", "__rmod__", &mod, "mod");
-  def_operator(c, "__matmul__", "__rmatmul__", &product, "matmul");
-  def_operator(c, "__eq__", nullptr, &equal, "equal");
-  def_operator(c, "__ne__", nullptr, &not_equal, "not_equal");
-  def_operator(c, "__lt__", nullptr, &less, "less");
-  def_operator(c, "__le__", nullptr, &less_equal, "less_equal");
-  def_operator(c, "__gt__", nullptr, &greater, "greater");
-  def_operator(c, "__ge__", nullptr, &greater_equal, "greater_equal");
+  for (const Operator& o : operators) def_operator(c, o.name, o.reflected, o.f, o.op);
   c.def("__neg__", [](const Tensor& t) { return negative(t); });
   c.def("__pos__", [](const Tensor& t) { return t; });
   c.def("__abs__", [](const Tensor& t) { return abs(t); });

@@ -1,5 +1,5 @@
 // The Python module chainrule._core: only the list of what is bound. The package chainrule re-exports it by name.
-#include "common.hpp"
+#include "fast_calls.hpp"
 
 PYBIND11_MODULE(_core, m) {
   using namespace chainrule::python;
@@ -20,4 +20,5 @@ PYBIND11_MODULE(_core, m) {
   bind_data(m);
   bind_model(m);
   bind_argument_errors(m);
+  bind_fast_calls(m);
 }

@@ -9,15 +9,21 @@
 
 #include "autodiff/rules.hpp"
 #include "core/fail.hpp"
+#include "graph/call_rule.hpp"
 
 namespace chainrule {
 namespace {
 
 using Handle = std::shared_ptr<GradNode>;
 
+// The op's name, or that of the function it calls.
+std::string_view name_of(const GradNode& node) {
+  return node.attrs().call ? std::string_view(node.attrs().call->name) : node.op->name;
+}
+
 [[noreturn]] void fail_changed(const GradNode& node, const char* which, const std::string& operand,
                                const Shape& shape) {
-  fail<StateError>(node.op->name, which, operand + shape.str(), "change it after backward, or change a copy");
+  fail<StateError>(name_of(node), which, operand + shape.str(), "change it after backward, or change a copy");
 }
 
 Tensor restored(const SavedValue& saved, const TensorType& type) {
@@ -35,7 +41,7 @@ Tensor restored(const SavedValue& saved, const TensorType& type) {
 struct Operands {
   Operands(const Handle& node, bool linked) : x(node->edges.size()), y(node->output_types.size()) {
     if (node->freed)
-      fail<StateError>(node->op->name, "what was recorded for it was freed by an earlier backward", "",
+      fail<StateError>(name_of(*node), "what was recorded for it was freed by an earlier backward", "",
                        "pass retain_graph=True to that backward, or compute the result again");
     for (std::size_t i = 0; i < x.size(); ++i) {
       const SavedValue& saved = node->saved_inputs[i];
@@ -170,6 +176,9 @@ std::vector<Handle> nodes_behind(std::span<const Tensor> roots, std::span<const 
   return found;
 }
 
+// In a trace the rules are recorded there, as any other op.
+bool recorded(bool asked) { return asked || TraceScope::current() != nullptr; }
+
 // A leaf's first gradient belongs to it alone: writing into it must not reach another leaf's, or the caller's
 // cotangent.
 Tensor owned(Tensor&& g) {
@@ -184,7 +193,7 @@ Tensor owned(Tensor&& g) {
 
 void run_tape(std::span<const Tensor> roots, std::span<const Tensor> cotangents, const TapeOptions& options,
               const Arrive& arrive) {
-  const GradMode mode(options.create_graph);
+  const GradMode mode(recorded(options.create_graph));
   Descent descent(options);
   for (std::size_t i = 0; i < roots.size(); ++i) {
     const auto& data = roots[i].data_handle();
@@ -196,7 +205,7 @@ void run_tape(std::span<const Tensor> roots, std::span<const Tensor> cotangents,
 
 Tensors push_tape(std::span<const Tensor> outputs, std::span<const Tensor> leaves, std::span<const Tensor> tangents,
                   bool record) {
-  const GradMode mode(record);
+  const GradMode mode(recorded(record));
   std::unordered_map<const TensorData*, Tensor> at_leaf;
   std::unordered_map<const GradNode*, Tensors> at_node;
   for (std::size_t i = 0; i < leaves.size(); ++i) {

@@ -38,6 +38,15 @@ void plan_elementwise(const Op& op, std::span<const TensorType> in, std::span<co
                       kernels::Plan& plan) {
   auto& body = new_plan_body<kernels::ElementwisePlan>(plan);
   const Shape& shape = out[0].shape;
+  plan.units = shape.size();
+  plan.cost = static_cast<double>(plan.units) * (0.08 + 0.02 * op.flops_per_output);
+  std::copy(attrs.reals.begin(), attrs.reals.end(), body.r);
+  if (std::all_of(in.begin(), in.end(), [&](const TensorType& type) { return type.shape == shape; })) {
+    body.rank = 1;
+    body.size[0] = plan.units;
+    for (std::size_t k = 0; k < in.size(); ++k) body.stride[k][0] = 1;
+    return;
+  }
   const int rank = shape.rank();
   std::int64_t strides[kernels::max_elementwise_inputs][Shape::max_rank] = {};
   const int inputs = static_cast<int>(in.size());
@@ -67,9 +76,6 @@ void plan_elementwise(const Op& op, std::span<const TensorType> in, std::span<co
     r = 1;
   }
   body.rank = r;
-  std::copy(attrs.reals.begin(), attrs.reals.end(), body.r);
-  plan.units = shape.size();
-  plan.cost = static_cast<double>(plan.units) * (0.08 + 0.02 * op.flops_per_output);
 }
 
 std::string& keep(std::string text) {  // names of derivative ops live as long as the program
@@ -257,7 +263,7 @@ template <class F> Tensor binary(const char* name, Tensor a, Tensor b) {
   const bool squared = std::is_same_v<F, Power> && b.weak() && b.item() == 2.0;  // x ** 2 is x * x, in bits and speed
   promote_operands(a, b, name, !formula::integers<F>());
   if (squared) return square(a);
-  const Tensor in[] = {a, b};
+  const Tensor in[] = {std::move(a), std::move(b)};
   return apply1(op, in);
 }
 

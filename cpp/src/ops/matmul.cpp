@@ -24,10 +24,12 @@ Shape leading(const Shape& s) {
 
 Types infer_matmul(const Op&, std::span<const TensorType> in, const Attrs& attrs) {
   const Shape &a = in[0].shape, &b = in[1].shape;
-  const std::string given = "a is " + a.str() + (attrs.ints[0] ? " transposed" : "") + ", b is " + b.str() +
-                            (attrs.ints[1] ? " transposed" : "");
+  const auto given = [&] {
+    return "a is " + a.str() + (attrs.ints[0] ? " transposed" : "") + ", b is " + b.str() +
+           (attrs.ints[1] ? " transposed" : "");
+  };
   if (a.rank() < 2 || b.rank() < 2)
-    fail<ShapeError>("matmul", "operands need two axes at least", given, "reshape first");
+    fail<ShapeError>("matmul", "operands need two axes at least", given(), "reshape first");
   const Sizes s = sizes(a, b, attrs);
   if (s.k != s.k_other) {
     std::string todo;
@@ -35,7 +37,7 @@ Types infer_matmul(const Op&, std::span<const TensorType> in, const Attrs& attrs
       todo = "did you mean b.T?";
     else if (s.m == s.k_other)
       todo = "did you mean a.T?";
-    fail<ShapeError>("matmul", "inner sizes differ", given, todo);
+    fail<ShapeError>("matmul", "inner sizes differ", given(), todo);
   }
   if (in[0].dtype != in[1].dtype)
     fail<DTypeError>("matmul", "operands have different dtypes",

@@ -26,7 +26,7 @@ Types types_of(std::span<const Tensor> tensors) {
   return types;
 }
 Types operator+(Types a, const Types& b) {
-  a.insert(a.end(), b.begin(), b.end());
+  for (const TensorType& type : b) a.push_back(type);
   return a;
 }
 Tensors joined(std::span<const Tensor> a, std::span<const Tensor> b) {

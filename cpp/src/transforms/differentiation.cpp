@@ -56,6 +56,7 @@ Tensors Differentiation::call(const Function& f) const {
     Level() { ++depth; }
     ~Level() { --depth; }
   } level;
+  const GradMode recording(true);  // a no_grad around the transform does not reach in
   return f(leaves_);
 }
 

@@ -1,10 +1,12 @@
-// Counts allocations: a step of a compiled program makes none after the first. Replaces the global operator new.
+// Counts allocations: a step of a compiled program makes none after the first, an eager op three. Replaces the global
+// operator new.
 #include <doctest/doctest.h>
 
 #include <atomic>
 #include <cstdlib>
 #include <new>
 
+#include "chainrule/ops.hpp"
 #include "chainrule/random.hpp"
 #include "chainrule/trainer.hpp"
 #include "core/storage.hpp"
@@ -31,6 +33,25 @@ Tensor labels(std::int64_t n, std::int64_t classes) {
   return Tensor::from(y, {n});
 }
 }  // namespace
+
+TEST_CASE("a recorded op on small tensors allocates its tensor, its storage and its record, and no more") {
+  Tensor a = random::normal({8, 8}, 1, 0), b = random::normal({8, 8}, 2, 0);
+  a.requires_grad_();
+  b.requires_grad_();
+  const auto counted = [](const auto& f) {
+    f();  // blocks of memory of that size are kept from here on
+    const std::uint64_t before = allocations();
+    for (int i = 0; i < 100; ++i) f();
+    return allocations() - before;
+  };
+  CHECK(counted([&] { add(a, b); }) == 300);
+  CHECK(counted([&] { multiply(a, b); }) == 300);
+  CHECK(counted([&] { matmul(a, b); }) == 300);
+  CHECK(counted([&] { tanh(a); }) == 300);
+  CHECK(counted([&] { sum(a); }) <= 400);  // the axes are attributes
+  const NoGrad nothing;
+  CHECK(counted([&] { add(a, b); }) == 200);
+}
 
 TEST_CASE("a training step allocates nothing after the first, by step and by fit") {
   nn::Sequential model{nn::Linear(20, 64, {.seed = 1}), nn::ReLU(), nn::Dropout(0.2), nn::Linear(64, 5, {.seed = 2})};
