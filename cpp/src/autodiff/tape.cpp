@@ -84,7 +84,8 @@ struct Operands {
 // the latest has received everything: what lies before it cannot send to it.
 class Descent {
  public:
-  Descent(const TapeOptions& options) : keep_(options.retain || options.create_graph), linked_(options.create_graph) {
+  explicit Descent(const TapeOptions& options)
+      : keep_(options.retain || options.create_graph), linked_(options.create_graph) {
     for (const Tensor& stop : options.stops)
       if (const auto& data = stop.data_handle(); data->node) stops_.emplace(data->node.get(), data);
   }
@@ -145,7 +146,6 @@ class Descent {
     }
     for (std::size_t i = 0; i < gx.size(); ++i)
       if (gx[i].defined()) send(node.edges[i].node, node.edges[i].output, std::move(leaves[i]), std::move(gx[i]));
-    if (!keep_) node.edges.clear();
   }
 
   void arrived(const std::shared_ptr<TensorData>& leaf, Tensor&& g) {

@@ -34,7 +34,8 @@ struct RetainedGrad {
   std::weak_ptr<TensorData> tensor{};
 };
 
-// One recorded op, kept alive by its outputs. Holds what the derivative reads, and the way to the inputs' producers.
+// One recorded op, kept alive by its outputs. Holds what the derivative reads, and the way to the inputs' producers; a
+// backward that frees it lets go of the values.
 struct GradNode {
   const Op* op = nullptr;
   std::uint64_t order = 0;               // grows with every recorded op: a topological order
