@@ -99,7 +99,6 @@ from ._core import (
     mod,
     multiply,
     negative,
-    no_grad,
     norm,
     not_equal,
     num_threads,

@@ -276,12 +276,13 @@ class Tensor:
         """
         Another shape of the same size; one size may be -1.
         """
-    def round(self) -> Tensor:
-        """
-        Nearest integer, halves to even, in x's dtype. The derivative is 0.
     def retain_grad(self) -> typing.Any:
         """
         Let backward() leave a .grad in this result of an operation, too (leaves have one anyway). Returns the tensor.
+        """
+    def round(self) -> Tensor:
+        """
+        Nearest integer, halves to even, in x's dtype. The derivative is 0.
         """
     def sigmoid(self) -> Tensor:
         """
@@ -1150,6 +1151,7 @@ def argsort(x: typing.Any, axis: typing.SupportsIndex | None = -1, *, descending
     """
     Indices (int64) that sort along the axis, of all elements in a row with axis=None. Stable; NaN last, also when
     descending.
+    """
 def backward(tensors: typing.Any, gradients: typing.Any = None, *, retain_graph: bool = False, create_graph: bool = False) -> None:
     """
     backward() from several tensors at once: each recorded operation is visited once. gradients: a list with one for
