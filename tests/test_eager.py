@@ -165,6 +165,10 @@ class TestBackward:
             cr.backward([x], [None, None])
         with pytest.raises(cr.DTypeError, match=r"^backward: expected tensors to start from, got float"):
             cr.backward([1.0])
+        with pytest.raises(
+            cr.DTypeError, match=r"^backward: expected a tensor or a list of tensors .* float"
+        ):
+            cr.backward(1.0)
         with pytest.raises(cr.DTypeError, match=r"^backward: gradients must be a list"):
             cr.backward([x], 1.0)
         assert x.grad is None

@@ -329,6 +329,9 @@ void bind_recording(py::module_& m) {
         if (is_tensor(tensors)) {
           roots = {tensors.cast<const Tensor&>()};
         } else {
+          if (!PyList_Check(tensors.ptr()) && !PyTuple_Check(tensors.ptr()))
+            throw DTypeError("backward: expected a tensor or a list of tensors to start from, got " +
+                             type_name(tensors));
           for (py::handle t : tensors) {
             if (!is_tensor(t)) throw DTypeError("backward: expected tensors to start from, got " + type_name(t));
             roots.push_back(t.cast<const Tensor&>());
