@@ -7,7 +7,7 @@ import math
 import chainrule as cr
 import numpy as np
 import pytest
-from checks import CASES, each_case
+from checks import CASES, each_case, same_bits
 
 
 def every_float32(step):
@@ -70,6 +70,30 @@ class TestAccuracy:
         )
         exact = np.vectorize(math.erf, otypes=[float])(x)  # itself off by up to 1
         assert ulps(cr.erf(x).numpy(), exact, np.float64) <= 4 + 1
+
+    @pytest.mark.skipif(np.finfo(np.longdouble).eps > 2e-19, reason="long double is not wider than double")
+    @pytest.mark.parametrize("name", ["sin", "cos", "tan"])
+    def test_next_to_multiples_of_a_right_angle(self, name):
+        """Where the sine or cosine is nearly 0, all digits come from the reduction by pi/2."""
+        worst_known = np.ldexp(6381956970095103.0, 797)  # of all doubles the nearest to such a multiple
+        x = np.concatenate(
+            [np.arange(1, 100_000) * np.pi / 2 * s for s in (1, 1e5, 1e15, 1e300)] + [[worst_known]]
+        )
+        exact = getattr(np, name)(x.astype(np.longdouble))
+        assert ulps(getattr(cr, name)(x).numpy(), exact, np.float64) <= 4
+        assert np.isnan(getattr(cr, name)(np.array([np.inf, -np.inf])).numpy()).all()
+
+    @pytest.mark.parametrize("dtype", ["float32", "float64"])
+    def test_remainders_are_exact(self, dtype, rng):
+        """Also next to multiples, and with quotients so large that only fmod can tell."""
+        a = rng.normal(size=60_000) * 2.0 ** rng.integers(-20, 20, 60_000)
+        b = rng.normal(size=60_000) * 2.0 ** rng.integers(-20, 20, 60_000)
+        a[::3] = np.round(a[::3]) * b[::3]
+        a[1::9] = np.nextafter(np.round(a[1::9]) * b[1::9], np.inf)
+        a[2::100] *= 1e9
+        a[np.abs(a) < 1e-30] = 0  # subnormals count as 0
+        a, b = a.astype(dtype), b.astype(dtype)
+        same_bits(cr.mod(a, b).numpy(), np.mod(a, b))
 
     def test_sums_do_not_lose_small_terms(self):
         """A million equal terms: lanes and blocks keep the error far below that of one chain."""

@@ -166,6 +166,7 @@ struct Power {
   static constexpr int inputs = 2;
   static constexpr Saves saves = Saves::input;
   static constexpr bool integers = true, natural_b = true;
+  static constexpr double flops = 60;
   template <class X>
   static X f(const X& a, const X& b) {
     return power(a, b);

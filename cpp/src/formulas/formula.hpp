@@ -87,6 +87,15 @@ constexpr bool mask_output() {
   return requires { requires F::mask_output; };
 }
 
+// Operations per output, roughly: what decides about threads.
+template <class F>
+constexpr double flops() {
+  if constexpr (requires { F::flops; })
+    return F::flops;
+  else
+    return plain<F>() || integers<F>() ? 1 : 12;
+}
+
 // Has derivative kernels.
 template <class F>
 constexpr bool has_derivative_kernel() {

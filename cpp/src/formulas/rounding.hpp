@@ -41,6 +41,7 @@ struct Mod {
   static constexpr int inputs = 2;
   static constexpr Saves saves = Saves::input;
   static constexpr bool integers = true;
+  static constexpr double flops = 20;
   template <class X>
   static X f(const X& a, const X& b) {
     return mod(a, b);

@@ -9,6 +9,7 @@ inline namespace CHAINRULE_ISA {
 struct Sin {
   static constexpr int inputs = 1;
   static constexpr Saves saves = Saves::input;
+  static constexpr double flops = 50;
   template <class X>
   static X f(const X& x) {
     return sin(x);
@@ -22,6 +23,7 @@ struct Sin {
 struct Cos {
   static constexpr int inputs = 1;
   static constexpr Saves saves = Saves::input;
+  static constexpr double flops = 50;
   template <class X>
   static X f(const X& x) {
     return cos(x);
@@ -36,6 +38,7 @@ struct Cos {
 struct Tan {
   static constexpr int inputs = 1;
   static constexpr Saves saves = Saves::output;
+  static constexpr double flops = 50;
   template <class X>
   static X f(const X& x) {
     return tan(x);

@@ -11,6 +11,7 @@
 
 #include "formulas/all.hpp"
 #include "kernels/abi.hpp"
+#include "kernels/lane_mod.hpp"
 #include "kernels/lane_trigonometry.hpp"
 
 namespace chainrule {

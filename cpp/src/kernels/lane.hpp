@@ -145,21 +145,6 @@ struct PacketLane {
   friend CHAINRULE_INLINE Self floor(Self a) { return of(packet::eigen::pfloor(a.v)); }
   friend CHAINRULE_INLINE Self ceil(Self a) { return of(packet::eigen::pceil(a.v)); }
   friend CHAINRULE_INLINE Self round(Self a) { return of(packet::eigen::print(a.v)); }  // half to even
-  // The exact remainder, with the sign of b. C's fmod is exact whoever computes it, so one element at a time it is.
-  friend CHAINRULE_INLINE Self mod(Self a, Self b) {
-    alignas(64) T x[width], y[width];
-    packet::eigen::pstore(x, a.v);
-    packet::eigen::pstore(y, b.v);
-    for (int j = 0; j < width; ++j) {
-      T r;
-      if constexpr (sizeof(T) == 4)
-        r = __builtin_fmodf(x[j], y[j]);
-      else
-        r = __builtin_fmod(x[j], y[j]);
-      x[j] = r == T(0) ? (y[j] < T(0) ? T(-0.0) : T(0)) : (r < T(0)) != (y[j] < T(0)) ? r + y[j] : r;
-    }
-    return of(packet::eigen::pload<Packet>(x));
-  }
 
   friend CHAINRULE_INLINE Mask<T> less(Self a, Self b) { return {{Masks::lt(a.v, b.v)}}; }
   friend CHAINRULE_INLINE Mask<T> less_equal(Self a, Self b) { return {{Masks::le(a.v, b.v)}}; }

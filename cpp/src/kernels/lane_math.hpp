@@ -120,16 +120,6 @@ CHAINRULE_INLINE Lane<double> tanh_tail(Lane<double> u) {
                     -0.0002285622587235214, 7.714229615030673e-05, -1.607161950579979e-05);
 }
 
-// (arctan(t) / t - 1) / t^2 in u = t^2, |t| <= tan(pi/8)
-CHAINRULE_INLINE Lane<float> arctan_tail(Lane<float> u) {
-  return polynomial(u, -0.33333316, 0.19998531, -0.14244471, 0.105998404, -0.060918324);
-}
-CHAINRULE_INLINE Lane<double> arctan_tail(Lane<double> u) {
-  return polynomial(u, -0.333333333333332, 0.19999999999953824, -0.14285714280221348, 0.11111110784723026,
-                    -0.09090897794220286, 0.07692060860102996, -0.06663111275928747, 0.05847940764335156,
-                    -0.05039530480024691, 0.03807012703698453, -0.01791311002702835);
-}
-
 // Phi(-t) e^(t^2/2) (t + K) for 0.74 <= t <= tail_end in s = (t - K) / (t + K), the substitution of Shepherd and
 // Laframboise (Math. Comp. 36, 1981). K is picked so that the leading coefficient rounds well.
 template <class T>
@@ -392,19 +382,6 @@ CHAINRULE_INLINE Lane<T> erf(Lane<T> x) {
   const Lane<T> near = fma(lifted, lane_math::erf_tail(x * x), lifted) * Lane<T>(0x1p-16);
   const Lane<T> far = fma(Lane<T>(-2.0), lane_math::upper_tail(t), one);
   return where(less(a, one), near, lane_math::or_sign_of(far, x));
-}
-
-// arctan(a) = c + arctan(t), c one of 0, pi/4, pi/2 and |t| <= tan(pi/8): t = a, (a - 1) / (a + 1) or -1 / a.
-template <class T>
-CHAINRULE_INLINE Lane<T> arctan(Lane<T> x) {
-  constexpr double hi = 1.5707963267948966, lo = lane_math::Format<T>::half_pi_lo;
-  const Lane<T> zero(0.0), one(1.0), a = abs(x);
-  const auto middle = greater(a, Lane<T>(0.41421356237309503)), far = greater(a, Lane<T>(2.414213562373095));
-  const Lane<T> over = where(far, -one, where(middle, a - one, a)), under = where(far, a, where(middle, a + one, one));
-  const Lane<T> t = over / under, u = t * t;
-  const Lane<T> c = where(far, Lane<T>(hi), where(middle, Lane<T>(0.5 * hi), zero));
-  const Lane<T> rest = where(far, Lane<T>(lo), where(middle, Lane<T>(0.5 * lo), zero));
-  return lane_math::or_sign_of(c + (fma(t * u, lane_math::arctan_tail(u), t) + rest), x);
 }
 
 // C's pow: 0^0 is 1; a negative base needs an integral exponent. Eigen's branches choose between equal results.

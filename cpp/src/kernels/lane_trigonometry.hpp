@@ -38,6 +38,16 @@ CHAINRULE_INLINE Lane<double> arcsin_tail(Lane<double> u) {
                     0.006503045832453671, 0.01959563020028839, -0.01632870227170302, 0.031983058578411494);
 }
 
+// (arctan(t) / t - 1) / t^2 in u = t^2, |t| <= tan(pi/8)
+CHAINRULE_INLINE Lane<float> arctan_tail(Lane<float> u) {
+  return polynomial(u, -0.33333316, 0.19998531, -0.14244471, 0.105998404, -0.060918324);
+}
+CHAINRULE_INLINE Lane<double> arctan_tail(Lane<double> u) {
+  return polynomial(u, -0.333333333333332, 0.19999999999953824, -0.14285714280221348, 0.11111110784723026,
+                    -0.09090897794220286, 0.07692060860102996, -0.06663111275928747, 0.05847940764335156,
+                    -0.05039530480024691, 0.03807012703698453, -0.01791311002702835);
+}
+
 // a = n pi/2 + r + rest with |r| <= pi/4; n modulo 4 is in the low bits of `shifted`.
 struct Quarters {
   Lane<double> shifted, r, rest;
@@ -242,6 +252,19 @@ CHAINRULE_INLINE Lane<T> arccos(Lane<T> x) {
   const Lane<T> angle = of.s + of.bend, back = hi - (angle - lo);
   const Lane<T> beyond = where(less(x, Lane<T>(0.0)), back + back, angle + angle);
   return where(of.far, beyond, hi - (of.s + (of.bend - lo)));
+}
+
+// arctan(a) = c + arctan(t), c one of 0, pi/4, pi/2 and |t| <= tan(pi/8): t = a, (a - 1) / (a + 1) or -1 / a.
+template <class T>
+CHAINRULE_INLINE Lane<T> arctan(Lane<T> x) {
+  constexpr double hi = 1.5707963267948966, lo = lane_math::Format<T>::half_pi_lo;
+  const Lane<T> zero(0.0), one(1.0), a = abs(x);
+  const auto middle = greater(a, Lane<T>(0.41421356237309503)), far = greater(a, Lane<T>(2.414213562373095));
+  const Lane<T> over = where(far, -one, where(middle, a - one, a)), under = where(far, a, where(middle, a + one, one));
+  const Lane<T> t = over / under, u = t * t;
+  const Lane<T> c = where(far, Lane<T>(hi), where(middle, Lane<T>(0.5 * hi), zero));
+  const Lane<T> rest = where(far, Lane<T>(lo), where(middle, Lane<T>(0.5 * lo), zero));
+  return lane_math::or_sign_of(c + (fma(t * u, lane_math::arctan_tail(u), t) + rest), x);
 }
 
 // The angle of (x, y): arctan of the smaller through the larger magnitude, then one of eight octants. The result is

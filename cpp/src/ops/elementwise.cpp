@@ -187,7 +187,7 @@ template <class F> void add_formula(std::vector<Op>& ops, std::string_view name,
   op.key = formula::mask_input<F>() ? 1 : 0;
   op.batch = Batch::elementwise;
   op.elementwise = op.broadcasts = op.epilogue = true;
-  op.flops_per_output = formula::plain<F>() || formula::integers<F>() ? 1 : 12;
+  op.flops_per_output = formula::flops<F>();
   if constexpr (formula::mask_output<F>() || formula::zero_derivative<F>()) {
     op.derivative = formula::mask_output<F>() ? Derivative::none : Derivative::zero;
     op.inplace = formula::mask_output<F>() ? 0u : 0xFFFFu;
