@@ -1,7 +1,7 @@
 """The op case table: one row per public op, read by test_ops.py and by the benchmarks. No test is here.
 
 This file holds what a row is and how its inputs are drawn; the rows are in cases_elementwise.py,
-cases_shapes.py and cases_reductions.py, joined in CASES at the end.
+cases_shapes.py, cases_reductions.py and cases_order.py, joined in CASES at the end.
 """
 
 from __future__ import annotations
@@ -166,7 +166,8 @@ INTEGERS_AND_BOOL = (*INTEGERS, "bool")
 
 def all_cases() -> tuple[Case, ...]:
     import cases_elementwise
+    import cases_order
     import cases_reductions
     import cases_shapes
 
-    return (*cases_elementwise.CASES, *cases_shapes.CASES, *cases_reductions.CASES)
+    return (*cases_elementwise.CASES, *cases_shapes.CASES, *cases_reductions.CASES, *cases_order.CASES)

@@ -159,14 +159,6 @@ SCANNED = (
 )
 
 
-def argsort(x, axis=-1, descending=False):
-    if not descending:
-        return np.argsort(x, axis=axis, kind="stable")
-    last = np.flip(x, axis)  # stable: of equals the later one comes first in the flipped array
-    order = np.flip(np.argsort(last, axis=axis, kind="stable"), axis)
-    return x.shape[axis] - 1 - order
-
-
 def scan(reference):
     """A running result; reversed if asked for."""
 
@@ -295,17 +287,6 @@ CASES = (
                    special([INF, INF], to=np.int64(0)),
                    special([[-0.0, 0.0], [1, 1]], to=np.array([0, 0]), axis=1)),
          errors=(out_of_range("argmin"), *nothing("argmin"))),
-    Case("argsort", argsort, (DIFFERENT,),
-         (*shapes(((7,),), ((1,),), ((3, 5),), ((2, 0),), ((0, 4),), ((3, 100),)),
-          *shapes(((3, 5),), ((2, 3, 4),), axis=0), *shapes(((3, 5),), axis=None),
-          *shapes(((3, 5),), ((4, 33),), descending=True)),
-         shapes(((1000, 1000),), ((100000,),)), ulp=0, smooth=False, rows=True, integers=(*INTEGERS, "bool"),
-         specials=(special([2, NAN, 1, 2, -INF, NAN, INF], to=np.array([4, 2, 0, 3, 6, 1, 5])),
-                   special([2, NAN, 1, 2, -INF, NAN, INF], to=np.array([6, 0, 3, 2, 4, 1, 5]),
-                           descending=True),
-                   special([0.0, -0.0, 0.0], to=np.array([0, 1, 2]))),
-         errors=(out_of_range("argsort"), bad("a", error=cr.DTypeError,
-                 text="argsort: expected a tensor, an array or a number, got str"))),
     # Half of the factors are above 1, so that products neither grow nor vanish.
     Case("cumprod", scan(np.cumprod), (Arg(0.5, 1.5),), SCANNED, shapes(((1000, 1000),), axis=-1), ulp=67,
          rows=True, integers=("int32", "int64", "bool"),

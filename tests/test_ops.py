@@ -300,6 +300,25 @@ class TestIntegerProducts:
             assert float(cr.mean(x)) == x.mean()
 
 
+class TestOrder:
+    def test_topk_says_where_its_values_are(self, rng):
+        x = rng.permutation(60).reshape(3, 4, 5).astype(np.float32)
+        for axis in (0, 1, -1):
+            values, indices = cr.topk(x, 2, axis)
+            assert indices.dtype == "int64"
+            same_bits(np.take_along_axis(x, numpy(indices), axis), numpy(values))
+
+    def test_order_of_equals_is_kept(self, rng):
+        x = rng.integers(0, 5, 1000)
+        np.testing.assert_array_equal(numpy(cr.argsort(x)), np.argsort(x, kind="stable"))
+        np.testing.assert_array_equal(numpy(cr.topk(x, 1000)[1]), np.argsort(-x, kind="stable"))
+
+    def test_gradients_go_where_the_entries_came_from(self):
+        x, w = np.array([3.0, 1, 2, 5]), np.array([1.0, 10, 100, 1000])
+        np.testing.assert_array_equal(numpy(cr.grad(lambda t: (w * cr.sort(t)).sum())(x)), [100, 1, 10, 1000])
+        np.testing.assert_array_equal(numpy(cr.grad(lambda t: cr.topk(t, 2)[0].sum())(x)), [1, 0, 0, 1])
+
+
 class TestErrors:
     @pytest.mark.parametrize(
         ("case", "given"),

@@ -8,7 +8,7 @@ namespace {
 // Ops below keep their operand only where it is recorded or where the result shares its memory, so they copy arrays.
 Tensor operand(const py::object& x, const char* op) { return to_tensor(x, op); }
 
-template <class F> Tensor run(const Tensor& x, F&& f) {
+template <class F> auto run(const Tensor& x, F&& f) {
   return released_if(x.size() > release_threshold, std::forward<F>(f));
 }
 
@@ -193,15 +193,31 @@ void bind_scans(py::module_& m) {
 }
 
 void bind_order(py::module_& m) {
-  m.def(
-      "argsort",
-      [](const py::object& x, std::optional<int> axis, bool descending) {
-        const Tensor t = operand(x, "argsort");
-        return run(t, [&] { return argsort(t, axis, descending); });
-      },
-      "x"_a, "axis"_a = -1, py::kw_only(), "descending"_a = false,
+  const auto order = [&m](const char* name, Tensor (*f)(const Tensor&, std::optional<int>, bool), const char* doc) {
+    m.def(
+        name,
+        [f, name](const py::object& x, std::optional<int> axis, bool descending) {
+          const Tensor t = operand(x, name);
+          return run(t, [&] { return f(t, axis, descending); });
+        },
+        "x"_a, "axis"_a = -1, py::kw_only(), "descending"_a = false, doc);
+  };
+  order("sort", &chainrule::sort,
+        "The entries in order along the axis, all of them in a row with axis=None. Stable; NaN last, also when\n"
+        "descending. The gradient goes back to where each entry came from.");
+  order(
+      "argsort", &argsort,
       "Indices (int64) that sort along the axis, of all elements in a row with axis=None. Stable; NaN last, also when\n"
       "descending.");
+  m.def(
+      "topk",
+      [](const py::object& x, std::int64_t k, int axis, bool largest) {
+        const Tensor t = operand(x, "topk");
+        const TopK found = run(t, [&] { return topk(t, k, axis, largest); });
+        return py::make_tuple(found.values, found.indices);
+      },
+      "x"_a, "k"_a, "axis"_a = -1, py::kw_only(), "largest"_a = true,
+      "(values, indices) of the k largest entries along the axis, or smallest, in their order; NaN counts last.");
 }
 
 void bind_structured(py::module_& m) {

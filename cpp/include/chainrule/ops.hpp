@@ -52,7 +52,13 @@ CHAINRULE_API Tensor slice(const Tensor& x, const std::vector<Slice>& slices);
 CHAINRULE_API Tensor cumsum(const Tensor& x, std::optional<int> axis = {}, bool reverse = false);
 CHAINRULE_API Tensor cumprod(const Tensor& x, std::optional<int> axis = {}, bool reverse = false);
 // Ascending order (or descending), stable, NaN last in both; without an axis of all elements in a row.
+CHAINRULE_API Tensor sort(const Tensor& x, std::optional<int> axis = -1, bool descending = false);
 CHAINRULE_API Tensor argsort(const Tensor& x, std::optional<int> axis = -1, bool descending = false);  // int64
+// The k largest entries along the axis, or smallest, in their order, and where they are (int64); NaN counts last.
+struct TopK {
+  Tensor values, indices;
+};
+CHAINRULE_API TopK topk(const Tensor& x, std::int64_t k, int axis = -1, bool largest = true);
 
 // --- matrix product ------------------------------------------------------------------------------------------------
 // (..., m, k) x (..., k, n) -> (..., m, n), leading sizes broadcast; rank-1 operands as in NumPy. The flags read an

@@ -1,5 +1,6 @@
-// argsort of rows: x (rows, n) of any type, index int64 (rows, n). A unit is a row; scratch holds n indices. Runs of 16
-// are sorted by insertion, then merged; both keep the order of equals. NaN counts as behind everything.
+// argsort of rows, and rows in a given order: x (rows, n) of any type, index int64 (rows, n). A unit is a row; scratch
+// holds n indices. Runs of 16 are sorted by insertion, then merged; both keep the order of equals. NaN counts as behind
+// everything.
 #include "kernels/abi.hpp"
 #include "kernels/keys.hpp"
 #include "kernels/packet.hpp"
@@ -81,6 +82,22 @@ Status argsort(const Args& args, Range range, void* scratch) {
   return Status::ok;
 }
 
+// y[j] = x[order[j]]
+template <class T>
+Status reorder(const Args& args, Range range, void*) {
+  const int64_t n = row_plan(args).n;
+  for (int64_t row = range.begin; row < range.end; ++row) {
+    const T* x = static_cast<const T*>(args.in[0]) + row * n;
+    const int64_t* order = static_cast<const int64_t*>(args.in[1]) + row * n;
+    T* y = static_cast<T*>(args.out[0]) + row * n;
+    for (int64_t j = 0; j < n; ++j) {
+      if (order[j] < 0 || order[j] >= n) return Status::bad_index;
+      y[j] = x[order[j]];
+    }
+  }
+  return Status::ok;
+}
+
 }  // namespace
 
 CHAINRULE_KERNEL_TABLE(sort) = {
@@ -90,5 +107,11 @@ CHAINRULE_KERNEL_TABLE(sort) = {
     {"argsort", key<int64_t>, argsort<int64_t>},
     {"argsort", key<std::uint8_t>, argsort<std::uint8_t>},
     {"argsort", key_bool, argsort<std::uint8_t>},
+    {"reorder", key<float>, reorder<float>},
+    {"reorder", key<double>, reorder<double>},
+    {"reorder", key<std::int32_t>, reorder<std::int32_t>},
+    {"reorder", key<int64_t>, reorder<int64_t>},
+    {"reorder", key<std::uint8_t>, reorder<std::uint8_t>},
+    {"reorder", key_bool, reorder<std::uint8_t>},
     {nullptr, 0, nullptr},
 };

@@ -22,15 +22,20 @@ inline void needs_an_axis(const Op& op, const TensorType& x) {
     fail<ShapeError>(op.name, "needs one axis at least", "shape is " + x.shape.str(), "reshape it to (1,)");
 }
 
+// An axis (not negative) and the last one exchanged.
+inline Tensor exchanged_with_last(const Tensor& x, int axis) {
+  if (axis == x.rank() - 1) return x;
+  Dims order;
+  for (int i = 0; i < x.rank(); ++i) order.push_back(i);
+  order[axis] = x.rank() - 1;
+  order[x.rank() - 1] = axis;
+  return transpose(x, order);
+}
+
 // f(x with the axis last), its axes put back.
 template <class F> Tensor along(const Tensor& x, int axis, const char* op, F&& f) {
   const int at = normal_axis(axis, x.rank(), op);
-  if (at == x.rank() - 1) return f(x);
-  Dims order;
-  for (int i = 0; i < x.rank(); ++i) order.push_back(i);
-  order[at] = x.rank() - 1;
-  order[x.rank() - 1] = at;
-  return transpose(f(transpose(x, order)), order);
+  return exchanged_with_last(f(exchanged_with_last(x, at)), at);
 }
 
 }  // namespace chainrule
