@@ -1615,6 +1615,11 @@ def softplus(x: typing.Any) -> Tensor:
     """
     log(1 + e^x), without overflow; its derivative is sigmoid(x).
     """
+def sort(x: typing.Any, axis: typing.SupportsIndex | None = -1, *, descending: bool = False) -> Tensor:
+    """
+    The entries in order along the axis, all of them in a row with axis=None. Stable; NaN last, also when
+    descending. The gradient goes back to where each entry came from.
+    """
 def split_rows(n: typing.SupportsIndex, fraction: typing.SupportsFloat | typing.SupportsIndex, *, seed: typing.Any = 0, stratify: typing.Any = None) -> tuple[numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int64]]:
     """
     (train rows, held-out rows): row numbers shuffled by seed; stratify=labels keeps the share of each class.
@@ -1663,6 +1668,10 @@ def tensor(value: typing.Any, dtype: typing.Any = None, *, requires_grad: bool =
     """
     A new tensor from numbers, nested lists, an array or a tensor; always a copy. Python floats become float32, ints
     int64, bools bool; arrays keep their dtype.
+    """
+def topk(x: typing.Any, k: typing.SupportsIndex, axis: typing.SupportsIndex = -1, *, largest: bool = True) -> tuple[Tensor, Tensor]:
+    """
+    (values, indices) of the k largest entries along the axis, or smallest, in their order; NaN counts last.
     """
 def trace(f: typing.Any, *args: typing.Any) -> Graph:
     """
