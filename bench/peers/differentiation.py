@@ -1,5 +1,5 @@
 """Second derivatives and Jacobians side by side: chainrule, JAX, PyTorch. Each number comes from a process
-of its own, the libraries in turn; a library that is missing is named and left out, one whose result differs is void.
+of its own, the libraries in turn; one that is missing is named and left out, one with another result is void.
 
     python bench/peers/differentiation.py --python jax=$P --python torch=$P [--repeats 10] [--json out.json]
 """
