@@ -404,6 +404,62 @@ class TestCustomGradient:
         assert w.grad is None
         close(cr.compile(cr.grad(lambda x: g(x).sum()))(x0()), V)
 
+    @pytest.mark.parametrize("given", ["vjp", "jvp", "pullback"])
+    def test_in_the_model_file(self, tmp_path, given):
+        """A loaded model predicts and trains on with the same rules, though the functions are not there."""
+        table = cr.tensor(np.array([1.0, 2.0], "float32"))
+        rules = {"vjp": lambda x, g: 3.0 * g * table, "jvp": lambda x, t: 3.0 * t * table}
+        if given == "pullback":
+            own = cr.custom_gradient(lambda x: (x * 2.0, lambda g: 3.0 * g * table))
+        else:
+            own = cr.custom_gradient(lambda x: x * 2.0, **{given: rules[given]})
+
+        class Scaled(nn.Module):
+            def __init__(self):
+                self.first = nn.Linear(3, 2, seed=0)
+                self.second = nn.Linear(2, 1, seed=1)
+
+            def forward(self, x):
+                return self.second(own(cr.tanh(self.first(x))))
+
+        x, y = X.astype("float32"), np.ones((5, 1), "float32")
+        model = Scaled()
+        cr.Trainer(model, nn.MSELoss(), cr.optim.SGD(lr=0.1)).fit(x, y, progress=False)
+        model.save(tmp_path / "m.safetensors")
+        loaded = cr.load(tmp_path / "m.safetensors").train()
+        np.testing.assert_array_equal(loaded.predict(x), model.predict(x))
+        np.testing.assert_array_equal(loaded.predict(x[:2]), model.predict(x[:2]))
+        for m in (model, loaded):
+            trainer = cr.Trainer(m, nn.MSELoss(), cr.optim.SGD(lr=0.1))
+            trainer.fit(x, y, epochs=3, batch_size=2, progress=False)
+        for a, b in zip(model.parameters(), loaded.parameters(), strict=True):
+            np.testing.assert_array_equal(a.numpy(), b.numpy())
+        again = cr.loads(cr.loads(loaded.to_bytes()).to_bytes())
+        np.testing.assert_array_equal(again.predict(x), loaded.predict(x))
+        wide = cr.load(tmp_path / "m.safetensors").astype("float64")
+        np.testing.assert_allclose(wide.predict(X), cr.load(tmp_path / "m.safetensors").predict(x), rtol=1e-5)
+
+    def test_hostile_calls_in_a_model_file(self):
+        class Scaled(nn.Module):
+            def __init__(self):
+                self.layer = nn.Linear(3, 2, seed=0)
+
+            def forward(self, x):
+                return cr.custom_gradient(lambda x: x * 2.0, vjp=lambda x, g: g)(self.layer(x))
+
+        model = Scaled()
+        trainer = cr.Trainer(model, nn.MSELoss(), cr.optim.SGD(lr=0.1))
+        trainer.fit(X.astype("float32"), np.ones((5, 2), "float32"), progress=False)
+        data = model.to_bytes()
+        for old, new, text in (
+            (b'\\"primals\\":1', b'\\"primals\\":9', "primals"),
+            (b'\\"vjp\\":', b'\\"vjq\\":', "vjq"),
+            (b'\\"op\\":\\"call\\"', b'\\"op\\":\\"tanh\\"', "call"),
+        ):
+            assert old in data
+            with pytest.raises(cr.FileError, match=text):
+                cr.loads(data.replace(old, new, 1))
+
     def test_mistakes(self):
         with pytest.raises(
             cr.ValueError, match=r"custom_gradient: the function must return \(result, pullback\)"

@@ -16,6 +16,9 @@ struct CallRule {
   std::size_t primals;  // inputs that have derivatives; those behind them were captured and have none
   GraphData primal;     // of all inputs: what a program runs; empty where only values are ever called
 
+  // The given rules as graphs of (operands..., cotangents...) and (operands..., tangents...), for a model file.
+  std::shared_ptr<const GraphData> vjp_graph{}, jvp_graph{};
+
   std::function<Tensors(std::span<const Tensor> x)> value;
   std::function<Tensors(std::span<const Tensor> x, std::span<const Tensor> gy)> vjp;  // one cotangent per primal
   std::function<Tensors(std::span<const Tensor> x, std::span<const Tensor> tx)> jvp;  // one tangent per output

@@ -34,11 +34,13 @@ struct BatchValue {
   std::vector<std::optional<Affine>> shape;  // none: depends on B in another way
 };
 
+struct BatchCall;
 struct BatchNode {
   const Op* op = nullptr;
   std::vector<ValueId> inputs, outputs;
   BatchAttrs attrs{};
   std::string scope;
+  std::shared_ptr<const BatchCall> call{};  // of the op "call"
 };
 
 // Values are numbered in the order of their first appearance: inputs, rng, then per node its operands and its outputs.
@@ -53,6 +55,17 @@ struct BatchGraph {
   std::vector<std::pair<std::string, ValueId>> updates;  // buffers and their new values
 };
 
+// A function with derivative rules of its own, all as graphs of the call's operands (CallRule); one rule at least.
+struct BatchCall {
+  std::string name;
+  std::size_t primals = 0;
+  BatchGraph value;
+  std::optional<BatchGraph> vjp{}, jvp{};
+};
+// Calls it on operands, values or symbols, at a batch size; the types of its results.
+std::vector<Tensor> run_call(const BatchCall& call, std::int64_t batch, std::span<const Tensor> operands);
+Types call_types(const BatchCall& call, std::int64_t batch, std::span<const TensorType> operands);
+
 // Batch sizes a model is traced at. Above 1, since statistics over one sample are refused in train mode.
 inline constexpr std::array<std::int64_t, 3> traced_batches{2, 3, 5};
 
@@ -65,6 +78,7 @@ BatchGraph trace_batches(const Function& f, std::span<const TensorType> samples,
 // The types of all values and the attributes of all nodes for given inputs. Everything is inferred anew and every size
 // is checked; throws what the ops' shape rules throw.
 struct BatchPlan {
+  std::int64_t batch = 0;
   Types types;
   std::vector<Attrs> attrs;
 };

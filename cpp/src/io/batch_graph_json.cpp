@@ -164,8 +164,33 @@ class Definitions {
   std::vector<char> defined_;
 };
 
-BatchNode node_from_json(const JsonView& view, Definitions& definitions) {
-  view.only({"op", "version", "inputs", "outputs"}, {"attributes", "scope"});
+constexpr int deepest_call = 16;
+
+BatchGraph any_graph_from_json(const JsonView& view, const std::map<std::string, Tensor>& constants, int depth);
+
+std::shared_ptr<const BatchCall> call_from_json(const JsonView& view, std::size_t operands,
+                                                const std::map<std::string, Tensor>& constants, int depth) {
+  if (depth > deepest_call) view.fail("is nested too deeply");
+  view.only({"name", "primals", "value"}, {"vjp", "jvp"});
+  BatchCall call{view["name"].string(),
+                 static_cast<std::size_t>(view["primals"].integer(0, static_cast<std::int64_t>(operands))),
+                 any_graph_from_json(view["value"], constants, depth)};
+  if (view.has("vjp")) call.vjp = any_graph_from_json(view["vjp"], constants, depth);
+  if (view.has("jvp")) call.jvp = any_graph_from_json(view["jvp"], constants, depth);
+  if (!call.vjp && !call.jvp) view.fail("has neither \"vjp\" nor \"jvp\"");
+  const auto check = [&](const char* part, const BatchGraph& graph, std::size_t inputs, std::size_t outputs) {
+    if (graph.inputs.size() != inputs || graph.outputs.size() != outputs)
+      view[part].fail("should take " + std::to_string(inputs) + " and give " + std::to_string(outputs));
+  };
+  check("value", call.value, operands, call.value.outputs.size());
+  if (call.vjp) check("vjp", *call.vjp, operands + call.value.outputs.size(), call.primals);
+  if (call.jvp) check("jvp", *call.jvp, operands + call.primals, call.value.outputs.size());
+  return std::make_shared<const BatchCall>(std::move(call));
+}
+
+BatchNode node_from_json(const JsonView& view, Definitions& definitions, const std::map<std::string, Tensor>& constants,
+                         int depth) {
+  view.only({"op", "version", "inputs", "outputs"}, {"attributes", "scope", "call"});
   BatchNode node;
   const std::string& name = view["op"].string();
   node.op = find_op_or_null(name);
@@ -182,7 +207,11 @@ BatchNode node_from_json(const JsonView& view, Definitions& definitions) {
     view["inputs"].fail(name + " does not take " + std::to_string(inputs.size()));
   for (const JsonView& input : inputs) node.inputs.push_back(definitions.use(input));
   const auto outputs = view["outputs"].items();
-  if (static_cast<int>(outputs.size()) != op.outputs)
+  if (view.has("call") != (op.run != nullptr)) view.fail("only the op \"call\" has a \"call\"");
+  if (view.has("call")) {
+    node.call = call_from_json(view["call"], inputs.size(), constants, depth + 1);
+    if (outputs.size() != node.call->value.outputs.size()) view["outputs"].fail("are not those of the call");
+  } else if (static_cast<int>(outputs.size()) != op.outputs)
     view["outputs"].fail(name + " does not give " + std::to_string(outputs.size()));
   for (const JsonView& output : outputs) node.outputs.push_back(definitions.define(output));
   if (view.has("attributes"))
@@ -220,6 +249,14 @@ Json graph_to_json(const BatchGraph& graph, ConstantStore& store) {
               {"outputs", node.outputs}};
     if (!node.op->attributes.empty()) json["attributes"] = attributes_to_json(*node.op, node.attrs);
     if (!node.scope.empty()) json["scope"] = node.scope;
+    if (node.call) {
+      Json& call = json["call"];
+      call = {{"name", node.call->name},
+              {"primals", node.call->primals},
+              {"value", graph_to_json(node.call->value, store)}};
+      if (node.call->vjp) call["vjp"] = graph_to_json(*node.call->vjp, store);
+      if (node.call->jvp) call["jvp"] = graph_to_json(*node.call->jvp, store);
+    }
     nodes.push_back(std::move(json));
   }
   for (const auto& [path, id] : graph.updates) updates.push_back({path, id});
@@ -234,7 +271,8 @@ Json graph_to_json(const BatchGraph& graph, ConstantStore& store) {
   return json;
 }
 
-BatchGraph graph_from_json(const JsonView& view, const std::map<std::string, Tensor>& constants) {
+namespace {
+BatchGraph any_graph_from_json(const JsonView& view, const std::map<std::string, Tensor>& constants, int depth) {
   view.only({"values", "inputs", "tensors", "nodes", "outputs"}, {"rng", "constants", "updates"});
   BatchGraph graph;
   const JsonView values = view["values"];
@@ -246,13 +284,14 @@ BatchGraph graph_from_json(const JsonView& view, const std::map<std::string, Ten
 
   for (const JsonView& input : view["inputs"].items()) {
     graph.inputs.push_back(definitions.define(input));
+    if (depth > 0) continue;  // of a call: any types, which the caller's operands decide
     const BatchValue& value = value_at(graph.inputs.back());
     bool fits = !value.shape.empty() && value.shape[0] == Affine{1, 0};
     for (std::size_t i = 1; i < value.shape.size(); ++i)
       fits = fits && value.shape[i] && value.shape[i]->a == 0 && value.shape[i]->b >= 0;
     if (!fits) input.fail("the shape of an input should be B and fixed sizes");
   }
-  if (graph.inputs.empty()) view["inputs"].fail("is empty");
+  if (graph.inputs.empty() && depth == 0) view["inputs"].fail("is empty");
   if (view.has("rng")) graph.rng = definitions.define(view["rng"]);
   for (const JsonView& tensor : view["tensors"].items()) {
     if (tensor.size() != 2) tensor.fail("should be [value, path]");
@@ -278,7 +317,7 @@ BatchGraph graph_from_json(const JsonView& view, const std::map<std::string, Ten
   }
   const auto nodes = view["nodes"].items();
   graph.nodes.reserve(nodes.size());
-  for (const JsonView& node : nodes) graph.nodes.push_back(node_from_json(node, definitions));
+  for (const JsonView& node : nodes) graph.nodes.push_back(node_from_json(node, definitions, constants, depth));
   for (const JsonView& output : view["outputs"].items()) graph.outputs.push_back(definitions.use(output));
   if (graph.outputs.empty()) view["outputs"].fail("is empty");
   if (view.has("updates")) {
@@ -287,8 +326,15 @@ BatchGraph graph_from_json(const JsonView& view, const std::map<std::string, Ten
       graph.updates.emplace_back(update.at(0).string(), definitions.use(update.at(1)));
     }
   }
+  if (depth > 0 && (!graph.tensors.empty() || !graph.updates.empty() || graph.rng != no_value))
+    view.fail("a call's graph should refer to constants only");
   definitions.check_all(values);
   return graph;
+}
+}  // namespace
+
+BatchGraph graph_from_json(const JsonView& view, const std::map<std::string, Tensor>& constants) {
+  return any_graph_from_json(view, constants, 0);
 }
 
 void check_types(const BatchGraph& graph, const JsonView& view, std::span<const TensorType> tensors) {

@@ -1,10 +1,12 @@
 // A BatchGraph at one batch size: attributes filled in, types inferred and checked, ops called.
 #include <algorithm>
 
+#include "chainrule/ops.hpp"
 #include "core/fail.hpp"
 #include "graph/tensor_data.hpp"
 #include "io/batch_graph.hpp"
 #include "ops/random_scope.hpp"
+#include "transforms/call_graphs.hpp"
 
 namespace chainrule::io {
 
@@ -26,7 +28,7 @@ Attrs BatchAttrs::at(std::int64_t batch) const {
 
 BatchPlan plan_batch(const BatchGraph& graph, std::int64_t batch, std::span<const TensorType> inputs,
                      std::span<const TensorType> tensors, std::span<const TensorType> constants) {
-  BatchPlan plan;
+  BatchPlan plan{batch, {}, {}};
   plan.types.resize(graph.values.size());
   plan.attrs.reserve(graph.nodes.size());
   const auto type = [&](ValueId id) -> TensorType& { return plan.types[static_cast<std::size_t>(id)]; };
@@ -41,7 +43,7 @@ BatchPlan plan_batch(const BatchGraph& graph, std::int64_t batch, std::span<cons
       fail<ShapeError>(op.name, "an attribute is out of range", attributes_to_string(op, attrs));
     Types in;
     for (const ValueId id : node.inputs) in.push_back(type(id));
-    const Types out = op.infer(op, in, attrs);
+    const Types out = node.call ? call_types(*node.call, batch, in) : op.infer(op, in, attrs);
     if (out.size() != node.outputs.size())
       fail<ValueError>(op.name, "has another number of results",
                        std::to_string(out.size()) + ", not " + std::to_string(node.outputs.size()));
@@ -105,7 +107,9 @@ std::vector<Tensor> run_batch(const BatchGraph& graph, const BatchPlan& plan, co
         graph.rng == no_value || std::find(node.inputs.begin(), node.inputs.end(), graph.rng) == node.inputs.end()
             ? -1
             : stream_slot(*node.op);
-    if (slot < 0) {
+    if (node.call) {
+      out = run_call(*node.call, plan.batch, in);
+    } else if (slot < 0) {
       out = apply(*node.op, in, plan.attrs[i]);
     } else {
       Attrs attrs = plan.attrs[i];
@@ -118,6 +122,61 @@ std::vector<Tensor> run_batch(const BatchGraph& graph, const BatchPlan& plan, co
   for (const ValueId id : graph.outputs) results.push_back(value(id));
   for (const auto& [path, id] : graph.updates) results.push_back(value(id));
   return results;
+}
+
+namespace {
+
+// One of a call's graphs at a batch size. Its floating constants follow the operands, should astype have moved those.
+GraphData graph_at(const BatchGraph& graph, std::int64_t batch, const Types& inputs) {
+  std::optional<DType> saved, now;
+  for (std::size_t i = 0; i < graph.inputs.size() && i < inputs.size() && !saved; ++i)
+    if (const DType stored = graph.values[static_cast<std::size_t>(graph.inputs[i])].dtype; is_floating(stored)) {
+      saved = stored;
+      now = inputs[i].dtype;
+    }
+  Tensors constants;
+  for (const BoundValue& constant : graph.constants) {
+    constants.push_back(constant.tensor);
+    if (saved && *saved != *now && constant.tensor.dtype() == *saved) {
+      constants.back() = cast(constant.tensor.detach(), *now);
+      constants.back().data_handle()->constant = true;
+    }
+  }
+  Types types;
+  for (const Tensor& constant : constants) types.push_back(type_of(constant));
+  const BatchPlan plan = plan_batch(graph, batch, inputs, {}, types);
+  return trace_types([&](const Tensors& x) { return run_batch(graph, plan, {x, {}, constants}); }, inputs);
+}
+
+Types types_of(std::span<const Tensor> tensors) {
+  Types types;
+  for (const Tensor& t : tensors) types.push_back(type_of(t));
+  return types;
+}
+
+}  // namespace
+
+Types call_types(const BatchCall& call, std::int64_t batch, std::span<const TensorType> operands) {
+  if (call.value.inputs.size() != operands.size())
+    fail<ValueError>("call", "takes another number of operands",
+                     std::to_string(operands.size()) + ", not " + std::to_string(call.value.inputs.size()));
+  const GraphData value = graph_at(call.value, batch, {operands.begin(), operands.end()});
+  Types types;
+  for (const ValueId id : value.outputs) types.push_back(value.types[static_cast<std::size_t>(id)]);
+  return types;
+}
+
+std::vector<Tensor> run_call(const BatchCall& call, std::int64_t batch, std::span<const Tensor> operands) {
+  const Types types = types_of(operands);
+  GraphData value = graph_at(call.value, batch, types);
+  const auto rule = [&](const std::optional<BatchGraph>& graph, const Types& own) {
+    Types inputs = types;
+    inputs.insert(inputs.end(), own.begin(), own.end());
+    return graph ? std::make_shared<const GraphData>(graph_at(*graph, batch, inputs)) : nullptr;
+  };
+  const auto vjp_graph = rule(call.vjp, call_types(call, batch, types));
+  const auto jvp_graph = rule(call.jvp, {types.begin(), types.begin() + static_cast<std::ptrdiff_t>(call.primals)});
+  return chainrule::call(rule_of_graphs(call.name, call.primals, std::move(value), vjp_graph, jvp_graph), operands);
 }
 
 }  // namespace chainrule::io

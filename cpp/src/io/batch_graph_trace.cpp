@@ -27,15 +27,17 @@ struct Trace {
 
 class Renumber {
  public:
-  Renumber(const GraphData& from, const PathOf& path_of)
-      : from_(from), path_of_(path_of), ids_(from.types.size(), no_value) {
+  // counter: whether the last input is the random one.
+  Renumber(const GraphData& from, const PathOf& path_of, bool counter)
+      : from_(from), path_of_(path_of), counter_(counter), ids_(from.types.size(), no_value) {
     for (const BoundValue& c : from.captures) bound_.emplace_back(c.value, c.tensor);
     for (const BoundValue& c : from.constants) bound_.emplace_back(c.value, c.tensor);
     for (std::size_t i = 0; i < bound_.size(); ++i) at_[bound_[i].first] = i;
   }
 
   Trace run() {
-    for (std::size_t i = 0; i + 1 < from_.inputs.size(); ++i) trace_.graph.inputs.push_back(fresh(from_.inputs[i]));
+    for (std::size_t i = 0; i < from_.inputs.size() - (counter_ ? 1 : 0); ++i)
+      trace_.graph.inputs.push_back(fresh(from_.inputs[i]));
     for (const Node& node : from_.nodes) {
       Node copy{node.op, {}, {}, node.attrs, node.scope};
       for (const ValueId id : node.inputs) copy.inputs.push_back(operand(id));
@@ -62,7 +64,7 @@ class Renumber {
   ValueId operand(ValueId id) {
     if (const ValueId known = ids_[static_cast<std::size_t>(id)]; known != no_value) return known;
     const ValueId to = fresh(id);
-    if (id == from_.inputs.back()) return trace_.rng = to;
+    if (counter_ && id == from_.inputs.back()) return trace_.rng = to;
     const Tensor& tensor = bound_[at_.at(id)].second;
     if (const std::string* path = path_of_(tensor)) {
       trace_.graph.captures.push_back({to, tensor});
@@ -81,6 +83,7 @@ class Renumber {
 
   const GraphData& from_;
   const PathOf& path_of_;
+  bool counter_;
   std::vector<ValueId> ids_;
   std::vector<std::pair<ValueId, Tensor>> bound_;
   std::unordered_map<ValueId, std::size_t> at_;
@@ -274,21 +277,26 @@ bool attributes_fit(const Op& op, const Attrs& attrs) {
   return rest == Attrs{};
 }
 
-BatchGraph trace_batches(const Function& f, std::span<const TensorType> samples, const PathOf& path_of) {
-  const Function with_counter = [&](const std::vector<Tensor>& inputs) {
-    RandomScope scope(inputs.back());
-    return f({inputs.begin(), inputs.end() - 1});
+namespace {
+
+BatchGraph merged(const Traces& traces, const PathOf& path_of);
+
+// The function that node i calls, and its rules.
+std::shared_ptr<const BatchCall> merged_call(const Traces& traces, std::size_t i, const PathOf& path_of) {
+  std::array<const CallRule*, 3> rules{};
+  for (std::size_t t = 0; t < 3; ++t) rules[t] = traces[t].graph.nodes[i].attrs.call.get();
+  const auto part = [&](const auto& graph_of) {
+    Traces parts;
+    for (std::size_t t = 0; t < 3; ++t) parts[t] = Renumber(graph_of(*rules[t]), path_of, false).run();
+    return merged(parts, path_of);
   };
-  Traces traces;
-  for (std::size_t t = 0; t < 3; ++t) {
-    Types types;
-    for (const TensorType& sample : samples) {
-      types.push_back(sample);
-      types.back().shape.insert(0, traced_batches[t]);
-    }
-    types.push_back({DType::int64, Shape{2}});
-    traces[t] = Renumber(trace_types(with_counter, types), path_of).run();
-  }
+  BatchCall call{rules[0]->name, rules[0]->primals, part([](const CallRule& r) { return r.primal; })};
+  if (rules[0]->vjp_graph) call.vjp = part([](const CallRule& r) { return *r.vjp_graph; });
+  if (rules[0]->jvp_graph) call.jvp = part([](const CallRule& r) { return *r.jvp_graph; });
+  return std::make_shared<const BatchCall>(std::move(call));
+}
+
+BatchGraph merged(const Traces& traces, const PathOf& path_of) {
   check_structure(traces);
 
   BatchGraph graph;
@@ -309,10 +317,10 @@ BatchGraph trace_batches(const Function& f, std::span<const TensorType> samples,
   graph.constants = first.constants;
   for (std::size_t i = 0; i < first.nodes.size(); ++i) {
     const Node& node = first.nodes[i];
-    if (node.attrs.call)
-      fail<StateError>(writer,
-                       where(node) + "a function with derivative rules of its own cannot be part of a model file",
-                       node.attrs.call->name, "save state_dict(), and build the model anew where it is loaded");
+    if (node.attrs.call) {
+      graph.nodes.push_back({node.op, node.inputs, node.outputs, {}, node.scope, merged_call(traces, i, path_of)});
+      continue;
+    }
     for (const Trace& trace : traces)
       if (!attributes_fit(*node.op, trace.graph.nodes[i].attrs))
         fail<StateError>(writer, where(node) + std::string(node.op->name) + " has attributes a file cannot hold",
@@ -326,6 +334,26 @@ BatchGraph trace_batches(const Function& f, std::span<const TensorType> samples,
   for (std::size_t i = 0; i < first.updates.size(); ++i)
     graph.updates.emplace_back(traces[0].updated[i], first.updates[i].value);
   return graph;
+}
+
+}  // namespace
+
+BatchGraph trace_batches(const Function& f, std::span<const TensorType> samples, const PathOf& path_of) {
+  const Function with_counter = [&](const std::vector<Tensor>& inputs) {
+    RandomScope scope(inputs.back());
+    return f({inputs.begin(), inputs.end() - 1});
+  };
+  Traces traces;
+  for (std::size_t t = 0; t < 3; ++t) {
+    Types types;
+    for (const TensorType& sample : samples) {
+      types.push_back(sample);
+      types.back().shape.insert(0, traced_batches[t]);
+    }
+    types.push_back({DType::int64, Shape{2}});
+    traces[t] = Renumber(trace_types(with_counter, types), path_of, true).run();
+  }
+  return merged(traces, path_of);
 }
 
 }  // namespace chainrule::io

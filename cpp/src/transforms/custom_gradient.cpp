@@ -2,12 +2,14 @@
 // rules become graphs, and what they capture becomes operands; where it runs on values, the functions themselves are
 // called.
 #include <algorithm>
+#include <optional>
 
 #include "autodiff/batching.hpp"
 #include "chainrule/transforms.hpp"
 #include "core/fail.hpp"
 #include "graph/call_rule.hpp"
 #include "ops/operands.hpp"
+#include "transforms/call_graphs.hpp"
 #include "transforms/differentiation.hpp"
 
 namespace chainrule {
@@ -169,8 +171,23 @@ Part closed(GraphData graph, Tensors& operands) {
   return part;
 }
 
-Tensors run_part(const Part& part, std::span<const Tensor> own, std::span<const Tensor> x) {
-  return replay(part.graph, joined(own, x.subspan(part.first, part.count)));
+// The part as a graph of every operand of the call, those of other parts unused, and then of what is its own.
+GraphData of_all_operands(Part part, std::size_t primals, const Types& operands) {
+  GraphData& graph = part.graph;
+  const std::vector<ValueId> given = graph.inputs;
+  const auto input = [&](std::size_t i) { return given[i]; };
+  const std::size_t own = given.size() - primals - part.count;
+  graph.inputs.clear();
+  for (std::size_t i = 0; i < operands.size(); ++i) {
+    if (i < primals)
+      graph.inputs.push_back(input(i));
+    else if (i >= part.first && i < part.first + part.count)
+      graph.inputs.push_back(input(primals + own + i - part.first));
+    else
+      graph.inputs.push_back(graph.add_value(operands[i]));
+  }
+  for (std::size_t k = 0; k < own; ++k) graph.inputs.push_back(input(primals + k));
+  return std::move(graph);
 }
 
 std::shared_ptr<const CallRule> batched(const std::shared_ptr<const CallRule>& rule, std::span<const char> flags,
@@ -232,39 +249,29 @@ Tensors call_in_trace(const std::shared_ptr<const Rules>& rules, const Tensors& 
   Tensors operands = x;
   const auto first_of = [&](const Tensors& in) { return rules->with_pullback(in).first; };
   const Part primal = closed(trace_types(rules->with_pullback ? Function(first_of) : rules->f, x_types), operands);
-  auto rule = std::make_shared<CallRule>();
-  rule->name = who;
-  rule->primals = n;
-  for (ValueId id : primal.graph.outputs) rule->outputs.push_back(primal.graph.types[static_cast<std::size_t>(id)]);
+  Types y_types;
+  for (ValueId id : primal.graph.outputs) y_types.push_back(primal.graph.types[static_cast<std::size_t>(id)]);
   const Function pull = [&](const Tensors& in) {
     const auto split = in.begin() + static_cast<std::ptrdiff_t>(n);
     return rules->with_pullback(Tensors(in.begin(), split)).second(Tensors(split, in.end()));
   };
-  const auto as_graph = [&](const Function& f, const Types& own) {
+  const auto traced = [&](const Function& f, const Types& own, const Types& results) {
     const Function defined = [&](const Tensors& in) {
       Tensors out = f(in);
-      for (std::size_t i = 0; i < out.size(); ++i)
-        if (!out[i].defined()) out[i] = zeros_like_type(i < own.size() ? own[i] : x_types[i]);
+      for (std::size_t i = 0; i < out.size() && i < results.size(); ++i)
+        if (!out[i].defined()) out[i] = zeros_like_type(results[i]);
       return out;
     };
-    auto part = std::make_shared<const Part>(closed(trace_types(defined, x_types + own), operands));
-    return [part, n](std::span<const Tensor> at, std::span<const Tensor> g) {
-      return run_part(*part, joined(at.first(n), g), at);
-    };
+    return closed(trace_types(defined, x_types + own), operands);
   };
-  if (rules->with_pullback || rules->vjp) rule->vjp = as_graph(rules->with_pullback ? pull : rules->vjp, rule->outputs);
-  if (rules->jvp) rule->jvp = as_graph(rules->jvp, x_types);
-  // The graph to run takes every operand of the call, those of the rules unused.
-  rule->primal = primal.graph;
+  std::optional<Part> vjp_part, jvp_part;
+  if (rules->with_pullback || rules->vjp) vjp_part = traced(rules->with_pullback ? pull : rules->vjp, y_types, x_types);
+  if (rules->jvp) jvp_part = traced(rules->jvp, x_types, y_types);
   const Types all = types_of(operands);
-  for (std::size_t i = primal.first + primal.count; i < all.size(); ++i)
-    rule->primal.inputs.push_back(rule->primal.add_value(all[i]));
-  rule->value = [graph = rule->primal](std::span<const Tensor> at) { return replay(graph, at); };
-  complete(*rule, n);
-  rule->batch = [weak = std::weak_ptr<const CallRule>(rule)](std::span<const char> flags, std::int64_t size) {
-    return batched(weak.lock(), flags, size);
+  const auto shared = [&](std::optional<Part>& part) {
+    return part ? std::make_shared<const GraphData>(of_all_operands(std::move(*part), n, all)) : nullptr;
   };
-  return call(std::move(rule), operands);
+  return call(rule_of_graphs(who, n, of_all_operands(primal, n, all), shared(vjp_part), shared(jvp_part)), operands);
 }
 
 Function with_rules(Rules given) {
@@ -277,6 +284,29 @@ Function with_rules(Rules given) {
 }
 
 }  // namespace
+
+std::shared_ptr<const CallRule> rule_of_graphs(std::string name, std::size_t primals, GraphData primal,
+                                               std::shared_ptr<const GraphData> vjp_graph,
+                                               std::shared_ptr<const GraphData> jvp_graph) {
+  auto rule = std::make_shared<CallRule>();
+  rule->name = std::move(name);
+  rule->primals = primals;
+  for (ValueId id : primal.outputs) rule->outputs.push_back(primal.types[static_cast<std::size_t>(id)]);
+  rule->primal = std::move(primal);
+  rule->vjp_graph = std::move(vjp_graph);
+  rule->jvp_graph = std::move(jvp_graph);
+  rule->value = [graph = rule->primal](std::span<const Tensor> x) { return replay(graph, x); };
+  const auto run = [](const std::shared_ptr<const GraphData>& graph) {
+    return [graph](std::span<const Tensor> x, std::span<const Tensor> g) { return replay(*graph, joined(x, g)); };
+  };
+  if (rule->vjp_graph) rule->vjp = run(rule->vjp_graph);
+  if (rule->jvp_graph) rule->jvp = run(rule->jvp_graph);
+  complete(*rule, primals);
+  rule->batch = [weak = std::weak_ptr<const CallRule>(rule)](std::span<const char> flags, std::int64_t size) {
+    return batched(weak.lock(), flags, size);
+  };
+  return rule;
+}
 
 Function custom_gradient(Function f, Function vjp, Function jvp) {
   if (!vjp && !jvp) fail<ValueError>(who, "no derivative rule was given", "", "give vjp, jvp or both");
