@@ -33,8 +33,8 @@ void bind_operators(TensorClass& c) {
 double to_number(const Tensor& t, const char* what) {
   if (t.symbolic())
     throw StateError(
-        std::string(what) +
-        ": a traced tensor has no value yet; keep it a tensor (where(condition, a, b) chooses between values), or "
+        std::string(what) + ": " + python_line() +
+        "a traced tensor has no value yet; keep it a tensor (where(condition, a, b) chooses between values), or "
         "run the function on values (grad does; compile, Trainer and save trace)");
   if (t.size() != 1)
     throw ShapeError(std::string(what) + ": needs a tensor of one element, got shape " + t.shape().str() +

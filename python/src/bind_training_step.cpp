@@ -46,7 +46,7 @@ void bind_training_step(py::module_& m) {
              if (losses.size() == 1) return py::float_(losses[0]);
              py::tuple all(losses.size());
              for (std::size_t i = 0; i < losses.size(); ++i) all[i] = py::float_(losses[i]);
-             return std::move(all);
+             return all;
            })
       .def_property_readonly("step_count", &TrainingStep::step_count, "Steps taken.");
   m.def(

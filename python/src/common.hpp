@@ -74,6 +74,7 @@ std::vector<nn::NamedTensor> from_dict(const py::dict& d, const char* op);
 std::shared_ptr<PyObject> hold(py::object object);
 py::object held(const std::shared_ptr<PyObject>& object);
 std::string type_name(py::handle value);
+std::string python_line();  // "line 3 of x.py: ", where Python is right now; empty outside Python code
 
 // The function itself, whose wrong calls from now on get one line instead of pybind11's list: for functions made at run
 // time.

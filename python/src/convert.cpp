@@ -177,6 +177,14 @@ template <class List> List to_list(py::handle value, const char* op, const char*
 
 }  // namespace
 
+std::string python_line() {
+  PyFrameObject* frame = PyEval_GetFrame();  // borrowed
+  if (frame == nullptr) return {};
+  const auto code = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(PyFrame_GetCode(frame)));
+  const auto path = code.attr("co_filename").cast<std::string>();
+  return "line " + std::to_string(PyFrame_GetLineNumber(frame)) + " of " + path.substr(path.rfind('/') + 1) + ": ";
+}
+
 std::string type_name(py::handle value) { return Py_TYPE(value.ptr())->tp_name; }
 
 bool is_tensor(py::handle value) {
