@@ -1227,7 +1227,7 @@ def custom_gradient(f: typing.Any, *, vjp: typing.Any = None, jvp: typing.Any = 
     ... def clipped(x):
     ...     return x, lambda gy: gy.clip(-1.0, 1.0)
     >>> cr.grad(lambda x: (100.0 * clipped(x)).sum())(cr.tensor([1.0, 2.0]))
-    tensor([1, 1])
+    Tensor([1., 1.])
     """
 def directional_derivative(f: typing.Any, x: typing.Any, v: typing.Any) -> Tensor:
     """
@@ -1313,7 +1313,7 @@ def grad(f: typing.Any, argnums: typing.Any = 0, has_aux: bool = False) -> typin
     The function that gives the gradient of scalar-valued f with respect to argument argnums (an int: bare; a tuple of ints: a tuple). An argument may be a tensor, nested tuples, lists and dicts of tensors, or a module, whose gradient is a dict by parameter name. has_aux: f returns (value, aux), the result is (gradient, aux).
 
     >>> cr.grad(lambda x: (x ** 2).sum())(cr.tensor([1.0, 2.0]))
-    tensor([2, 4])
+    Tensor([2., 4.])
     """
 def grad_enabled() -> bool:
     """
@@ -1332,14 +1332,15 @@ def hessian(f: typing.Any, argnums: typing.Any = 0, has_aux: bool = False) -> ty
     The function that gives the second derivatives of scalar-valued f, of shape x.shape + x.shape, by forward mode over reverse mode. For trees, a tree of trees: entry [a][b] is d2f / da db.
 
     >>> cr.hessian(lambda x: x[0] ** 2 * x[1])(cr.tensor([1.0, 2.0]))
-    tensor([[4, 2], [2, 0]])
+    Tensor([[4., 2.],
+            [2., 0.]])
     """
 def hvp(f: typing.Any, x: typing.Any, v: typing.Any) -> typing.Any:
     """
     The Hessian of scalar-valued f at x times v, without the Hessian: the derivative of f's gradient along v. Several arguments are a tuple.
 
     >>> cr.hvp(lambda x: (x ** 3).sum(), cr.tensor([1.0, 2.0]), cr.tensor([1.0, 1.0]))
-    tensor([6, 12])
+    Tensor([6., 12.])
     """
 def isa_level() -> str:
     """
@@ -1362,14 +1363,15 @@ def jacobian(f: typing.Any, argnums: typing.Any = 0, has_aux: bool = False, mode
     The function that gives the Jacobian of f, of shape f(x).shape + x.shape. mode: "reverse" (one sweep carries all outputs' cotangents), "forward" (all inputs' tangents) or "auto" (the one that carries fewer).
 
     >>> cr.jacobian(lambda x: x ** 2)(cr.tensor([1.0, 2.0]))
-    tensor([[2, 0], [0, 4]])
+    Tensor([[2., 0.],
+            [0., 4.]])
     """
 def jvp(f: typing.Any, primals: typing.Any, tangents: typing.Any) -> tuple[typing.Any, typing.Any]:
     """
     (outputs, tangents) of f when the primals move along the tangents. Several primals are a tuple, and so are their tangents.
 
     >>> cr.jvp(lambda x: x ** 2, cr.tensor([1.0, 2.0]), cr.tensor([1.0, 0.0]))
-    (tensor([1, 4]), tensor([2, 0]))
+    (Tensor([1., 4.]), Tensor([2., 0.]))
     """
 def kaiming_normal_(weight: typing.Any, nonlinearity: str = 'relu', a: typing.SupportsFloat | typing.SupportsIndex = 0.0, mode: str = 'fan_in', *, seed: typing.Any = None) -> Tensor:
     """
@@ -1709,14 +1711,15 @@ def vjp(f: typing.Any, *args: typing.Any) -> tuple[typing.Any, typing.Any]:
 
     >>> y, pullback = cr.vjp(lambda x: x ** 2, cr.tensor([1.0, 2.0]))
     >>> pullback(cr.ones((2,)))
-    (tensor([2, 4]),)
+    (Tensor([2., 4.]),)
     """
 def vmap(f: typing.Any, in_axes: typing.Any = 0, out_axes: typing.Any = 0) -> typing.Any:
     """
     f, written for one sample, on a batch of them. in_axes: the axis of the batch in every argument, or a tuple with one per argument, None for what all samples share; out_axes: where it goes in the outputs. f is traced on one sample: a branch on values is an error.
 
     >>> cr.vmap(cr.grad(lambda x: (x ** 2).sum()))(cr.tensor([[1.0, 2.0], [3.0, 4.0]]))
-    tensor([[2, 4], [6, 8]])
+    Tensor([[2., 4.],
+            [6., 8.]])
     """
 def where(condition: typing.Any, a: typing.Any, b: typing.Any) -> Tensor:
     """

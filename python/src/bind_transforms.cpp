@@ -1,97 +1,8 @@
-// Derivatives of functions of tensors, vmap, and compiled functions. Arguments and results are trees: see tree.hpp.
-#include <unordered_map>
-
-#include "common.hpp"
-#include "tree.hpp"
+// Derivatives of functions of tensors, and vmap. Arguments and results are trees: see tree.hpp.
+#include "tree_call.hpp"
 
 namespace chainrule::python {
 namespace {
-
-void check_function(const py::object& f, const char* op) {
-  if (PyCallable_Check(f.ptr()) == 0)
-    throw DTypeError(std::string(op) + ": expected a function, got " + type_name(f) + "; write " + op + "(f)(x)");
-}
-
-// A Python function called on some of its arguments as tensors, the others as they were given.
-class Call {
- public:
-  // chosen: which arguments become tensors. floating: integers among them are refused.
-  Call(const char* op, py::object f, const py::args& args, const py::kwargs& kwargs,
-       const std::vector<std::size_t>& chosen, bool floating = true)
-      : op_(op), f_(std::move(f)), args_(args), kwargs_(kwargs), chosen_(chosen) {
-    for (std::size_t i : chosen_) trees_.push_back(Tree::take_apart(args_[i], op, primals));
-    for (std::size_t i = 0, leaf = 0; floating && i < trees_.size(); ++i)
-      for (std::size_t k = 0; k < trees_[i].leaf_count(); ++k, ++leaf) check_floating(leaf, chosen_[i]);
-  }
-
-  // The function as C++ calls it. It lives no longer than this.
-  Function function(bool has_aux = false) {
-    return [this, has_aux](const std::vector<Tensor>& x) {
-      py::object result = run(x);
-      if (has_aux) {
-        if (!PyTuple_Check(result.ptr()) || py::len(result) != 2)
-          throw ValueError(std::string(op_) + ": with has_aux=True the function must return (value, aux)");
-        aux = result[py::int_(1)];
-        result = result[py::int_(0)];
-      }
-      if (PyFloat_Check(result.ptr()) || PyLong_Check(result.ptr()))
-        throw DTypeError(std::string(op_) +
-                         ": the function must return one tensor, or tuples, lists and dicts of tensors, got " +
-                         type_name(result) + "; its result does not depend on the arguments");
-      if (result.is_none())
-        throw ValueError(std::string(op_) +
-                         ": the function returned None; return a tensor or nested tuples, lists or dicts of tensors");
-      std::vector<Tensor> y;
-      output = Tree::take_apart(result, op_, y);
-      return y;
-    };
-  }
-  Function scalar_function(bool has_aux) {
-    return [this, f = function(has_aux)](const std::vector<Tensor>& x) {
-      std::vector<Tensor> y = f(x);
-      if (output.str() != "*")
-        throw DTypeError(std::string(op_) + ": the function must return one tensor, got " + output.str() +
-                         "; pass has_aux=True where it returns (value, aux)");
-      return y;
-    };
-  }
-
-  const std::vector<Tree>& trees() const { return trees_; }
-
-  std::vector<Tensor> primals;  // the leaves of the chosen arguments
-  Tree output;                  // of the last result
-  py::object aux = py::none();
-
- private:
-  void check_floating(std::size_t leaf, std::size_t argument) const {
-    if (!is_floating(primals[leaf].dtype()))
-      throw DTypeError(std::string(op_) + ": argument " + std::to_string(argument) + " is " +
-                       std::string(name_of(primals[leaf].dtype())) +
-                       "; only floating-point arguments have gradients: pass floats");
-  }
-  py::object run(const std::vector<Tensor>& x) {
-    py::list arguments(args_);
-    std::vector<Tensor> parameters, stand_ins;
-    std::size_t at = 0;
-    for (std::size_t i = 0; i < trees_.size(); ++i) {
-      const std::size_t n = trees_[i].leaf_count();
-      const auto begin = x.begin() + static_cast<std::ptrdiff_t>(at);
-      arguments[chosen_[i]] =
-          trees_[i].build_argument({begin, begin + static_cast<std::ptrdiff_t>(n)}, parameters, stand_ins);
-      at += n;
-    }
-    if (parameters.empty()) return f_(*py::tuple(arguments), **kwargs_);
-    const nn::ParameterScope scope(parameters, stand_ins);
-    return f_(*py::tuple(arguments), **kwargs_);
-  }
-
-  const char* op_;
-  py::object f_;
-  py::tuple args_;
-  py::dict kwargs_;
-  std::vector<std::size_t> chosen_;
-  std::vector<Tree> trees_;
-};
 
 // Which arguments to differentiate, and whether one was named (a bare result) or a tuple (a tuple of results).
 struct Argnums {
@@ -119,14 +30,6 @@ std::vector<std::size_t> all_of(std::size_t count) {
 
 // One result per chosen argument, in its structure: bare, or a tuple of them.
 Tree structure_of(const std::vector<Tree>& trees, bool bare) { return bare ? trees[0] : Tree::tuple_of(trees); }
-
-py::object named_like(const py::cpp_function& made, const py::object& f, const char* transform) {
-  py::object wrapper = py::module_::import("functools").attr("partial")(one_line_errors(made));
-  const std::string name = py::hasattr(f, "__name__") ? f.attr("__name__").cast<std::string>() : type_name(f);
-  wrapper.attr("__name__") = std::string(transform) + "(" + name + ")";
-  if (py::hasattr(f, "__doc__")) wrapper.attr("__doc__") = f.attr("__doc__");
-  return wrapper;
-}
 
 // (value, aux) as f returned them, aux without ways back into a differentiation that is over.
 py::object settled(const py::object& aux, const std::vector<Tensor>& primals) {
@@ -252,148 +155,6 @@ py::object run_vmap(const py::object& f, const py::object& in_axes, const py::ob
   return call.output.build(results);
 }
 
-// --- compile ---------------------------------------------------------------------------------------------------------
-
-// One C++ Compiled per structure of the arguments.
-class CompiledTrees {
- public:
-  explicit CompiledTrees(py::object f) : f_(hold(std::move(f))) {}
-
-  py::object operator()(const py::args& args, const py::object& out) {
-    std::vector<Tensor> inputs;
-    Variant& variant = variant_for(args, inputs);
-    if (!out.is_none()) return write(variant, inputs, out);
-    std::vector<Tensor> outputs;
-    {
-      const py::gil_scoped_release unlocked;
-      outputs = variant.compiled(inputs);
-    }
-    return variant.output->build(outputs);
-  }
-
- private:
-  struct Variant {
-    std::shared_ptr<Tree> arguments;
-    std::shared_ptr<Tree> output;
-    Compiled compiled;
-  };
-
-  Variant& variant_for(const py::args& args, std::vector<Tensor>& inputs) {
-    bool flat = true;  // the usual call: tensors and arrays only
-    for (py::handle arg : args) flat &= is_tensor(arg) || py::isinstance<py::array>(arg);
-    std::string key;
-    auto tree = std::make_shared<Tree>();
-    if (flat) {
-      for (py::handle arg : args) inputs.push_back(borrow(arg, "compile"));
-      key = std::to_string(args.size());
-    } else {
-      *tree = Tree::take_apart(args, "compile", inputs);
-      key = tree->str();
-    }
-    const auto found = variants_.find(key);
-    if (found != variants_.end()) return found->second;
-    if (flat) {
-      std::vector<Tensor> unused;
-      *tree = Tree::take_apart(args, "compile", unused);
-    }
-    auto output = std::make_shared<Tree>();
-    const Function run = [f = f_, tree, output](const std::vector<Tensor>& x) {
-      const py::gil_scoped_acquire locked;
-      std::vector<Tensor> parameters, stand_ins, y;
-      const py::object arguments = tree->build_argument(x, parameters, stand_ins);
-      const nn::ParameterScope scope(parameters, stand_ins);
-      const py::object result = held(f)(*py::reinterpret_borrow<py::tuple>(arguments));
-      if (result.is_none())
-        throw ValueError(
-            "compile: the function returned None; return a tensor or nested tuples, lists or dicts of tensors");
-      *output = Tree::take_apart(result, "compile", y);
-      return y;
-    };
-    return variants_.emplace(std::move(key), Variant{tree, output, compile(run)}).first->second;
-  }
-
-  static py::object write(const Variant& variant, const std::vector<Tensor>& inputs, const py::object& out) {
-    std::vector<OutputView> views;
-    const auto add = [&](py::handle item) {
-      if (!py::isinstance<py::array>(item))
-        throw DTypeError("compile: out= takes NumPy arrays, one per output, got " + type_name(item));
-      auto array = py::reinterpret_borrow<py::array>(item);
-      if (!array.writeable()) throw ValueError("compile: out= is read-only");
-      if ((array.flags() & py::array::c_style) == 0)
-        throw ValueError("compile: out= is not C-contiguous; use np.empty(shape, dtype)");
-      Shape shape;
-      for (py::ssize_t d = 0; d < array.ndim(); ++d) shape.push_back(array.shape(d));
-      views.push_back({array.mutable_data(), shape, to_dtype(array.dtype())});
-    };
-    if (PyTuple_Check(out.ptr()) || PyList_Check(out.ptr()))
-      for (py::handle item : out) add(item);
-    else
-      add(out);
-    const py::gil_scoped_release unlocked;
-    variant.compiled(inputs, views);
-    return {};
-  }
-
-  std::shared_ptr<PyObject> f_;
-  std::unordered_map<std::string, Variant> variants_;
-};
-
-// --- custom_gradient -------------------------------------------------------------------------------------------------
-
-// A rule in Python: rule(x1, ..., g1, ...) -> a tensor or a tuple.
-Function rule_function(const py::object& rule, const char* what) {
-  if (rule.is_none()) return {};
-  if (PyCallable_Check(rule.ptr()) == 0)
-    throw DTypeError(std::string("custom_gradient: ") + what + " must be a function, got " + type_name(rule));
-  return [held_rule = hold(rule), what](const std::vector<Tensor>& in) {
-    const py::gil_scoped_acquire locked;
-    py::tuple arguments(in.size());
-    for (std::size_t i = 0; i < in.size(); ++i) arguments[i] = py::cast(in[i]);
-    const py::object result = held(held_rule)(*arguments);
-    std::vector<Tensor> out;
-    const auto add = [&](py::handle item) {
-      out.push_back(item.is_none() ? Tensor() : to_tensor(item, "custom_gradient"));
-    };
-    if (PyTuple_Check(result.ptr()) || PyList_Check(result.ptr()))
-      for (py::handle item : result) add(item);
-    else
-      add(result);
-    return out;
-  };
-}
-
-Function with_pullback(const py::object& f) {
-  return custom_gradient(FunctionWithPullback([function = hold(f)](const std::vector<Tensor>& x) {
-    const py::gil_scoped_acquire locked;
-    py::tuple arguments(x.size());
-    for (std::size_t i = 0; i < x.size(); ++i) arguments[i] = py::cast(x[i]);
-    const py::object result = held(function)(*arguments);
-    if (!PyTuple_Check(result.ptr()) || py::len(result) != 2 || PyCallable_Check(result[py::int_(1)].ptr()) == 0)
-      throw ValueError(
-          "custom_gradient: the function must return (result, pullback), where pullback(gy) gives one cotangent per "
-          "argument; or pass vjp= or jvp=");
-    return std::pair<std::vector<Tensor>, Pullback>(to_tensors(result[py::int_(0)], "custom_gradient"),
-                                                    rule_function(result[py::int_(1)], "the pullback"));
-  }));
-}
-
-py::object make_custom(const py::object& f, const py::object& vjp_rule, const py::object& jvp_rule) {
-  check_function(f, "custom_gradient");
-  const Function function =
-      vjp_rule.is_none() && jvp_rule.is_none()
-          ? with_pullback(f)
-          : custom_gradient(to_function(f), rule_function(vjp_rule, "vjp"), rule_function(jvp_rule, "jvp"));
-  return named_like(py::cpp_function([function](const py::args& args) {
-                      std::vector<Tensor> x;
-                      for (py::handle arg : args) {
-                        const Tensor t = to_tensor(arg, "custom_gradient");
-                        x.push_back(t.weak() ? new_tensor(arg, py::none()) : t);
-                      }
-                      return from_tensors(function(x));
-                    }),
-                    f, "custom_gradient");
-}
-
 }  // namespace
 
 void bind_transforms(py::module_& m) {
@@ -408,7 +169,7 @@ void bind_transforms(py::module_& m) {
       "of ints: a tuple). An argument may be a tensor, nested tuples, lists and dicts of tensors, or a module, whose "
       "gradient is a dict by parameter name. has_aux: f returns (value, aux), the result is (gradient, aux).\n\n"
       ">>> cr.grad(lambda x: (x ** 2).sum())(cr.tensor([1.0, 2.0]))\n"
-      "tensor([2, 4])");
+      "Tensor([2., 4.])");
   m.def(
       "value_and_grad",
       [](const py::object& f, const py::object& argnums, bool has_aux) {
@@ -434,7 +195,7 @@ void bind_transforms(py::module_& m) {
       "all "
       "outputs' cotangents), \"forward\" (all inputs' tangents) or \"auto\" (the one that carries fewer).\n\n"
       ">>> cr.jacobian(lambda x: x ** 2)(cr.tensor([1.0, 2.0]))\n"
-      "tensor([[2, 0], [0, 4]])");
+      "Tensor([[2., 0.],\n        [0., 4.]])");
   m.def(
       "hessian",
       [](const py::object& f, const py::object& argnums, bool has_aux) {
@@ -449,7 +210,7 @@ void bind_transforms(py::module_& m) {
       "The function that gives the second derivatives of scalar-valued f, of shape x.shape + x.shape, by forward mode "
       "over reverse mode. For trees, a tree of trees: entry [a][b] is d2f / da db.\n\n"
       ">>> cr.hessian(lambda x: x[0] ** 2 * x[1])(cr.tensor([1.0, 2.0]))\n"
-      "tensor([[4, 2], [2, 0]])");
+      "Tensor([[4., 2.],\n        [2., 0.]])");
   m.def(
       "vjp",
       [](const py::object& f, const py::args& args) {
@@ -474,7 +235,7 @@ void bind_transforms(py::module_& m) {
       "and always returns a tuple: one cotangent per primal. f runs once, however often pullback is called.\n\n"
       ">>> y, pullback = cr.vjp(lambda x: x ** 2, cr.tensor([1.0, 2.0]))\n"
       ">>> pullback(cr.ones((2,)))\n"
-      "(tensor([2, 4]),)");
+      "(Tensor([2., 4.]),)");
   m.def(
       "jvp",
       [](const py::object& f, const py::object& at, const py::object& along) {
@@ -489,7 +250,7 @@ void bind_transforms(py::module_& m) {
       "their "
       "tangents.\n\n"
       ">>> cr.jvp(lambda x: x ** 2, cr.tensor([1.0, 2.0]), cr.tensor([1.0, 0.0]))\n"
-      "(tensor([1, 4]), tensor([2, 0]))");
+      "(Tensor([1., 4.]), Tensor([2., 0.]))");
   m.def(
       "linearize",
       [](const py::object& f, const py::args& args) {
@@ -523,7 +284,7 @@ void bind_transforms(py::module_& m) {
       "Several "
       "arguments are a tuple.\n\n"
       ">>> cr.hvp(lambda x: (x ** 3).sum(), cr.tensor([1.0, 2.0]), cr.tensor([1.0, 1.0]))\n"
-      "tensor([6, 12])");
+      "Tensor([6., 12.])");
   m.def(
       "directional_derivative",
       [](const py::object& f, const py::object& at, const py::object& along) {
@@ -551,7 +312,7 @@ void bind_transforms(py::module_& m) {
       "sample: "
       "a branch on values is an error.\n\n"
       ">>> cr.vmap(cr.grad(lambda x: (x ** 2).sum()))(cr.tensor([[1.0, 2.0], [3.0, 4.0]]))\n"
-      "tensor([[2, 4], [6, 8]])");
+      "Tensor([[2., 4.],\n        [6., 8.]])");
   m.def(
       "check_gradients",
       [](const py::object& f, const py::args& args, double tolerance) {
@@ -565,34 +326,6 @@ void bind_transforms(py::module_& m) {
       "among the arguments. A ValueError with the table where an error exceeds tolerance * max(1, |derivative|). "
       "Tensors "
       "that f captures must be float64.");
-  m.def(
-      "custom_gradient", &make_custom, "f"_a, py::kw_only(), "vjp"_a = py::none(), "jvp"_a = py::none(),
-      "f with derivative rules of its own. vjp(*x, *gy) gives one cotangent per argument, jvp(*x, *tx) one tangent per "
-      "output; one of them is enough, the other is its transpose. As a decorator without rules, f returns "
-      "(result, pullback), and pullback(gy) gives one cotangent per argument.\n\n"
-      ">>> @cr.custom_gradient\n"
-      "... def clipped(x):\n"
-      "...     return x, lambda gy: gy.clip(-1.0, 1.0)\n"
-      ">>> cr.grad(lambda x: (100.0 * clipped(x)).sum())(cr.tensor([1.0, 2.0]))\n"
-      "tensor([1, 1])");
-  py::class_<CompiledTrees>(m, "Compiled", "A compiled function of tensors.")
-      .def(
-          "__call__",
-          [](CompiledTrees& c, const py::args& args, const py::object& out) {
-            const py::object result = c(args, out);
-            return result ? result : out;
-          },
-          py::kw_only(), "out"_a = py::none());
-  m.def(
-      "compile",
-      [](const py::object& f) {
-        check_function(f, "compile");
-        return CompiledTrees(f);
-      },
-      "f"_a,
-      "f compiled: traced once per structure, shapes and dtypes of its arguments, then run as a program. A branch on "
-      "values "
-      "is an error. Calls are recorded where a gradient is wanted; out= takes NumPy arrays to write the results to.");
   m.def(
       "functional_call",
       [](const py::object& module, const py::dict& parameters, const py::args& inputs) {

@@ -31,6 +31,8 @@ void bind_training_step(py::module_& m);
 void bind_data(py::module_& m);
 void bind_graph(py::module_& m);
 void bind_transforms(py::module_& m);
+void bind_compile(py::module_& m);
+void bind_custom_gradient(py::module_& m);
 void bind_model(py::module_& m);
 void bind_argument_errors(py::module_& m);  // last: for all that is bound by then
 

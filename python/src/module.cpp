@@ -12,6 +12,8 @@ PYBIND11_MODULE(_core, m) {
   bind_graph(m);
   bind_nn(m);
   bind_transforms(m);
+  bind_compile(m);
+  bind_custom_gradient(m);
   bind_layers(m);
   bind_losses(m);
   bind_optim(m);

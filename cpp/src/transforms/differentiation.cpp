@@ -11,8 +11,9 @@ namespace {
 
 thread_local int depth = 0;  // of differentiations whose function is running on this thread
 
-// A linear map of tensors recorded as a graph, then run on `size` vectors at once.
-Tensors map_many(const Function& linear, std::span<const Tensor> vectors, std::int64_t size) {
+// A linear map of tensors recorded as a graph, then run on `size` vectors at once; record: as something to
+// differentiate.
+Tensors map_many(const Function& linear, std::span<const Tensor> vectors, std::int64_t size, bool record) {
   Types types;
   Tensors arguments;
   for (const Tensor& v : vectors) {
@@ -32,7 +33,10 @@ Tensors map_many(const Function& linear, std::span<const Tensor> vectors, std::i
     tracer->set_outputs(linear(one));
     graph = tracer->take();
   }
-  return replay_batched(graph, arguments, std::vector<char>(arguments.size(), 1), size);
+  const std::vector<char> batched(arguments.size(), 1);
+  if (record) return replay_batched(graph, arguments, batched, size);
+  const NoGrad nothing;
+  return replay_batched(graph, arguments, batched, size);
 }
 
 }  // namespace
@@ -84,10 +88,10 @@ Tensors Differentiation::push(std::span<const Tensor> y, std::span<const Tensor>
 }
 
 Tensors Differentiation::pull_many(std::span<const Tensor> y, std::span<const Tensor> gy, std::int64_t size) const {
-  return map_many([&](const Tensors& one) { return pull(y, one, true); }, gy, size);
+  return map_many([&](const Tensors& one) { return pull(y, one, true); }, gy, size, nested_ || tracer_);
 }
 Tensors Differentiation::push_many(std::span<const Tensor> y, std::span<const Tensor> tx, std::int64_t size) const {
-  return map_many([&](const Tensors& one) { return push(y, one); }, tx, size);
+  return map_many([&](const Tensors& one) { return push(y, one); }, tx, size, nested_ || tracer_);
 }
 
 std::vector<ValueId> Differentiation::symbols() const {

@@ -1,0 +1,116 @@
+// Compiled functions: one program per structure of the arguments, shapes and dtypes.
+#include <unordered_map>
+
+#include "tree_call.hpp"
+
+namespace chainrule::python {
+namespace {
+
+// One C++ Compiled per structure of the arguments.
+class CompiledTrees {
+ public:
+  explicit CompiledTrees(py::object f) : f_(hold(std::move(f))) {}
+
+  py::object operator()(const py::args& args, const py::object& out) {
+    std::vector<Tensor> inputs;
+    Variant& variant = variant_for(args, inputs);
+    if (!out.is_none()) return write(variant, inputs, out);
+    std::vector<Tensor> outputs;
+    {
+      const py::gil_scoped_release unlocked;
+      outputs = variant.compiled(inputs);
+    }
+    return variant.output->build(outputs);
+  }
+
+ private:
+  struct Variant {
+    std::shared_ptr<Tree> arguments;
+    std::shared_ptr<Tree> output;
+    Compiled compiled;
+  };
+
+  Variant& variant_for(const py::args& args, std::vector<Tensor>& inputs) {
+    bool flat = true;  // the usual call: tensors and arrays only
+    for (py::handle arg : args) flat &= is_tensor(arg) || py::isinstance<py::array>(arg);
+    std::string key;
+    auto tree = std::make_shared<Tree>();
+    if (flat) {
+      for (py::handle arg : args) inputs.push_back(borrow(arg, "compile"));
+      key = std::to_string(args.size());
+    } else {
+      *tree = Tree::take_apart(args, "compile", inputs);
+      key = tree->str();
+    }
+    const auto found = variants_.find(key);
+    if (found != variants_.end()) return found->second;
+    if (flat) {
+      std::vector<Tensor> unused;
+      *tree = Tree::take_apart(args, "compile", unused);
+    }
+    auto output = std::make_shared<Tree>();
+    const Function run = [f = f_, tree, output](const std::vector<Tensor>& x) {
+      const py::gil_scoped_acquire locked;
+      std::vector<Tensor> parameters, stand_ins, y;
+      const py::object arguments = tree->build_argument(x, parameters, stand_ins);
+      const nn::ParameterScope scope(parameters, stand_ins);
+      const py::object result = held(f)(*py::reinterpret_borrow<py::tuple>(arguments));
+      if (result.is_none())
+        throw ValueError(
+            "compile: the function returned None; return a tensor or nested tuples, lists or dicts of tensors");
+      *output = Tree::take_apart(result, "compile", y);
+      return y;
+    };
+    return variants_.emplace(std::move(key), Variant{tree, output, compile(run)}).first->second;
+  }
+
+  static py::object write(const Variant& variant, const std::vector<Tensor>& inputs, const py::object& out) {
+    std::vector<OutputView> views;
+    const auto add = [&](py::handle item) {
+      if (!py::isinstance<py::array>(item))
+        throw DTypeError("compile: out= takes NumPy arrays, one per output, got " + type_name(item));
+      auto array = py::reinterpret_borrow<py::array>(item);
+      if (!array.writeable()) throw ValueError("compile: out= is read-only");
+      if ((array.flags() & py::array::c_style) == 0)
+        throw ValueError("compile: out= is not C-contiguous; use np.empty(shape, dtype)");
+      Shape shape;
+      for (py::ssize_t d = 0; d < array.ndim(); ++d) shape.push_back(array.shape(d));
+      views.push_back({array.mutable_data(), shape, to_dtype(array.dtype())});
+    };
+    if (PyTuple_Check(out.ptr()) || PyList_Check(out.ptr()))
+      for (py::handle item : out) add(item);
+    else
+      add(out);
+    const py::gil_scoped_release unlocked;
+    variant.compiled(inputs, views);
+    return {};
+  }
+
+  std::shared_ptr<PyObject> f_;
+  std::unordered_map<std::string, Variant> variants_;
+};
+
+}  // namespace
+
+void bind_compile(py::module_& m) {
+  py::class_<CompiledTrees>(m, "Compiled", "A compiled function of tensors.")
+      .def(
+          "__call__",
+          [](CompiledTrees& c, const py::args& args, const py::object& out) {
+            const py::object result = c(args, out);
+            return result ? result : out;
+          },
+          py::kw_only(), "out"_a = py::none());
+  m.def(
+      "compile",
+      [](const py::object& f) {
+        check_function(f, "compile");
+        return CompiledTrees(f);
+      },
+      "f"_a,
+      "f compiled: traced once per structure, shapes and dtypes of its arguments, then run as a program. A branch on "
+      "values "
+      "is an error. Calls are recorded where a gradient is wanted; out= takes NumPy arrays to write the results to.");
+}
+
+}  // namespace chainrule::python
