@@ -12,6 +12,7 @@
 #include "chainrule/training_step.hpp"
 #include "chainrule/transforms.hpp"
 #include "core/storage.hpp"
+#include "graph/tensor_data.hpp"
 
 namespace {
 std::atomic<std::uint64_t> news{0};
@@ -76,9 +77,9 @@ TEST_CASE("batched Jacobians into the caller's memory, and any training step, al
   const nn::Sequential net{nn::Linear(16, 64, {.seed = 1}), nn::Tanh(), nn::Linear(64, 8, {.seed = 2})};
   const Tensor x = random::normal({256, 16}, 1, 0), y = random::normal({256, 8}, 2, 0);
   const Compiled jacobians = compile(as_function(vmap(jacobian([&](const Tensor& row) { return net(row); }))));
-  std::vector<float> memory(256 * 8 * 16);
+  const Tensor memory = Tensor::zeros({256, 8, 16});
   const std::vector<Tensor> in{x}, pair{x, y};
-  const std::vector<OutputView> out{{memory.data(), Shape{256, 8, 16}, DType::float32}};
+  const std::vector<OutputView> out{{bytes_of(memory), Shape{256, 8, 16}, DType::float32}};
   {
     const NoGrad nothing;
     jacobians(in, out);
@@ -86,7 +87,7 @@ TEST_CASE("batched Jacobians into the caller's memory, and any training step, al
     for (int i = 0; i < 20; ++i) jacobians(in, out);
     CHECK(allocations() - before == 0);
   }
-  CHECK(memory[0] != 0.0f);
+  CHECK(memory.data<float>()[0] != 0.0f);
 
   TrainingStep step([&](const std::vector<Tensor>& t) { return std::vector<Tensor>{mean(square(net(t[0]) - t[1]))}; },
                     optim::Adam(net.parameters(), {.lr = 1e-3}));
