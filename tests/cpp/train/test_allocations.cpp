@@ -6,13 +6,10 @@
 #include <cstdlib>
 #include <new>
 
-#include "chainrule/ops.hpp"
+#include "allocations.hpp"
 #include "chainrule/random.hpp"
 #include "chainrule/trainer.hpp"
-#include "chainrule/training_step.hpp"
-#include "chainrule/transforms.hpp"
 #include "core/storage.hpp"
-#include "graph/tensor_data.hpp"
 
 namespace {
 std::atomic<std::uint64_t> news{0};
@@ -28,8 +25,9 @@ void operator delete(void* p, std::size_t) noexcept { std::free(p); }
 
 using namespace chainrule;
 
-namespace {
 std::uint64_t allocations() { return news.load() + aligned_allocations(); }
+
+namespace {
 Tensor labels(std::int64_t n, std::int64_t classes) {
   std::vector<std::int64_t> y(static_cast<std::size_t>(n));
   for (std::int64_t i = 0; i < n; ++i) y[static_cast<std::size_t>(i)] = i % classes;
@@ -71,28 +69,4 @@ TEST_CASE("a training step allocates nothing after the first, by step and by fit
   const std::uint64_t start = allocations();
   trainer.fit(many, many_y, {.epochs = 1, .batch_size = 32});
   CHECK(allocations() - start < 400);  // for 400 steps; slices and the epoch's own lists only
-}
-
-TEST_CASE("batched Jacobians into the caller's memory, and any training step, allocate nothing after the first call") {
-  const nn::Sequential net{nn::Linear(16, 64, {.seed = 1}), nn::Tanh(), nn::Linear(64, 8, {.seed = 2})};
-  const Tensor x = random::normal({256, 16}, 1, 0), y = random::normal({256, 8}, 2, 0);
-  const Compiled jacobians = compile(as_function(vmap(jacobian([&](const Tensor& row) { return net(row); }))));
-  const Tensor memory = Tensor::zeros({256, 8, 16});
-  const std::vector<Tensor> in{x}, pair{x, y};
-  const std::vector<OutputView> out{{bytes_of(memory), Shape{256, 8, 16}, DType::float32}};
-  {
-    const NoGrad nothing;
-    jacobians(in, out);
-    const std::uint64_t before = allocations();
-    for (int i = 0; i < 20; ++i) jacobians(in, out);
-    CHECK(allocations() - before == 0);
-  }
-  CHECK(memory.data<float>()[0] != 0.0f);
-
-  TrainingStep step([&](const std::vector<Tensor>& t) { return std::vector<Tensor>{mean(square(net(t[0]) - t[1]))}; },
-                    optim::Adam(net.parameters(), {.lr = 1e-3}));
-  step(pair);
-  const std::uint64_t start = allocations();
-  for (int i = 0; i < 20; ++i) step(pair);
-  CHECK(allocations() - start == 20);  // the list of losses that each call returns
 }
