@@ -1,7 +1,7 @@
 """The op case table: one row per public op, read by test_ops.py and by the benchmarks. No test is here.
 
 This file holds what a row is and how its inputs are drawn; the rows are in cases_elementwise.py,
-cases_shapes.py, cases_reductions.py and cases_order.py, joined in CASES at the end.
+cases_shapes.py, cases_structure.py, cases_reductions.py and cases_order.py, joined in CASES at the end.
 """
 
 from __future__ import annotations
@@ -169,5 +169,12 @@ def all_cases() -> tuple[Case, ...]:
     import cases_order
     import cases_reductions
     import cases_shapes
+    import cases_structure
 
-    return (*cases_elementwise.CASES, *cases_shapes.CASES, *cases_reductions.CASES, *cases_order.CASES)
+    return (
+        *cases_elementwise.CASES,
+        *cases_shapes.CASES,
+        *cases_structure.CASES,
+        *cases_reductions.CASES,
+        *cases_order.CASES,
+    )

@@ -38,6 +38,7 @@ NOT_OPS = {
     "loads",
     "manual_seed",
     "memory_use",
+    "nonzero",
     "num_threads",
     "ones",
     "op_table",

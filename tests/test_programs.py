@@ -93,6 +93,7 @@ class TestPackage:
         assert all(hasattr(cr, name) for name in cr.__all__)
         assert all(hasattr(nn, name) for name in nn.__all__)
         listed = {name for module in (cr, nn, nn.init, optim, cr.data) for name in module.__all__}
+        listed |= {f"random_{name}" for name in cr.random.__all__}
         assert {name for name in dir(cr._core) if not name.startswith("_")} <= listed
 
     def test_import_is_light(self):

@@ -338,8 +338,6 @@ class TestShapes:
             t[0, 0, 0]
         with pytest.raises(IndexError, match="only one"):
             t[..., 0, ...]
-        with pytest.raises(cr.IndexError, match="take_along"):
-            t[np.array([0, 1])]
         with pytest.raises(cr.IndexError):
             t[True]
         with pytest.raises(cr.ValueError):

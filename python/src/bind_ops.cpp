@@ -63,39 +63,6 @@ void bind_elementwise(py::module_& m) {
       "x"_a, "dtype"_a, "The values in another dtype.");
 }
 
-void bind_shapes(py::module_& m) {
-  m.def(
-      "reshape",
-      [](const py::object& x, const py::object& shape) {
-        return reshape(operand(x, "reshape"), to_shape(shape, "reshape"));
-      },
-      "x"_a, "shape"_a, "Another shape of the same size; one size may be -1.");
-  m.def(
-      "transpose",
-      [](const py::object& x, const py::object& axes) {
-        return transpose(operand(x, "transpose"), to_axes(axes, "transpose"));
-      },
-      "x"_a, "axes"_a = py::none(), "Axes in the given order; reversed by default.");
-  m.def(
-      "squeeze",
-      [](const py::object& x, const py::object& axis) {
-        return squeeze(operand(x, "squeeze"), to_axes(axis, "squeeze"));
-      },
-      "x"_a, "axis"_a = py::none(), "Without the given axes of size 1; without all of them by default.");
-  m.def(
-      "expand_dims", [](const py::object& x, int axis) { return expand_dims(operand(x, "expand_dims"), axis); }, "x"_a,
-      "axis"_a, "With a new axis of size 1.");
-  m.def(
-      "broadcast_to",
-      [](const py::object& x, const py::object& shape) {
-        return broadcast_to(operand(x, "broadcast_to"), to_shape(shape, "broadcast_to"));
-      },
-      "x"_a, "shape"_a, "Repeated along new axes and axes of size 1.");
-  const auto join = [](const py::object& parts, int axis) { return concat(to_tensors(parts, "concat"), axis); };
-  m.def("concat", join, "parts"_a, "axis"_a = 0, "The parts one after another along an axis.");
-  m.def("concatenate", join, "parts"_a, "axis"_a = 0, "The parts one after another along an axis.");
-}
-
 using Reduction = Tensor (*)(const Tensor&, const Dims&, bool);
 
 void bind_reduction(py::module_& m, const char* name, Reduction f, const char* doc) {
@@ -261,20 +228,6 @@ void bind_structured(py::module_& m) {
       "logits"_a, "labels"_a, py::kw_only(), "label_smoothing"_a = 0.0, "ignore_index"_a = py::none(),
       "Per-sample loss log(sum(e^x)) - x[label] of logits (..., C) and labels (...). Ignored labels give 0.");
   m.def(
-      "take_along",
-      [](const py::object& x, const py::object& index, int axis) {
-        return take_along(operand(x, "take_along"), operand(index, "take_along"), axis);
-      },
-      "x"_a, "index"_a, "axis"_a = -1,
-      "One entry of x per position along the axis: index has x's shape without that axis. Negative entries count from "
-      "the end.");
-  m.def(
-      "one_hot",
-      [](const py::object& index, std::int64_t classes, const py::object& dtype) {
-        return one_hot(operand(index, "one_hot"), classes, to_dtype(dtype));
-      },
-      "index"_a, "classes"_a, "dtype"_a = "float32", "1 at the index, 0 elsewhere, along a new last axis.");
-  m.def(
       "dropout", [](const py::object& x, double p) { return dropout(operand(x, "dropout"), p); }, "x"_a, "p"_a,
       "Each element is zeroed with probability p, the rest divided by 1 - p.");
 }
@@ -283,7 +236,6 @@ void bind_structured(py::module_& m) {
 
 void bind_ops(py::module_& m) {
   bind_elementwise(m);
-  bind_shapes(m);
   bind_reductions(m);
   bind_scans(m);
   bind_order(m);

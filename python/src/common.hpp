@@ -21,6 +21,8 @@ void bind_errors(py::module_& m);
 void bind_config(py::module_& m);
 void bind_tensor(py::module_& m);
 void bind_ops(py::module_& m);
+void bind_structure(py::module_& m);
+void bind_random(py::module_& m);
 void bind_registry(py::module_& m);
 void bind_nn(py::module_& m);
 void bind_layers(py::module_& m);
@@ -60,6 +62,8 @@ std::vector<Tensor> borrow_inputs(py::handle value, const char* op);  // X or (X
 DType to_dtype(py::handle value);                  // a name, a NumPy dtype or scalar type
 Dims to_axes(py::handle axis, const char* op);     // None: no axes; an int; a tuple of ints
 Shape to_shape(py::handle shape, const char* op);  // an int or a sequence of ints
+// An int or a sequence or array of ints; `what` is the argument's name.
+std::vector<std::int64_t> to_integers(py::handle value, const char* op, const char* what);
 std::uint64_t to_seed(py::handle seed, const char* op);
 
 // --- and back -------------------------------------------------------------------------------------------------------

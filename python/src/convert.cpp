@@ -222,7 +222,8 @@ Tensor new_tensor(py::handle value, py::handle dtype) {
     const Tensor copy = Tensor::from_raw(t.raw_data(), static_cast<std::size_t>(t.size()), t.shape(), t.dtype());
     return given ? copy.astype(to_dtype(dtype)) : copy;
   }
-  const bool plain = PyFloat_Check(value.ptr()) || PyLong_Check(value.ptr()) || is_sequence(value);
+  const bool plain =  // np.float64 is a float, too, but keeps its dtype
+      !is_numpy_scalar(value) && (PyFloat_Check(value.ptr()) || PyLong_Check(value.ptr()) || is_sequence(value));
   if (plain && given) {  // straight to the dtype asked for: floats do not pass through float32
     const DType wanted = to_dtype(dtype);
     return copy_array(py::array(numpy().attr("asarray")(value)), "tensor").astype(wanted);
@@ -278,6 +279,12 @@ Dims to_axes(py::handle axis, const char* op) {
 }
 
 Shape to_shape(py::handle shape, const char* op) { return to_list<Shape>(shape, op, "shape"); }
+
+std::vector<std::int64_t> to_integers(py::handle value, const char* op, const char* what) {
+  if (py::isinstance<py::array>(value) || is_tensor(value))
+    return to_list<std::vector<std::int64_t>>(value.attr("tolist")(), op, what);
+  return to_list<std::vector<std::int64_t>>(value, op, what);
+}
 
 std::uint64_t to_seed(py::handle seed, const char* op) {
   const py::object index = py::reinterpret_steal<py::object>(PyNumber_Index(seed.ptr()));

@@ -1,81 +1,80 @@
-// t[...]: integers, slices, None and Ellipsis become slice, squeeze and expand_dims, so indexing has gradients and
-// traces.
+// t[...]: Python's items as chainrule::IndexItem. The rules are in ops/index.cpp; here only what an item is is decided.
 #include "indexing.hpp"
 
 namespace chainrule::python {
 namespace {
 
-Slice to_slice(const py::handle& item) {
-  const auto bound = [](const py::object& value) -> std::optional<std::int64_t> {
-    if (value.is_none()) return {};
-    const py::object index = py::reinterpret_steal<py::object>(PyNumber_Index(value.ptr()));
-    if (!index) throw py::error_already_set();
-    return index.cast<std::int64_t>();
-  };
-  Slice result{bound(item.attr("start")), bound(item.attr("stop")), 1};
-  const auto step = bound(item.attr("step"));
-  if (step) result.step = *step;
-  if (result.step == 0) throw ValueError("index: a slice's step cannot be 0");
-  return result;
+bool is_integer(py::handle item) {
+  return PyIndex_Check(item.ptr()) != 0 && !PyBool_Check(item.ptr()) && !is_tensor(item) &&
+         !py::isinstance<py::array>(item);
+}
+
+std::int64_t to_int64(py::handle item) {
+  const py::object number = py::reinterpret_steal<py::object>(PyNumber_Index(item.ptr()));
+  if (!number) throw py::error_already_set();
+  int overflow = 0;
+  const long long value = PyLong_AsLongLongAndOverflow(number.ptr(), &overflow);
+  if (overflow != 0) throw IndexError("index: " + std::string(py::str(number)) + " is out of bounds for any axis");
+  return value;
+}
+
+Slice to_slice(py::handle item) {
+  for (const char* bound : {"start", "stop", "step"}) {
+    const py::object value = item.attr(bound);
+    if (!value.is_none() && !is_integer(value))
+      throw IndexError("index: a slice's bounds must be integers or None, got " + type_name(value) +
+                       (is_tensor(value) ? "; a bound cannot depend on a tensor: the result's shape would" : ""));
+  }
+  Py_ssize_t start = 0, stop = 0, step = 0;
+  if (PySlice_Unpack(item.ptr(), &start, &stop, &step) != 0) {
+    PyErr_Clear();
+    throw ValueError("index: a slice's step cannot be 0");
+  }
+  // Missing bounds have become the furthest ones, which slice() cuts to the axis.
+  return {start, stop, step};
+}
+
+// A tensor of integers or bools from an array or a list.
+Tensor to_entries(py::handle item) {
+  if (is_tensor(item)) {
+    const Tensor& t = item.cast<const Tensor&>();
+    if (is_floating(t.dtype()))
+      throw IndexError("index: a tensor of " + std::string(name_of(t.dtype())) +
+                       " picks nothing; use astype(\"int64\") for positions or a comparison for a mask");
+    return t;
+  }
+  py::array array = py::module_::import("numpy").attr("asarray")(item);
+  if (array.size() == 0 && !py::isinstance<py::array>(item)) array = array.attr("astype")("int64");
+  const char kind = array.dtype().kind();
+  if (kind != 'i' && kind != 'u' && kind != 'b')
+    throw IndexError("index: an array of " + std::string(py::str(static_cast<const py::object&>(array.dtype()))) +
+                     " picks nothing; use a.astype(np.int64) for positions or a comparison for a mask");
+  if (kind == 'u' || (kind == 'i' && array.itemsize() < 4)) array = array.attr("astype")("int64");
+  return to_tensor(array, "index");
+}
+
+IndexItem to_index(py::handle item) {
+  if (item.ptr() == Py_Ellipsis) return ellipsis;
+  if (item.is_none()) return newaxis;
+  if (PySlice_Check(item.ptr())) return to_slice(item);
+  if (is_integer(item)) return to_int64(item);
+  if (PyBool_Check(item.ptr()))
+    throw IndexError("index: a single bool is no index; use where(condition, a, b), or 0 and 1 as integers");
+  if (is_tensor(item) || py::isinstance<py::array>(item) || PyList_Check(item.ptr()) || PyTuple_Check(item.ptr()))
+    return to_entries(item);
+  throw IndexError("index: expected integers, slices, None, ..., or arrays of integers or bools, got " +
+                   type_name(item));
 }
 
 }  // namespace
 
 Tensor index_tensor(const Tensor& t, const py::object& index) {
-  const py::tuple items = PyTuple_Check(index.ptr()) ? py::reinterpret_borrow<py::tuple>(index) : py::make_tuple(index);
-  int used = 0, ellipses = 0;
-  for (py::handle item : items) {
-    if (item.ptr() == Py_Ellipsis)
-      ++ellipses;
-    else if (!item.is_none())
-      ++used;
-  }
-  if (ellipses > 1) throw IndexError("index: only one ... is allowed");
-  if (used > t.rank())
-    throw IndexError("index: too many indices: " + std::to_string(used) + " for a tensor of shape " + t.shape().str());
-
-  std::vector<Slice> slices;
-  Dims squeezed;              // axes of t that an integer picks from
-  std::vector<int> inserted;  // axes of the result that None makes, in ascending order
-  bool narrowed = false;
-  int axis = 0, out = 0;
-  const auto pass = [&](int count) {
-    for (int i = 0; i < count; ++i) slices.push_back({});
-    axis += count;
-    out += count;
-  };
-  for (py::handle item : items) {
-    if (item.ptr() == Py_Ellipsis) {
-      pass(t.rank() - used);
-    } else if (item.is_none()) {
-      inserted.push_back(out++);
-    } else if (PySlice_Check(item.ptr())) {
-      slices.push_back(to_slice(item));
-      narrowed = true;
-      ++axis;
-      ++out;
-    } else if (PyIndex_Check(item.ptr()) && !PyBool_Check(item.ptr()) && !is_tensor(item) &&
-               !py::isinstance<py::array>(item)) {
-      const std::int64_t i = PyLong_AsLongLong(py::reinterpret_steal<py::object>(PyNumber_Index(item.ptr())).ptr());
-      if (PyErr_Occurred() != nullptr) throw py::error_already_set();
-      const std::int64_t n = t.shape(axis);
-      if (i < -n || i >= n)
-        throw IndexError("index: " + std::to_string(i) + " is out of bounds for axis " + std::to_string(axis) +
-                         " of shape " + t.shape().str());
-      const std::int64_t start = i < 0 ? i + n : i;
-      slices.push_back({start, start + 1, 1});
-      squeezed.push_back(axis++);
-      narrowed = true;
-    } else {
-      throw IndexError(
-          "index: expected integers, slices, None or ..., got " + type_name(item) +
-          "; to pick by an array of labels use take_along(x, index, axis), by a mask use where(mask, a, b)");
-    }
-  }
-  Tensor result = narrowed ? slice(t, slices) : t;
-  if (!squeezed.empty()) result = squeeze(result, squeezed);
-  for (int new_axis : inserted) result = expand_dims(result, new_axis);
-  return result;
+  std::vector<IndexItem> items;
+  if (PyTuple_Check(index.ptr()))
+    for (py::handle item : py::reinterpret_borrow<py::tuple>(index)) items.push_back(to_index(item));
+  else
+    items.push_back(to_index(index));
+  return chainrule::index(t, items);
 }
 
 }  // namespace chainrule::python

@@ -8,6 +8,8 @@ PYBIND11_MODULE(_core, m) {
   bind_config(m);
   bind_tensor(m);
   bind_ops(m);
+  bind_structure(m);
+  bind_random(m);
   bind_registry(m);
   bind_graph(m);
   bind_nn(m);

@@ -12,6 +12,7 @@
 #include "chainrule/ops.hpp"
 #include "chainrule/optim.hpp"
 #include "chainrule/random.hpp"
+#include "chainrule/structure.hpp"
 #include "chainrule/tensor.hpp"
 #include "chainrule/trainer.hpp"
 #include "chainrule/training_step.hpp"

@@ -1,11 +1,12 @@
 // The op functions. Elementwise ones broadcast as NumPy does; axes may be negative; "no axes" means all of them.
-// On values they run at once; on symbolic tensors they record a Graph.
+// On values they run at once; on symbolic tensors they record a Graph. Those that move elements are in structure.hpp.
 #pragma once
 
 #include <optional>
 #include <vector>
 
 #include "chainrule/elementwise_list.hpp"
+#include "chainrule/structure.hpp"
 #include "chainrule/tensor.hpp"
 
 namespace chainrule {
@@ -32,20 +33,6 @@ CHAINRULE_API Tensor where(const Tensor& condition, const Tensor& a, const Tenso
 CHAINRULE_API Tensor fma(const Tensor& a, const Tensor& b, const Tensor& c);            // a * b + c, rounded once
 CHAINRULE_API Tensor cast(const Tensor& x, DType dtype);
 CHAINRULE_API Tensor stop_gradient(const Tensor& x);  // the same values; no gradient flows through
-
-// --- shapes --------------------------------------------------------------------------------------------------------
-CHAINRULE_API Tensor reshape(const Tensor& x, const Dims& shape);        // one size may be -1
-CHAINRULE_API Tensor transpose(const Tensor& x, const Dims& axes = {});  // no axes: reversed
-CHAINRULE_API Tensor squeeze(const Tensor& x, const Dims& axes = {});    // no axes: all of size 1
-CHAINRULE_API Tensor expand_dims(const Tensor& x, int axis);
-CHAINRULE_API Tensor broadcast_to(const Tensor& x, const Shape& shape);
-CHAINRULE_API Tensor concat(const std::vector<Tensor>& parts, int axis = 0);
-// x[start:stop:step] along every axis given; Python's rules for negative and missing bounds.
-struct Slice {
-  std::optional<std::int64_t> start{}, stop{};
-  std::int64_t step = 1;
-};
-CHAINRULE_API Tensor slice(const Tensor& x, const std::vector<Slice>& slices);
 
 // --- along an axis -------------------------------------------------------------------------------------------------
 // Running sums and products; without an axis of all elements in a row. reverse: from the end.
@@ -88,11 +75,6 @@ CHAINRULE_API Tensor log_softmax(const Tensor& x, int axis = -1);
 // Per-sample loss of logits (..., C) and labels (...): log(sum e^x) - x[label]. Ignored labels give 0.
 CHAINRULE_API Tensor softmax_cross_entropy(const Tensor& logits, const Tensor& labels, double label_smoothing = 0.0,
                                            std::optional<std::int64_t> ignore_index = {});
-
-// --- picking -------------------------------------------------------------------------------------------------------
-// index has x's shape without `axis`; picks one entry along it. Negative entries count from the end.
-CHAINRULE_API Tensor take_along(const Tensor& x, const Tensor& index, int axis = -1);
-CHAINRULE_API Tensor one_hot(const Tensor& index, std::int64_t classes, DType dtype = DType::float32);
 
 // --- random --------------------------------------------------------------------------------------------------------
 // Zeroes each element with probability p, divides the rest by 1 - p. A new mask in every call; inside a module's call

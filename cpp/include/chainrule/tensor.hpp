@@ -18,6 +18,7 @@ namespace chainrule {
 
 struct TensorData;  // private
 struct Storage;     // private
+class IndexItem;    // structure.hpp
 
 template <class T>
 concept Scalar = std::is_arithmetic_v<T>;
@@ -93,6 +94,7 @@ class CHAINRULE_API Tensor {
   Tensor reshape(const Dims& shape) const;  // one size may be -1
   Tensor transpose(const Dims& axes = {}) const;
   Tensor T() const { return transpose(); }
+  Tensor index(const std::vector<IndexItem>& items) const;         // x.index({0, ellipsis, newaxis}); see structure.hpp
   Tensor sum(const Dims& axes = {}, bool keepdims = false) const;  // no axes: all
   Tensor mean(const Dims& axes = {}, bool keepdims = false) const;
   Tensor max(const Dims& axes = {}, bool keepdims = false) const;

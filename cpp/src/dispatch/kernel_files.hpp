@@ -16,4 +16,5 @@
   X(movement, isa)                     \
   X(random, isa)                       \
   X(scan, isa)                         \
+  X(take, isa)                         \
   X(unslice, isa)

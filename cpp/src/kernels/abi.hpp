@@ -77,6 +77,18 @@ struct RowPlan {
   double r[4];
 };
 
+// take and its transpose put: x seen as (batch, middle, n, inner), index as (batch, count), the entries taken as
+// (batch, middle, count, inner).
+struct TakePlan {
+  std::int64_t batch, middle, n, count, inner;
+};
+
+// flat_index: the sizes of the axes that one position each is given for.
+struct FlatIndexPlan {
+  std::int64_t axes;
+  std::int64_t size[max_rank];
+};
+
 // A strided copy: output element at sum_d index_d * out_stride[d] + out_offset reads input element at
 // sum_d index_d * in_stride[d] + in_offset. units = product of sizes (elements copied).
 struct CopyPlan {

@@ -73,6 +73,30 @@ void promote_operands(Tensor& a, Tensor& b, const char* op, bool floats) {
   convert(b);
 }
 
+std::vector<Tensor> promoted(const std::vector<Tensor>& parts, const char* op) {
+  if (parts.empty()) fail<ValueError>(op, "no tensors were given", "", "give at least one");
+  Tensor common = parts[0];  // only its dtype and weakness matter
+  for (std::size_t i = 1; i < parts.size(); ++i) {
+    if (common.weak() || (!parts[i].weak() && promote(common.dtype(), parts[i].dtype(), op) != common.dtype()))
+      common = parts[i];
+  }
+  std::vector<Tensor> result;
+  for (const Tensor& part : parts) {
+    Tensor a = part, b = common;
+    promote_operands(a, b, op, false);
+    result.push_back(a);
+    common = b;
+  }
+  return result;
+}
+
+Tensor as_index(const Tensor& index, const char* op) {
+  const Tensor i = settle(index, op);
+  if (is_floating(i.dtype()) || i.dtype() == DType::boolean)
+    fail<DTypeError>(op, "the index is not of integers", std::string(name_of(i.dtype())), "use astype(\"int64\")");
+  return cast(i, DType::int64);
+}
+
 int normal_axis(int axis, int rank, const char* op) {
   const int at = axis < 0 ? axis + rank : axis;
   if (at < 0 || at >= rank)

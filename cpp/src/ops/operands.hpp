@@ -18,6 +18,8 @@ Tensor floating(const Tensor& x, const char* op);  // integers and bools become 
 Tensor counting(const Tensor& x, const char* op);  // small integers and bools become int64, as sums are
 // Both operands in their common dtype; scalars take the other operand's. floats: integers become float64.
 void promote_operands(Tensor& a, Tensor& b, const char* op, bool floats);
+std::vector<Tensor> promoted(const std::vector<Tensor>& parts, const char* op);  // the same for any number of them
+Tensor as_index(const Tensor& index, const char* op);                            // int64; throws DTypeError
 
 int normal_axis(int axis, int rank, const char* op);           // throws IndexError
 Dims normal_axes(const Dims& axes, int rank, const char* op);  // sorted, unique; none given: all
@@ -48,6 +50,7 @@ void add_scan_ops(std::vector<Op>& ops);
 void add_softmax_ops(std::vector<Op>& ops);
 void add_sort_ops(std::vector<Op>& ops);
 void add_picking_ops(std::vector<Op>& ops);
+void add_take_ops(std::vector<Op>& ops);
 void add_random_ops(std::vector<Op>& ops);
 void add_call_op(std::vector<Op>& ops);
 

@@ -53,7 +53,7 @@ void plan_put(const Op&, std::span<const TensorType>, std::span<const TensorType
   plan.cost += static_cast<double>(out[0].shape.size()) * 0.1;
 }
 
-Tensor take(const Tensor& x, const Tensor& index, std::int64_t axis) {
+Tensor along(const Tensor& x, const Tensor& index, std::int64_t axis) {
   static const Op& op = find_op("take_along");
   Attrs attrs;
   attrs.ints[0] = axis;
@@ -102,7 +102,7 @@ void add_picking_ops(std::vector<Op>& ops) {
                    Tensor()};
   };
   op.jvp = [](const RuleContext& c) {
-    return Tensors{c.g[0].defined() ? take(c.g[0], c.x[1], c.attrs.ints[0]) : Tensor()};
+    return Tensors{c.g[0].defined() ? along(c.g[0], c.x[1], c.attrs.ints[0]) : Tensor()};
   };
   op.batch = Batch::leading;
   op.flops_per_output = 0;
@@ -119,7 +119,7 @@ void add_picking_ops(std::vector<Op>& ops) {
   op.key = 1;
   op.saves = save_input(0);
   op.derivative = Derivative::linear;
-  op.vjp = [](const RuleContext& c) { return Tensors{Tensor(), take(c.g[0], c.x[0], c.attrs.ints[0])}; };
+  op.vjp = [](const RuleContext& c) { return Tensors{Tensor(), along(c.g[0], c.x[0], c.attrs.ints[0])}; };
   op.jvp = [](const RuleContext& c) {
     return Tensors{c.g[1].defined() ? put(c.x[0], c.g[1], c.attrs.ints[0], c.attrs.ints[1]) : Tensor()};
   };
@@ -148,17 +148,8 @@ void add_picking_ops(std::vector<Op>& ops) {
   ops.push_back(op);
 }
 
-namespace {
-Tensor as_index(const Tensor& index, const char* op) {
-  const Tensor i = settle(index, op);
-  if (is_floating(i.dtype()) || i.dtype() == DType::boolean)
-    fail<DTypeError>(op, "the index is not of integers", std::string(name_of(i.dtype())), "use astype(\"int64\")");
-  return cast(i, DType::int64);
-}
-}  // namespace
-
 Tensor take_along(const Tensor& x, const Tensor& index, int axis) {
-  return take(settle(x, "take_along"), as_index(index, "take_along"), normal_axis(axis, x.rank(), "take_along"));
+  return along(settle(x, "take_along"), as_index(index, "take_along"), normal_axis(axis, x.rank(), "take_along"));
 }
 
 Tensor one_hot(const Tensor& index, std::int64_t classes, DType dtype) {

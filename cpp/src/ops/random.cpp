@@ -2,6 +2,8 @@
 #include "chainrule/random.hpp"
 
 #include <atomic>
+#include <cmath>
+#include <utility>
 
 #include "ops/operands.hpp"
 #include "ops/random_scope.hpp"
@@ -81,20 +83,27 @@ void add_draw(std::vector<Op>& ops, const char* name, const char* kernel, const 
   attach_kernels(op, kernel);
   ops.push_back(op);
 }
-Tensor draw(const char* name, const Shape& shape, std::uint64_t key, std::uint32_t stream, double first, double second,
-            DType dtype) {
+Tensor draw(const std::string& kind, const Shape& shape, const Tensor& counter, std::uint32_t stream, double first,
+            double second, DType dtype) {
+  const std::string name = "random." + kind;
   if (dtype != DType::float32 && dtype != DType::float64)
     fail<DTypeError>(name, "draws are float32 or float64", std::string(name_of(dtype)), "cast afterwards");
-  const NoGrad nothing;
-  shape.checked_size(name);
+  (void)shape.checked_size(name.c_str());
   Attrs attrs;
   attrs.lists[0] = shape;
   attrs.ints[0] = stream;
   attrs.reals[0] = first;
   attrs.reals[1] = second;
-  const Tensor counter = make_counter(key, draw_step);
-  return apply1(find_op(std::string(name) + (dtype == DType::float64 ? "_float64" : "")), std::span(&counter, 1),
-                attrs);
+  return apply1(find_op("random_" + kind + (dtype == DType::float64 ? "_float64" : "")), std::span(&counter, 1), attrs);
+}
+
+// The counter of a random op called without a key, and its stream.
+std::pair<Tensor, std::uint32_t> next_draw() {
+  if (RandomScope* scope = RandomScope::current()) {
+    const std::uint32_t stream = scope->next_stream();
+    return {scope->counter(), stream};
+  }
+  return {make_counter(global_seed(), loose_calls.fetch_add(1) | 0x80000000u), 0};
 }
 
 }  // namespace
@@ -199,21 +208,34 @@ Tensor dropout(const Tensor& x, double p) {
     fail<ValueError>("dropout", "p is outside [0, 1]", std::to_string(p), "p is the probability of dropping");
   const Tensor in_floats = floating(x, "dropout");
   if (p == 0.0) return in_floats;
-  RandomScope* scope = RandomScope::current();
+  const auto [counter, stream] = next_draw();
   Attrs attrs;
   attrs.reals[0] = p;
-  attrs.ints[0] = scope ? scope->next_stream() : 0;
-  const Tensor in[] = {in_floats,
-                       scope ? scope->counter() : make_counter(global_seed(), loose_calls.fetch_add(1) | 0x80000000u)};
+  attrs.ints[0] = stream;
+  const Tensor in[] = {in_floats, counter};
   return apply1(op, in, attrs);
 }
 
 namespace random {
 Tensor normal(const Shape& shape, std::uint64_t key, std::uint32_t stream, double mean, double std, DType dtype) {
-  return draw("random_normal", shape, key, stream, mean, std, dtype);
+  return draw("normal", shape, make_counter(key, draw_step), stream, mean, std, dtype);
 }
 Tensor uniform(const Shape& shape, std::uint64_t key, std::uint32_t stream, double low, double high, DType dtype) {
-  return draw("random_uniform", shape, key, stream, low, high, dtype);
+  return draw("uniform", shape, make_counter(key, draw_step), stream, low, high, dtype);
+}
+Tensor normal(const Shape& shape, const NormalOptions& options) {
+  if (!(options.std >= 0.0) || !std::isfinite(options.mean) || !std::isfinite(options.std))
+    fail<ValueError>("random.normal", "mean and std must be finite, std 0 or more",
+                     "mean is " + std::to_string(options.mean) + ", std is " + std::to_string(options.std));
+  const auto [counter, stream] = next_draw();
+  return draw("normal", shape, counter, stream, options.mean, options.std, options.dtype);
+}
+Tensor uniform(const Shape& shape, const UniformOptions& options) {
+  if (!(options.low <= options.high) || !std::isfinite(options.low) || !std::isfinite(options.high))
+    fail<ValueError>("random.uniform", "low and high must be finite, low at most high",
+                     "low is " + std::to_string(options.low) + ", high is " + std::to_string(options.high));
+  const auto [counter, stream] = next_draw();
+  return draw("uniform", shape, counter, stream, options.low, options.high, options.dtype);
 }
 }  // namespace random
 

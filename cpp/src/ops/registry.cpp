@@ -25,6 +25,7 @@ const Registry& registry() {
     add_softmax_ops(r->ops);
     add_sort_ops(r->ops);
     add_picking_ops(r->ops);
+    add_take_ops(r->ops);
     add_random_ops(r->ops);
     add_call_op(r->ops);
     for (const Op& op : r->ops) r->by_name.emplace(op.name, &op);

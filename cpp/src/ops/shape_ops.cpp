@@ -221,10 +221,13 @@ Tensor squeeze(const Tensor& x, const Dims& axes) {
   return reshape(x, shape);
 }
 
-Tensor expand_dims(const Tensor& x, int axis) {
-  const int at = normal_axis(axis, x.rank() + 1, "expand_dims");
+Tensor expand_dims(const Tensor& x, int axis) { return expand_dims(x, Dims{axis}); }
+
+Tensor expand_dims(const Tensor& x, const Dims& axes) {
+  if (axes.empty()) return x;
   Dims shape = x.shape();
-  shape.insert(at, 1);
+  for (std::int64_t axis : normal_axes(axes, x.rank() + axes.rank(), "expand_dims"))
+    shape.insert(static_cast<int>(axis), 1);
   return reshape(x, shape);
 }
 

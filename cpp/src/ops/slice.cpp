@@ -189,8 +189,9 @@ Tensor slice(const Tensor& x, const std::vector<Slice>& slices) {
   Attrs attrs;
   bool whole = true;
   for (int i = 0; i < x.rank(); ++i) {
-    const Slice s = static_cast<std::size_t>(i) < slices.size() ? slices[static_cast<std::size_t>(i)] : Slice{};
+    Slice s = static_cast<std::size_t>(i) < slices.size() ? slices[static_cast<std::size_t>(i)] : Slice{};
     const std::int64_t n = x.shape()[i];
+    s.step = std::clamp<std::int64_t>(s.step, -n - 1, n + 1);  // a longer one reaches nothing more
     if (s.step == 0) fail<ValueError>("slice", "the step is 0", "axis " + std::to_string(i), "use 1 or -1");
     const auto clamp = [&](std::optional<std::int64_t> v, std::int64_t missing) {
       if (!v) return missing;
@@ -206,21 +207,24 @@ Tensor slice(const Tensor& x, const std::vector<Slice>& slices) {
   return whole ? x : slice_with(x, attrs);
 }
 
-Tensor concat(const std::vector<Tensor>& parts, int axis) {
+Tensor concat(const std::vector<Tensor>& parts, std::optional<int> axis) {
   static const Op& op = find_op("concat");
-  if (parts.empty()) fail<ValueError>("concat", "no tensors were given", "", "give at least one");
-  Attrs attrs;
-  attrs.ints[0] = normal_axis(axis, parts[0].rank(), "concat");
-  if (parts.size() > static_cast<std::size_t>(op.max_inputs)) {  // in groups, then the groups
+  Tensors in = promoted(parts, "concat");
+  if (!axis)
+    for (Tensor& part : in) part = reshape(part, {-1});
+  const int at = normal_axis(axis.value_or(0), in[0].rank(), "concat");
+  const auto most = static_cast<std::size_t>(op.max_inputs);
+  while (in.size() > most) {  // in groups, then the groups
     Tensors groups;
-    for (std::size_t i = 0; i < parts.size(); i += static_cast<std::size_t>(op.max_inputs))
-      groups.push_back(concat({parts.begin() + static_cast<std::ptrdiff_t>(i),
-                               parts.begin() + static_cast<std::ptrdiff_t>(std::min(
-                                                   parts.size(), i + static_cast<std::size_t>(op.max_inputs)))},
-                              axis));
-    return concat(groups, axis);
+    for (std::size_t i = 0; i < in.size(); i += most)
+      groups.push_back(concat({in.begin() + static_cast<std::ptrdiff_t>(i),
+                               in.begin() + static_cast<std::ptrdiff_t>(std::min(in.size(), i + most))},
+                              at));
+    in = std::move(groups);
   }
-  return apply1(op, parts, attrs);
+  Attrs attrs;
+  attrs.ints[0] = at;
+  return apply1(op, in, attrs);
 }
 
 }  // namespace chainrule

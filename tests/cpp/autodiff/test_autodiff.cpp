@@ -21,7 +21,7 @@ Tensor wave(Shape shape, double phase) {
   return t;
 }
 Tensor sin_like(const Tensor& x) { return tanh(x) * x + sigmoid(x * x); }
-double dot(const Tensor& a, const Tensor& b) { return sum(a * b).item(); }
+double pairing(const Tensor& a, const Tensor& b) { return sum(a * b).item(); }
 
 // A function with forks, broadcasting, a product, softmax, slices and picks.
 Tensors busy(const Tensors& in) {
@@ -43,8 +43,8 @@ TEST_CASE("eager, graph and numeric derivatives agree in both modes") {
   const Tensors gx = pullback({u});
   const auto [y2, ty] = jvp(busy, x, tx);
   double reverse = 0;
-  for (std::size_t i = 0; i < 3; ++i) reverse += dot(gx[i], tx[i]);
-  CHECK(dot(u, ty[0]) == doctest::Approx(reverse).epsilon(1e-12));
+  for (std::size_t i = 0; i < 3; ++i) reverse += pairing(gx[i], tx[i]);
+  CHECK(pairing(u, ty[0]) == doctest::Approx(reverse).epsilon(1e-12));
 
   const double h = 1e-6;
   Tensors up, down;
@@ -52,7 +52,7 @@ TEST_CASE("eager, graph and numeric derivatives agree in both modes") {
     up.push_back(x[i] + h * tx[i]);
     down.push_back(x[i] - h * tx[i]);
   }
-  CHECK(dot(u, busy(up)[0] - busy(down)[0]) / (2 * h) == doctest::Approx(reverse).epsilon(1e-7));
+  CHECK(pairing(u, busy(up)[0] - busy(down)[0]) / (2 * h) == doctest::Approx(reverse).epsilon(1e-7));
 
   const Graph graph = trace(busy, x);
   Tensors with_u = x, with_t = x;
@@ -61,7 +61,7 @@ TEST_CASE("eager, graph and numeric derivatives agree in both modes") {
   const Tensors by_graph = replay(vjp(graph.data()), with_u);
   for (std::size_t i = 0; i < 3; ++i)
     for (std::int64_t k = 0; k < gx[i].size(); ++k) CHECK(by_graph[i + 1].data<double>()[k] == gx[i].data<double>()[k]);
-  CHECK(dot(u, replay(jvp(graph.data()), with_t)[1]) == doctest::Approx(reverse).epsilon(1e-12));
+  CHECK(pairing(u, replay(jvp(graph.data()), with_t)[1]) == doctest::Approx(reverse).epsilon(1e-12));
 }
 
 TEST_CASE("graph transforms compose: the Hessian-vector product is symmetric and right") {
@@ -75,7 +75,7 @@ TEST_CASE("graph transforms compose: the Hessian-vector product is symmetric and
   const GraphData second = jvp(gradient);  // x, 1, tx, t1 -> y, g, ty, tg
   const Tensor zero = Tensor::zeros({}, DType::float64);
   const auto times = [&](const Tensor& v) { return replay(second, Tensors{x, one, v, zero})[3]; };
-  CHECK(dot(a, times(b)) == doctest::Approx(dot(b, times(a))).epsilon(1e-12));
+  CHECK(pairing(a, times(b)) == doctest::Approx(pairing(b, times(a))).epsilon(1e-12));
   const double h = 1e-5;
   const Tensor numeric =
       (replay(gradient, Tensors{x + h * b, one})[1] - replay(gradient, Tensors{x - h * b, one})[1]) / (2 * h);
