@@ -21,13 +21,38 @@ void def_operator(TensorClass& c, const char* name, const char* reflected, Binar
   if (reflected != nullptr) c.def(reflected, backward, py::is_operator());
 }
 
+// & | ^ ~ are for bools alone: on integers NumPy means their bits.
+void check_bool(const Tensor& t, const char* op) {
+  if (t.dtype() != DType::boolean)
+    throw DTypeError(std::string(op) + ": the operands must be bool, got " + std::string(name_of(t.dtype())) +
+                     "; compare first, for instance (x > 0) & (x < 1)");
+}
+Tensor both(const Tensor& a, const Tensor& b) { return check_bool(a, "&"), check_bool(b, "&"), logical_and(a, b); }
+Tensor either(const Tensor& a, const Tensor& b) { return check_bool(a, "|"), check_bool(b, "|"), logical_or(a, b); }
+Tensor one_of(const Tensor& a, const Tensor& b) { return check_bool(a, "^"), check_bool(b, "^"), logical_xor(a, b); }
+
 void bind_operators(TensorClass& c) {
   for (const Operator& o : operators) def_operator(c, o.name, o.reflected, o.f, o.op);
+  def_operator(c, "__and__", "__rand__", &both, "&");
+  def_operator(c, "__or__", "__ror__", &either, "|");
+  def_operator(c, "__xor__", "__rxor__", &one_of, "^");
+  c.def("__invert__", [](const Tensor& t) {
+    check_bool(t, "~");
+    return logical_not(t);
+  });
   c.def("__neg__", [](const Tensor& t) { return negative(t); });
   c.def("__pos__", [](const Tensor& t) { return t; });
   c.def("__abs__", [](const Tensor& t) { return abs(t); });
   c.def("__hash__", [](const Tensor& t) { return std::hash<const void*>()(t.data_handle().get()); });
-  c.attr("__array_ufunc__") = py::none();  // ndarray @ Tensor is a Tensor: NumPy leaves the operator to this class
+  // NumPy's functions, and its operators where an array stands on the left; the table is in chainrule/_numpy.py.
+  c.def("__array_ufunc__", [](const Tensor&, const py::object& ufunc, const py::str& method, const py::args& args,
+                              const py::kwargs& kwargs) {
+    return py::module_::import("chainrule._numpy").attr("ufunc")(ufunc, method, args, kwargs);
+  });
+  c.def("__array_function__", [](const Tensor&, const py::object& function, const py::object&, const py::tuple& args,
+                                 const py::dict& kwargs) {
+    return py::module_::import("chainrule._numpy").attr("function")(function, args, kwargs);
+  });
 }
 
 double to_number(const Tensor& t, const char* what) {
@@ -71,6 +96,8 @@ void bind_values(TensorClass& c) {
   c.def_property_readonly("size", &Tensor::size, "Number of elements.");
   c.def_property_readonly(
       "dtype", [](const Tensor& t) { return std::string(name_of(t.dtype())); }, "Name of the element type.");
+  c.def_property_readonly("symbolic", &Tensor::symbolic,
+                          "Whether it is traced: a place in a graph that has values when the graph runs.");
   c.def("numpy", [](const Tensor& t) { return to_numpy(t); }, "The values as a new NumPy array.");
   c.def("__array__", &array_protocol, "dtype"_a = py::none(), "copy"_a = py::none());
   c.def("item", &item, "The only element as a Python number.");
@@ -84,7 +111,9 @@ void bind_values(TensorClass& c) {
   });
   c.def("__getitem__", [](const Tensor& t, const py::object& index) { return index_tensor(t, index); }, "index"_a);
   c.def("__setitem__", [](const Tensor&, const py::object&, const py::object&) {
-    throw StateError("tensors are not written by index; use where(mask, a, b), or t.copy_(array) for the whole tensor");
+    throw StateError(
+        "tensors are not written by index: t[...] = v was given; use t = where(mask, v, t), or t.copy_(array) for the "
+        "whole tensor");
   });
   c.def("__iter__", [](const Tensor& t) {
     if (t.rank() == 0) throw ShapeError("iter: a tensor of shape () cannot be iterated over");
@@ -275,6 +304,17 @@ void bind_methods(TensorClass& c) {
   c.def(
       "expand_dims", [](const Tensor& t, int axis) { return expand_dims(t, axis); }, "axis"_a,
       "With a new axis of size 1.");
+  c.def(
+      "swapaxes", [](const Tensor& t, int axis1, int axis2) { return swapaxes(t, axis1, axis2); }, "axis1"_a, "axis2"_a,
+      "Two axes exchanged.");
+  c.def(
+      "take",
+      [](const Tensor& t, const py::object& indices, std::optional<int> axis) {
+        return take(t, to_tensor(indices, "take"), axis);
+      },
+      "indices"_a, "axis"_a = py::none(), "Entries at the indices along the axis, of the flattened tensor by default.");
+  reduction("any", &any, "Whether any element along the axes (all by default) is not 0.");
+  reduction("all", &all, "Whether no element along the axes (all by default) is 0.");
   c.def("flatten", [](const Tensor& t) { return t.reshape({-1}); }, "All elements along one axis.");
 }
 
