@@ -97,13 +97,13 @@ Term summed(const Term& term, const std::string& kept) {
     if (has(kept, term.labels[i]))
       labels += term.labels[i];
     else
-      axes.push_back(i);
+      axes.push_back(static_cast<std::int64_t>(i));
   return axes.empty() ? term : Term{cast(sum(term.value, axes), term.value.dtype()), labels};  // sum widens integers
 }
 
 Tensor ordered(const Term& term, const std::string& labels) {
   Dims axes;
-  for (char label : labels) axes.push_back(term.labels.find(label));
+  for (char label : labels) axes.push_back(static_cast<std::int64_t>(term.labels.find(label)));
   return axes.empty() ? term.value : transpose(term.value, axes);
 }
 
@@ -118,7 +118,7 @@ Term prepared(const Tensor& value, const std::string& labels, const Sizes& sizes
   std::string rest;
   for (std::size_t i = 0; i < term.labels.size(); ++i)
     if (term.value.shape()[static_cast<int>(i)] == 1 && sizes.at(term.labels[i]) != 1)
-      ones.push_back(i);
+      ones.push_back(static_cast<std::int64_t>(i));
     else
       rest += term.labels[i];
   return ones.empty() ? term : Term{squeeze(term.value, ones), rest};
