@@ -222,7 +222,7 @@ def test_facts_are_not_values():
 
 DEFAULTS = (
     "all", "any", "argmax", "argmin", "argsort", "cumprod", "cumsum", "diagonal", "flip", "hstack",
-    "max", "mean", "min", "nonzero", "prod", "ravel", "round", "squeeze", "std", "sum",
+    "max", "mean", "min", "nonzero", "prod", "ravel", "round", "sort", "squeeze", "std", "sum",
     "trace", "transpose", "var", "vstack",
 )  # fmt: skip
 

@@ -22,7 +22,7 @@ _Any = Callable[..., Any]
 _COMPOSED = (
     "all", "any", "concatenate", "diagonal", "dot", "einsum", "expand_dims", "flip",
     "hstack", "inner", "logical_and", "logical_not", "logical_or", "logical_xor", "moveaxis", "nonzero",
-    "outer", "pad", "repeat", "split", "squeeze", "stack", "std", "swapaxes",
+    "outer", "pad", "repeat", "sort", "split", "squeeze", "stack", "std", "swapaxes",
     "take_along_axis", "tensordot", "tile", "var", "vstack",
 )  # fmt: skip
 _IGNORED = {"optimize"}  # says how, not what
