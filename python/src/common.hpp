@@ -31,7 +31,7 @@ void bind_optim(py::module_& m);
 void bind_train(py::module_& m);
 void bind_training_step(py::module_& m);
 void bind_data(py::module_& m);
-void bind_graph(py::module_& m);
+void bind_graph_view(py::module_& m);
 void bind_transforms(py::module_& m);
 void bind_compile(py::module_& m);
 void bind_custom_gradient(py::module_& m);
@@ -88,6 +88,8 @@ py::object one_line_errors(py::object function);
 
 // A Python function of tensors, callable from C++ with or without the GIL.
 Function to_function(const py::object& f);
+std::vector<std::string> argument_names(const py::object& f);  // of a plain function; else none
+NamedTensors named_variables(const py::object& f);             // tensors that its code refers to
 Loss to_loss(py::handle value);
 py::object wrap_module(const nn::Module& module);
 nn::Module unwrap_module(py::handle value, const char* op);

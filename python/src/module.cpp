@@ -11,7 +11,7 @@ PYBIND11_MODULE(_core, m) {
   bind_structure(m);
   bind_random(m);
   bind_registry(m);
-  bind_graph(m);
+  bind_graph_view(m);
   bind_nn(m);
   bind_transforms(m);
   bind_compile(m);

@@ -18,6 +18,10 @@ struct OpFacts {
   std::vector<std::pair<std::string, std::string>> attributes;  // (name, kind: list, real, integer, flag, dtype)
   std::string derivative;  // none, zero, elementwise, linear, bilinear, symmetric, custom, composite
   std::string batch;       // elementwise, leading, rule, loop
+  std::string saves;       // what the derivative reads of a call: "x", "y", "a, b", "" for nothing
+  std::string rule;        // the cotangents of the inputs as array expressions; "" where there is no short one
+  std::string symbol;      // "+"; "": written as a call
+  std::string flops;       // of one call: "12 per element"
   bool internal = false;   // no public name
   bool pure = true, elementwise = false, broadcasts = false;
   std::vector<DType> dtypes;  // with a kernel; none: no kernel is needed

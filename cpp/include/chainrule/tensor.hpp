@@ -16,6 +16,7 @@
 
 namespace chainrule {
 
+class Graph;        // graph.hpp
 struct TensorData;  // private
 struct Storage;     // private
 class IndexItem;    // structure.hpp
@@ -84,6 +85,8 @@ class CHAINRULE_API Tensor {
   void backward(const Tensor& gradient = {}, const BackwardOptions& options = {}) const;
   void backward(const BackwardOptions& options) const;
   Tensor detach() const;  // the same values, cut off from what computed them; holds in traced functions, too
+  // What was recorded behind this tensor, with the values, and after backward() on it with the gradients.
+  Graph graph() const;
   Tensor& freeze();       // a constant where a function is traced, as numbers are; other tensors are read when it runs
 
   // --- changing in place -------------------------------------------------------------------------------------------

@@ -40,8 +40,9 @@ Tensors push_composite(Tracer& tracer, const Recorded& r, std::span<const Tensor
 }  // namespace
 
 Tensors gradients_in_trace(Tracer& tracer, std::span<const Tensor> outputs, std::span<const Tensor> cotangents,
-                           std::span<const ValueId> wrt, std::size_t first_node) {
+                           std::span<const ValueId> wrt, std::size_t first_node, Flows* passed) {
   const std::size_t last_node = tracer.graph().nodes.size();
+  if (passed) passed->sent.assign(last_node, {});
   std::vector<char> active(tracer.graph().types.size(), 0);
   std::vector<Tensor> g(tracer.graph().types.size());
   for (ValueId id : wrt) active[static_cast<std::size_t>(id)] = 1;
@@ -76,9 +77,11 @@ Tensors gradients_in_trace(Tracer& tracer, std::span<const Tensor> outputs, std:
     if (!flows || !wanted) continue;
     Tensors gx =
         r.node.op->derivative == Derivative::composite ? pull_composite(tracer, r, gy) : pull_back(r.call(), gy, needs);
+    if (passed) passed->sent[n] = gx;
     for (std::size_t i = 0; i < gx.size(); ++i)
       if (needs[i]) accumulate(g[static_cast<std::size_t>(r.node.inputs[i])], std::move(gx[i]));
   }
+  if (passed) passed->cotangents = g;
   Tensors result;
   for (ValueId id : wrt) result.push_back(g[static_cast<std::size_t>(id)]);
   return result;

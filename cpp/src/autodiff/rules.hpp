@@ -27,9 +27,16 @@ void accumulate(Tensor& sum, Tensor&& g);
 // The cotangent to start from: ones for a single element, otherwise the one given, checked.
 Tensor start_cotangent(const Tensor& output, const Tensor& given, const char* who);
 
+// What passed while gradients were traced, for who wants to look: the cotangent of every value, and by node what it
+// sent to each of its inputs.
+struct Flows {
+  Tensors cotangents;
+  std::vector<Tensors> sent;
+};
+
 // One recorded stretch of a trace differentiated with respect to values of it. Nodes are appended to the same trace.
 Tensors gradients_in_trace(Tracer& tracer, std::span<const Tensor> outputs, std::span<const Tensor> cotangents,
-                           std::span<const ValueId> wrt, std::size_t first_node = 0);
+                           std::span<const ValueId> wrt, std::size_t first_node = 0, Flows* passed = nullptr);
 Tensors tangents_in_trace(Tracer& tracer, std::span<const Tensor> outputs, std::span<const ValueId> wrt,
                           std::span<const Tensor> tangents, std::size_t first_node = 0);
 

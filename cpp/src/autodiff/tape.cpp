@@ -12,18 +12,21 @@
 #include "graph/call_rule.hpp"
 
 namespace chainrule {
-namespace {
 
 using Handle = std::shared_ptr<GradNode>;
 
-// The op's name, or that of the function it calls.
-std::string_view name_of(const GradNode& node) {
-  return node.attrs().call ? std::string_view(node.attrs().call->name) : node.op->name;
-}
-
-[[noreturn]] void fail_changed(const GradNode& node, const char* which, const std::string& operand,
-                               const Shape& shape) {
-  fail<StateError>(name_of(node), which, operand + shape.str(), "change it after backward, or change a copy");
+std::vector<Handle> nodes_behind(std::span<const Tensor> roots, std::span<const Tensor> stops) {
+  std::vector<Handle> found;
+  std::unordered_set<const GradNode*> seen;
+  for (const Tensor& stop : stops)
+    if (stop.data_handle()->node) seen.insert(stop.data_handle()->node.get());
+  for (const Tensor& root : roots)
+    if (const Handle& node = root.data_handle()->node; node && seen.insert(node.get()).second) found.push_back(node);
+  for (std::size_t i = 0; i < found.size(); ++i)
+    for (std::size_t e = 0; e < found[i]->edges.size(); ++e)
+      if (const Handle node = found[i]->edges[e].node; node && seen.insert(node.get()).second) found.push_back(node);
+  std::sort(found.begin(), found.end(), [](const Handle& a, const Handle& b) { return a->order < b->order; });
+  return found;
 }
 
 Tensor restored(const SavedValue& saved, const TensorType& type) {
@@ -34,6 +37,18 @@ Tensor restored(const SavedValue& saved, const TensorType& type) {
   data->offset = saved.offset;
   data->constant = saved.constant;
   return Tensor(std::move(data));
+}
+
+namespace {
+
+// The op's name, or that of the function it calls.
+std::string_view name_of(const GradNode& node) {
+  return node.attrs().call ? std::string_view(node.attrs().call->name) : node.op->name;
+}
+
+[[noreturn]] void fail_changed(const GradNode& node, const char* which, const std::string& operand,
+                               const Shape& shape) {
+  fail<StateError>(name_of(node), which, operand + shape.str(), "change it after backward, or change a copy");
 }
 
 // What a node's rules read, checked to be unchanged since it was recorded. linked: with the way back to where the
@@ -161,21 +176,6 @@ class Descent {
   std::unordered_map<const TensorData*, std::size_t> place_;
 };
 
-// Every recorded op that the roots came from, earliest first; none of the stops' and none behind them.
-std::vector<Handle> nodes_behind(std::span<const Tensor> roots, std::span<const Tensor> stops) {
-  std::vector<Handle> found;
-  std::unordered_set<const GradNode*> seen;
-  for (const Tensor& stop : stops)
-    if (stop.data_handle()->node) seen.insert(stop.data_handle()->node.get());
-  for (const Tensor& root : roots)
-    if (const Handle& node = root.data_handle()->node; node && seen.insert(node.get()).second) found.push_back(node);
-  for (std::size_t i = 0; i < found.size(); ++i)
-    for (std::size_t e = 0; e < found[i]->edges.size(); ++e)
-      if (const Handle node = found[i]->edges[e].node; node && seen.insert(node.get()).second) found.push_back(node);
-  std::sort(found.begin(), found.end(), [](const Handle& a, const Handle& b) { return a->order < b->order; });
-  return found;
-}
-
 // In a trace the rules are recorded there, as any other op.
 bool recorded(bool asked) { return asked || TraceScope::current() != nullptr; }
 
@@ -256,6 +256,8 @@ void backward(const std::vector<Tensor>& tensors, const std::vector<Tensor>& gra
                        "call requires_grad_() on a leaf before computing");
     starts.push_back(start_cotangent(y, gradients.empty() ? Tensor() : gradients[i], "backward"));
   }
+  for (std::size_t i = 0; i < tensors.size(); ++i)
+    if (is_small(type_of(starts[i]))) tensors[i].data_handle()->seed = starts[i].detach();
   run_tape(tensors, starts, {.retain = options.retain_graph, .create_graph = options.create_graph},
            [&](const std::shared_ptr<TensorData>& leaf, Tensor&& g) {
              static std::mutex arrivals;  // several threads may send gradients to one leaf

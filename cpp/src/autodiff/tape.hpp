@@ -8,6 +8,10 @@
 
 namespace chainrule {
 
+// Every recorded op that the roots came from, earliest first; none of the stops' and none behind them.
+std::vector<std::shared_ptr<GradNode>> nodes_behind(std::span<const Tensor> roots, std::span<const Tensor> stops);
+Tensor restored(const SavedValue& saved, const TensorType& type);  // a tensor on the memory that was kept
+
 struct TapeOptions {
   bool retain = false;              // keep what was recorded for another backward; otherwise it is freed as it is used
   bool create_graph = false;        // record the backward too, and keep the rest

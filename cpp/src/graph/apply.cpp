@@ -103,10 +103,15 @@ void remember(const Op& op, std::span<const Tensor> inputs, std::span<const Tens
   if (!is_default(attrs)) node.given = std::make_unique<const Attrs>(attrs);
   node.input_types.assign(in.begin(), in.end());
   node.output_types.assign(out.begin(), out.end());
+  node.scope = Scope::path();
   node.edges.resize(inputs.size());
   SaveMask saves = save_nothing;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const auto& data = inputs[i].data_handle();
+    if (!data->node) {
+      if (is_small(in[i])) node.edges[i].shown = save(inputs[i]);
+      node.edges[i].shown.version = data->storage->version;
+    }
     if (data->node) {
       node.edges[i].node = data->node;
       node.edges[i].output = data->output_index;

@@ -108,7 +108,6 @@ Tensors replay_with(const GraphData& graph, std::span<const Tensor> arguments, s
 // Throws ValueError where two traces of one function differ: numbers that would be frozen.
 void check_same_trace(const GraphData& first, const GraphData& second, const char* who);
 std::int64_t node_flops(const GraphData& graph, const Node& node);
-std::string to_string(const GraphData& graph);
 std::string attributes_to_string(const Op& op, const Attrs& attrs);
 
 }  // namespace chainrule

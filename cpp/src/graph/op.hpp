@@ -109,6 +109,13 @@ struct Op {
   // Derivative::composite: the same computation from ops that have rules; used when it is differentiated again.
   Tensors (*decompose)(std::span<const Tensor> x, const Attrs&) = nullptr;
 
+  // How it is written: between two operands ("+"), before one ("-"); empty: as a call.
+  std::string_view symbol{};
+  // The rule in words of arrays: the cotangent of input i, given the names of inputs, output and g, its cotangent.
+  // For an elementwise op with g = "1" the local derivative. Null where there is nothing short to say.
+  std::string (*rule)(int i, std::span<const std::string> x, const std::string& y, const std::string& g,
+                      const Attrs&) = nullptr;
+
   Batch batch = Batch::loop;
   Tensors (*batch_rule)(const BatchContext&) = nullptr;  // Batch::rule: every output has the batch in front
   bool pure = true;                                      // same inputs, same outputs; may be merged or dropped

@@ -11,21 +11,22 @@ namespace chainrule {
 
 struct GradNode;
 
-// Where a recorded op's input came from: another recorded op, a leaf that wants a gradient, or neither. A leaf is not
-// kept alive: its gradient is of interest as long as somebody else holds it, and a gradient that was recorded
-// (create_graph) may lead back to its own leaf.
-struct Edge {
-  std::shared_ptr<GradNode> node{};
-  std::weak_ptr<TensorData> leaf{};
-  int output = 0;
-};
-
 // A value that a derivative rule will read: the memory, and the count of writes to it when it was recorded.
 struct SavedValue {
   std::shared_ptr<Storage> storage{};  // empty: not kept, no rule reads it
   std::size_t offset = 0;
   std::uint64_t version = 0;
   bool constant = false;
+};
+
+// Where a recorded op's input came from: another recorded op, a leaf that wants a gradient, or neither. A leaf is not
+// kept alive: its gradient is of interest as long as somebody else holds it, and a gradient that was recorded
+// (create_graph) may lead back to its own leaf.
+struct Edge {
+  std::shared_ptr<GradNode> node{};
+  std::weak_ptr<TensorData> leaf{};
+  SavedValue shown{};  // of what no op computed, for Tensor::graph: the memory only if it is small
+  int output = 0;
 };
 
 // A result of a recorded op that asked for a gradient of its own.
@@ -46,7 +47,8 @@ struct GradNode {
   SmallVector<TensorType, 2> input_types;
   SmallVector<TensorType, 1> output_types;
   std::vector<RetainedGrad> retained;
-  bool freed = false;  // an earlier backward has used it up
+  std::string scope{};  // path of the module whose forward recorded it
+  bool freed = false;   // an earlier backward has used it up
 
   const Attrs& attrs() const noexcept;
   ~GradNode();  // iterative: a chain of any length is freed without recursion
@@ -62,6 +64,7 @@ struct TensorData {
   bool requires_grad = false;
   bool retains_grad = false;  // a result of a recorded op that keeps its gradient
   Tensor grad{};
+  Tensor seed{};  // the cotangent that backward() started with here, if small: for Tensor::graph
 
   std::shared_ptr<GradNode> node{};  // who recorded it
   int output_index = 0;
@@ -72,6 +75,11 @@ struct TensorData {
   std::byte* bytes() const noexcept { return storage->data + offset; }
   TensorType type() const { return {dtype, shape}; }
 };
+
+// What Tensor::graph() may keep beyond what a derivative reads: up to a kilobyte each.
+inline bool is_small(const TensorType& type) {
+  return type.shape.size() * static_cast<std::int64_t>(size_of(type.dtype)) <= 1024;
+}
 
 inline std::byte* bytes_of(const Tensor& t) { return t.data_handle()->bytes(); }
 inline TensorType type_of(const Tensor& t) { return t.data_handle()->type(); }

@@ -3,6 +3,7 @@
 #include <type_traits>
 
 #include "formulas/all.hpp"
+#include "ops/formula_text.hpp"
 #include "ops/operands.hpp"
 
 namespace chainrule {
@@ -84,10 +85,9 @@ std::string& keep(std::string text) {  // names of derivative ops live as long a
   return *kept.back();
 }
 
-// --- the formulas on Tensors -----------------------------------------------------------------------------------------
+// --- the formulas on Tensors, and on names ---------------------------------------------------------------------------
 
-template <class F> Tensor derivative_on_tensors(int which, std::span<const Tensor> x, const Tensor& g,
-                                                const Attrs& attrs) {
+template <class F, class X> X derivative(int which, std::span<const X> x, const X& g, const Attrs& attrs) {
   [[maybe_unused]] const double* r = attrs.reals.data();
   if constexpr (F::inputs == 1) {
     if constexpr (F::saves == Saves::none)
@@ -106,7 +106,7 @@ template <class F> Tensor derivative_on_tensors(int which, std::span<const Tenso
 }
 
 template <class F, int which> Tensors decompose_derivative(std::span<const Tensor> x, const Attrs& attrs) {
-  return {derivative_on_tensors<F>(which, x, x[x.size() - 1], attrs)};
+  return {derivative<F, Tensor>(which, x, x[x.size() - 1], attrs)};
 }
 
 // g times the derivative with respect to input `which`.
@@ -120,7 +120,7 @@ template <class F> Tensor push(const RuleContext& c, int which, const Tensor& g)
       saved.push_back((formula::reads<F>(which) >> k) & 1u ? c.x[k] : g);
   }
   if constexpr (formula::plain<F>()) {
-    return derivative_on_tensors<F>(which, saved, g, c.attrs);
+    return derivative<F, Tensor>(which, saved, g, c.attrs);
   } else {
     static const Op* const ops[3] = {find_op_or_null((F::inputs == 1 ? "d_" : "d0_") + std::string(c.op.name)),
                                      find_op_or_null("d1_" + std::string(c.op.name)),
@@ -128,6 +128,19 @@ template <class F> Tensor push(const RuleContext& c, int which, const Tensor& g)
     saved.push_back(g);
     return apply1(*ops[which], saved, c.attrs);
   }
+}
+
+template <class F>
+std::string write_rule(int which, std::span<const std::string> x, const std::string& y, const std::string& g,
+                       const Attrs& attrs) {
+  if (formula::mask_input<F>() && which == 0) return {};
+  std::vector<Text> saved;
+  if (F::inputs == 1 && F::saves == Saves::output)
+    saved.emplace_back(y);
+  else
+    for (const std::string& name : x) saved.emplace_back(name);
+  const std::string text = derivative<F, Text>(which, saved, Text(g), attrs).str();
+  return text.size() <= 90 ? text : std::string();  // longer ones explain nothing
 }
 
 template <class F> Tensors vjp_elementwise(const RuleContext& c) {
@@ -187,6 +200,7 @@ template <class F> void add_formula(std::vector<Op>& ops, std::string_view name,
   op.key = formula::mask_input<F>() ? 1 : 0;
   op.batch = Batch::elementwise;
   op.elementwise = op.broadcasts = op.epilogue = true;
+  op.symbol = F::inputs == 2 ? infix(name) : name == "negative" ? "-" : "";
   op.flops_per_output = formula::flops<F>();
   if constexpr (formula::mask_output<F>() || formula::zero_derivative<F>()) {
     op.derivative = formula::mask_output<F>() ? Derivative::none : Derivative::zero;
@@ -198,6 +212,7 @@ template <class F> void add_formula(std::vector<Op>& ops, std::string_view name,
     if constexpr (F::saves == Saves::input)
       for (int i = 0; i < F::inputs; ++i) op.reads[static_cast<std::size_t>(i)] = formula::reads<F>(i);
     op.vjp = vjp_elementwise<F>;
+    op.rule = write_rule<F>;
     op.jvp = jvp_elementwise<F>;
   }
   attach_kernels(op, name);

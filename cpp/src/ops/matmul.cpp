@@ -123,6 +123,13 @@ void add_matmul_ops(std::vector<Op>& ops) {
   op.derivative = Derivative::bilinear;
   op.vjp = vjp_matmul;
   op.jvp = jvp_matmul;
+  op.symbol = "@";
+  op.rule = [](int i, std::span<const std::string> x, const std::string&, const std::string& g, const Attrs& attrs) {
+    const auto turned = [](const std::string& t, bool turn) { return turn ? t + ".T" : t; };
+    const bool ta = attrs.ints[0], tb = attrs.ints[1];
+    if (i == 0) return ta ? turned(x[1], tb) + " @ " + g + ".T" : g + " @ " + turned(x[1], !tb);
+    return tb ? g + ".T @ " + turned(x[0], ta) : turned(x[0], !ta) + " @ " + g;
+  };
   op.batch = Batch::rule;
   op.batch_rule = batch_matmul;
   op.broadcasts = true;

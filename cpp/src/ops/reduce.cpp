@@ -165,6 +165,9 @@ void add_reduction_ops(std::vector<Op>& ops) {
   Op op = reduction("sum", "Sum over axes; 0 where there is nothing to add.");
   op.derivative = Derivative::linear;
   op.vjp = vjp_sum;
+  op.rule = [](int, std::span<const std::string>, const std::string&, const std::string& g, const Attrs&) {
+    return g + " for every element summed";
+  };
   op.jvp = jvp_linear;
   attach_kernels(op, "sum");
   ops.push_back(op);
@@ -174,6 +177,9 @@ void add_reduction_ops(std::vector<Op>& ops) {
   op.infer = infer_nonempty;
   op.derivative = Derivative::linear;
   op.vjp = vjp_mean;
+  op.rule = [](int, std::span<const std::string>, const std::string&, const std::string& g, const Attrs& attrs) {
+    return g + (attrs.ints[1] ? " / (n - ddof)" : " / n") + " for each of the n elements";
+  };
   op.jvp = jvp_linear;
   attach_kernels(op, "sum");
   ops.push_back(op);
@@ -194,6 +200,9 @@ void add_reduction_ops(std::vector<Op>& ops) {
     op.derivative = Derivative::custom;
     op.saves = save_input(0) | save_output;
     op.vjp = vjp_extreme;
+    op.rule = [](int, std::span<const std::string> x, const std::string& y, const std::string& g, const Attrs&) {
+      return "where(" + x[0] + " == " + y + ", " + g + " / count, 0)";
+    };
     op.jvp = jvp_extreme;
     attach_kernels(op, name);
     ops.push_back(op);

@@ -142,6 +142,9 @@ void add_shape_ops(std::vector<Op>& ops) {
   op.attributes = {{list, 0, "shape", OnBatch::sizes}};
   op.view = true;
   op.vjp = [](const RuleContext& c) { return Tensors{reshape_to(c.g[0], c.x_types[0].shape)}; };
+  op.rule = [](int, std::span<const std::string> x, const std::string&, const std::string& g, const Attrs&) {
+    return g + ".reshape(" + x[0] + ".shape)";
+  };
   op.jvp = [](const RuleContext& c) { return Tensors{reshape_to(c.g[0], c.attrs.lists[0])}; };
   ops.push_back(op);
 
@@ -157,6 +160,9 @@ void add_shape_ops(std::vector<Op>& ops) {
   op = structured("transpose", "Axes in another order; reversed where none is given.", infer_transpose, plan_transpose);
   op.attributes = {{list, 0, "axes", OnBatch::permutation}};
   op.vjp = [](const RuleContext& c) { return Tensors{transposed_back(c.g[0], c.attrs.lists[0])}; };
+  op.rule = [](int, std::span<const std::string>, const std::string&, const std::string& g, const Attrs&) {
+    return g + ", axes put back";
+  };
   op.jvp = [](const RuleContext& c) { return Tensors{transpose(c.g[0], c.attrs.lists[0])}; };
   attach_kernels(op, "copy");
   ops.push_back(op);
@@ -167,6 +173,9 @@ void add_shape_ops(std::vector<Op>& ops) {
   op.batch = Batch::rule;
   op.batch_rule = batch_broadcast;
   op.vjp = [](const RuleContext& c) { return Tensors{sum_to(c.g[0], c.x_types[0].shape)}; };
+  op.rule = [](int, std::span<const std::string> x, const std::string&, const std::string& g, const Attrs&) {
+    return g + " summed to " + x[0] + ".shape";
+  };
   op.jvp = [](const RuleContext& c) { return Tensors{broadcast_to(c.g[0], Shape(c.attrs.lists[0]))}; };
   attach_kernels(op, "copy");
   ops.push_back(op);

@@ -100,6 +100,9 @@ void add_softmax_ops(std::vector<Op>& ops) {
   op.derivative = Derivative::symmetric;
   op.saves = save_output;
   op.vjp = [](const RuleContext& c) { return Tensors{call("d_softmax", {c.y[0], c.g[0]})}; };
+  op.rule = [](int, std::span<const std::string>, const std::string& y, const std::string& g, const Attrs&) {
+    return y + " * (" + g + " - sum(" + g + " * " + y + "))";
+  };
   op.jvp = op.vjp;
   op.inplace = 1;
   attach_kernels(op, op.name);
@@ -109,6 +112,9 @@ void add_softmax_ops(std::vector<Op>& ops) {
   op.derivative = Derivative::custom;
   op.saves = save_output;
   op.vjp = [](const RuleContext& c) { return Tensors{call("d_log_softmax", {c.y[0], c.g[0]})}; };
+  op.rule = [](int, std::span<const std::string>, const std::string& y, const std::string& g, const Attrs&) {
+    return g + " - exp(" + y + ") * sum(" + g + ")";
+  };
   op.jvp = [](const RuleContext& c) { return Tensors{c.g[0] - sum(exp(c.y[0]) * c.g[0], {-1}, true)}; };
   op.inplace = 1;
   attach_kernels(op, op.name);
@@ -118,6 +124,9 @@ void add_softmax_ops(std::vector<Op>& ops) {
   op.derivative = Derivative::custom;
   op.saves = save_input(0);
   op.vjp = [](const RuleContext& c) { return Tensors{softmax(c.x[0], -1) * expand_dims(c.g[0], -1)}; };
+  op.rule = [](int, std::span<const std::string> x, const std::string&, const std::string& g, const Attrs&) {
+    return g + " * softmax(" + x[0] + ")";
+  };
   op.jvp = [](const RuleContext& c) { return Tensors{sum(softmax(c.x[0], -1) * c.g[0], {-1})}; };
   attach_kernels(op, op.name);
   ops.push_back(op);
@@ -144,6 +153,9 @@ void add_softmax_ops(std::vector<Op>& ops) {
     one.data_handle()->constant = true;
     return Tensors{c.g[0].defined() ? sum(gradient_of_cross_entropy(c, one) * c.g[0], {-1}) : Tensor(), Tensor(),
                    Tensor()};
+  };
+  op.rule = [](int i, std::span<const std::string> x, const std::string&, const std::string& g, const Attrs&) {
+    return i ? std::string() : g + " * (softmax(" + x[0] + ") - one_hot(" + x[1] + "))";
   };
   op.flops_per_output = 12;
   op.flops = [](std::span<const TensorType> in, std::span<const TensorType>, const Attrs&) {

@@ -52,13 +52,14 @@ TEST_CASE("a traced function is recorded once, with captures and constants apart
   CHECK(graph.data().captures.size() == 1);
   CHECK(graph.data().constants.size() == 1);
   CHECK(graph.str() ==
-        "%0 = input 0 : float32(3, 2)\n"
-        "%1 = captured : float32(2, 2)\n"
-        "%4 = constant 1 : float32()\n"
-        "%2 = matmul(%0, %1, transpose_a=false, transpose_b=false) : float32(3, 2)  24 FLOP\n"
-        "%3 = tanh(%2) : float32(3, 2)  72 FLOP\n"
-        "%5 = add(%3, %4) : float32(3, 2)  6 FLOP\n"
-        "return %5\n");
+        "name  computed as  shape   dtype    FLOP  saved B\n"
+        "x     input        (3, 2)  float32\n"
+        "p1    captured     (2, 2)  float32\n"
+        "v1    x @ p1       (3, 2)  float32    24       24\n"
+        "v2    tanh(v1)     (3, 2)  float32    72       24\n"
+        "v3    v2 + 1       (3, 2)  float32     6        0\n"
+        "returns v3\n"
+        "total: 3 ops, 102 FLOP, 48 bytes saved for backward");
   const Tensor x = Tensor::from(std::vector<float>{1, 0, 0, 1, 1, 1}, {3, 2});
   const Tensors replayed = replay(graph.data(), std::span(&x, 1));
   const Tensor direct = tanh(matmul(x, w)) + 1.0;

@@ -1,0 +1,164 @@
+// The Python class Graph, trace, and Tensor.graph: what was recorded, to be looked at. Names come from the function's
+// own arguments and variables.
+#include "py_module.hpp"
+
+namespace chainrule::python {
+
+Function to_function(const py::object& f) {
+  if (PyCallable_Check(f.ptr()) == 0) throw DTypeError("expected a function of tensors, got " + type_name(f));
+  return [function = hold(f)](const std::vector<Tensor>& inputs) {
+    const py::gil_scoped_acquire locked;
+    py::tuple arguments(inputs.size());
+    for (std::size_t i = 0; i < inputs.size(); ++i) arguments[i] = py::cast(inputs[i]);
+    const py::object result = held(function)(*arguments);
+    if (result.is_none()) throw ValueError("the function returned None; return a tensor or a tuple of tensors");
+    return to_tensors(result, "function");
+  };
+}
+
+namespace {
+
+// Adds value under the name, and what it holds where it is a module, list, tuple or dict of tensors.
+void add_named(NamedTensors& into, const std::string& name, py::handle value, int depth = 0) {
+  if (is_tensor(value)) {
+    into.emplace_back(name, value.cast<const Tensor&>());
+  } else if (py::isinstance<nn::ModuleImpl>(value)) {
+    const nn::Module module = unwrap_module(value, "graph");
+    const std::string prefix = name.empty() ? "" : name + ".";
+    for (const auto& [path, parameter] : module.named_parameters()) into.emplace_back(prefix + path, parameter);
+    for (const auto& [path, buffer] : module.named_buffers()) into.emplace_back(prefix + path, buffer);
+  } else if (depth == 0 && (PyList_Check(value.ptr()) || PyTuple_Check(value.ptr()))) {
+    std::size_t i = 0;
+    for (py::handle item : value) add_named(into, name + "[" + std::to_string(i++) + "]", item, 1);
+  } else if (depth == 0 && PyDict_Check(value.ptr())) {
+    for (const auto& [key, item] : py::reinterpret_borrow<py::dict>(value))
+      if (py::isinstance<py::str>(key)) add_named(into, name + "." + key.cast<std::string>(), item, 1);
+  }
+}
+
+// Those of the code that called: what a reader of the picture named.
+NamedTensors variables_of_caller() {
+  NamedTensors named;
+  const py::object frame = py::module_::import("sys").attr("_getframe")(0);
+  for (const char* scope : {"f_locals", "f_globals"})
+    for (const auto& [name, value] : py::dict(frame.attr(scope))) {
+      const std::string text = py::str(name);
+      if (text[0] != '_') add_named(named, text, value);
+    }
+  return named;
+}
+
+py::dict tensors_by_name(const NamedTensors& tensors) {
+  py::dict by_name;
+  for (const auto& [name, tensor] : tensors) by_name[py::str(name)] = py::cast(tensor);
+  return by_name;
+}
+
+}  // namespace
+
+// The names that a function's code uses, with their values: what it closed over, then its globals.
+NamedTensors named_variables(const py::object& f) {
+  NamedTensors named;
+  if (py::isinstance<nn::ModuleImpl>(f)) add_named(named, "", f);
+  if (!PyFunction_Check(f.ptr())) return named;
+  const py::object code = f.attr("__code__"), closure = f.attr("__closure__");
+  std::size_t i = 0;
+  if (!closure.is_none())
+    for (py::handle name : code.attr("co_freevars")) {
+      const py::object cell = closure[py::int_(i++)];
+      if (py::hasattr(cell, "cell_contents")) add_named(named, name.cast<std::string>(), cell.attr("cell_contents"));
+    }
+  const py::dict globals = f.attr("__globals__");
+  for (py::handle name : code.attr("co_names"))
+    if (globals.contains(name)) add_named(named, name.cast<std::string>(), globals[name]);
+  return named;
+}
+
+std::vector<std::string> argument_names(const py::object& f) {
+  std::vector<std::string> names;
+  if (!PyFunction_Check(f.ptr())) return names;
+  const py::object code = f.attr("__code__");
+  const auto count = code.attr("co_argcount").cast<std::size_t>();
+  for (py::handle name : code.attr("co_varnames"))
+    if (names.size() < count) names.push_back(name.cast<std::string>());
+  return names;
+}
+
+void bind_graph_view(py::module_& m) {
+  py::class_<Graph>(m, "Graph",
+                    "A recorded computation: what trace(f, ...) or tensor.graph() returns.\n\n"
+                    "print(graph) is a table with one line per value: name, op with inputs and attributes, shape, "
+                    "dtype, FLOP, bytes that backward keeps, module. In a notebook it is drawn.")
+      .def("__str__", &Graph::str)
+      .def("__repr__",
+           [](const Graph& g) {
+             return "Graph(" + std::to_string(g.size()) + " nodes, " + std::to_string(g.flops()) + " FLOP)";
+           })
+      .def("_repr_html_",
+           [](const Graph& g) {
+             const py::gil_scoped_release unlocked;
+             return g.to_html();
+           })
+      .def("__len__", &Graph::size)
+      .def_property_readonly("flops", &Graph::flops, "Floating-point operations of one run.")
+      .def_property_readonly("saved_bytes", &Graph::saved_bytes,
+                             "Bytes that backward keeps of one run, each array once; parameters are not counted.")
+      .def("to_dot", &Graph::to_dot,
+           "The graph in Graphviz's language: a picture for `dot`. Needs nothing installed.\n\n"
+           "Modules are frames. Values stand in the boxes where they are known; gradients, in red, in the boxes and on "
+           "the edges they came by.")
+      .def(
+          "to_svg",
+          [](const Graph& g, const py::object& path) {
+            const std::string file =
+                path.is_none() ? std::string() : py::module_::import("os").attr("fspath")(path).cast<std::string>();
+            const py::gil_scoped_release unlocked;
+            return g.to_svg(file);
+          },
+          "path"_a = py::none(),
+          "The picture as SVG text, also written to path if one is given. Drawn by Graphviz's program dot; StateError "
+          "says\nwhat to install where it is missing. Up to 1000 ops.")
+      .def("to_json", &Graph::to_json,
+           "The graph as JSON text, for other programs: values, nodes, outputs, and what they cost.")
+      .def(
+          "with_values",
+          [](const Graph& g, const py::args& args, const py::object& cotangent) {
+            std::vector<Tensor> inputs, cotangents;
+            for (py::handle arg : args) inputs.push_back(to_tensor(arg, "with_values"));
+            if (PyTuple_Check(cotangent.ptr()))
+              for (py::handle item : cotangent) cotangents.push_back(to_tensor_or_undefined(item, "with_values"));
+            else if (!cotangent.is_none())
+              cotangents.push_back(to_tensor(cotangent, "with_values"));
+            return g.with_values(inputs, cotangents);
+          },
+          "cotangent"_a = py::none(),
+          "The same graph run on these arguments, with all values; and all gradients, if it has one output of one "
+          "element\nor cotangents are given (one per output: a tuple where there are several). No state is changed.")
+      .def_property_readonly(
+          "values", [](const Graph& g) { return tensors_by_name(g.values()); },
+          "The known values by name: a dict of tensors, empty before with_values.")
+      .def_property_readonly(
+          "gradients", [](const Graph& g) { return tensors_by_name(g.gradients()); },
+          "The known gradients by name: a dict of tensors.");
+  m.def(
+      "trace",
+      [](const py::object& f, const py::args& examples) {
+        if (PyCallable_Check(f.ptr()) == 0)
+          throw DTypeError("trace: expected a function, got " + type_name(f) + "; write trace(f, *examples)");
+        std::vector<Tensor> inputs;
+        for (py::handle example : examples)
+          inputs.push_back(is_tensor(example) ? example.cast<const Tensor&>() : new_tensor(example, py::none()));
+        return trace(to_function(f), inputs).named(argument_names(f), named_variables(f));
+      },
+      "f"_a,
+      "The Graph of what f does on tensors shaped like the examples, whose values are not read.\n\n"
+      ">>> print(chainrule.trace(lambda x: chainrule.tanh(x).sum(), chainrule.ones((2, 3))))");
+  const py::object tensor = m.attr("Tensor");
+  const auto graph_of = [](const Tensor& t) { return t.graph().named({}, variables_of_caller()); };
+  tensor.attr("graph") = py::cpp_function(
+      graph_of, py::name("graph"), py::is_method(tensor),
+      "The Graph of what was recorded behind this tensor, with the values, and after backward() on it with the "
+      "gradients.\n\nLeaves and results carry the names of the caller's variables.");
+}
+
+}  // namespace chainrule::python
