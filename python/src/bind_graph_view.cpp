@@ -36,6 +36,35 @@ void add_named(NamedTensors& into, const std::string& name, py::handle value, in
   }
 }
 
+// While one lives, it watches f return and keeps the tensors in its variables then: names for what f computes.
+class Locals {
+ public:
+  explicit Locals(const py::object& f) : sys_(py::module_::import("sys")), before_(sys_.attr("getprofile")()) {
+    if (!PyFunction_Check(f.ptr())) return;
+    const auto named = named_;
+    const auto watch = [named, code = py::object(f.attr("__code__"))](const py::object& frame, const std::string& event,
+                                                                      const py::object&) {
+      if (event != "return" || frame.attr("f_code").ptr() != code.ptr()) return;
+      named->clear();
+      for (const auto& [name, value] : py::dict(frame.attr("f_locals")))
+        if (is_tensor(value)) named->emplace_back(name.cast<std::string>(), value.cast<const Tensor&>());
+    };
+    sys_.attr("setprofile")(py::cpp_function(watch));
+    watching_ = true;
+  }
+  ~Locals() {
+    if (watching_) sys_.attr("setprofile")(before_);
+  }
+  Locals(const Locals&) = delete;
+  Locals& operator=(const Locals&) = delete;
+  std::shared_ptr<NamedTensors> named() const { return named_; }
+
+ private:
+  py::object sys_, before_;
+  std::shared_ptr<NamedTensors> named_ = std::make_shared<NamedTensors>();
+  bool watching_ = false;
+};
+
 // Those of the code that called: what a reader of the picture named.
 NamedTensors variables_of_caller() {
   NamedTensors named;
@@ -46,6 +75,12 @@ NamedTensors variables_of_caller() {
       if (text[0] != '_') add_named(named, text, value);
     }
   return named;
+}
+
+NamedTensors all_variables(const py::object& f, const Locals& locals) {
+  NamedTensors all = *locals.named();
+  for (auto& variable : named_variables(f)) all.push_back(std::move(variable));
+  return all;
 }
 
 py::dict tensors_by_name(const NamedTensors& tensors) {
@@ -148,11 +183,45 @@ void bind_graph_view(py::module_& m) {
         std::vector<Tensor> inputs;
         for (py::handle example : examples)
           inputs.push_back(is_tensor(example) ? example.cast<const Tensor&>() : new_tensor(example, py::none()));
-        return trace(to_function(f), inputs).named(argument_names(f), named_variables(f));
+        const Locals locals(f);
+        const Graph graph = trace(to_function(f), inputs);
+        return graph.named(argument_names(f), all_variables(f, locals));
       },
       "f"_a,
       "The Graph of what f does on tensors shaped like the examples, whose values are not read.\n\n"
       ">>> print(chainrule.trace(lambda x: chainrule.tanh(x).sum(), chainrule.ones((2, 3))))");
+  py::class_<Explanation>(m, "Explanation",
+                          "What explain(f, ...) returns: printed, the chain rule for f step by step; in a notebook, a "
+                          "table.")
+      .def("__str__", &Explanation::str)
+      .def("__repr__", &Explanation::str)
+      .def("_repr_html_", &Explanation::to_html)
+      .def_property_readonly("graph", &Explanation::graph, "The Graph of f with values and gradients.")
+      .def_property_readonly("difference", &Explanation::difference,
+                             "The largest difference between a derivative by the chain rule and the numeric one.");
+  m.def(
+      "explain",
+      [](const py::object& f, const py::args& args, const py::object& cotangent) {
+        if (PyCallable_Check(f.ptr()) == 0)
+          throw DTypeError("explain: expected a function, got " + type_name(f) + "; write explain(f, *args)");
+        std::vector<Tensor> x;
+        for (py::handle arg : args) x.push_back(to_tensor(arg, "explain"));
+        const Locals locals(f);
+        ExplainOptions options;
+        options.names = argument_names(f);
+        options.cotangent = to_tensor_or_undefined(cotangent, "explain");
+        options.variables = [&] { return all_variables(f, locals); };
+        return explain(to_function(f), x, options);
+      },
+      "f"_a, "cotangent"_a = py::none(),
+      "The chain rule for f at these arguments, step by step, computed in float64: every step with its value; "
+      "backwards,\nwhat arrives at a step, its local derivatives and what it sends on, the sums where a value is used "
+      "more "
+      "than once;\nand the derivatives beside central differences. f returns one tensor; for several outputs the rows "
+      "of "
+      "the Jacobian\nare carried along, or the one product that a cotangent asks for. For up to 100 ops on values of "
+      "up to "
+      "64 elements.\n\n>>> print(chainrule.explain(lambda x, y: x * y + x, 2.0, 5.0))");
   const py::object tensor = m.attr("Tensor");
   const auto graph_of = [](const Tensor& t) { return t.graph().named({}, variables_of_caller()); };
   tensor.attr("graph") = py::cpp_function(

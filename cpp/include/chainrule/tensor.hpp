@@ -87,7 +87,7 @@ class CHAINRULE_API Tensor {
   Tensor detach() const;  // the same values, cut off from what computed them; holds in traced functions, too
   // What was recorded behind this tensor, with the values, and after backward() on it with the gradients.
   Graph graph() const;
-  Tensor& freeze();       // a constant where a function is traced, as numbers are; other tensors are read when it runs
+  Tensor& freeze();  // a constant where a function is traced, as numbers are; other tensors are read when it runs
 
   // --- changing in place -------------------------------------------------------------------------------------------
   void copy_(const Tensor& source);  // same shape; converts the dtype

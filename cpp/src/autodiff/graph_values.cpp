@@ -30,6 +30,7 @@ BackwardView::BackwardView(const GraphData& graph, std::vector<std::size_t> outp
     : value_at_(graph.types.size(), no_value), gradient_at_(graph.types.size(), no_value) {
   const auto tracer = Tracer::create();
   const TraceScope recording(*tracer);
+  const GradMode wanted(true);
   Tensors at(graph.types.size());
   std::vector<ValueId> wrt;
   const auto leaf = [&](ValueId id, bool differentiated) {
@@ -146,6 +147,11 @@ Graph Graph::named(const std::vector<std::string>& arguments, const NamedTensors
       for (const BoundValue& c : *bound)
         if (std::string& own = view->names[index(c.value)]; own.empty() && same(c.tensor, tensor)) own = name;
     const auto& from = tensor.data_handle();
+    if (from->tracer) {
+      std::string* own = from->tracer == view->tracer.lock() ? &view->names[index(from->value)] : nullptr;
+      if (own && own->empty()) *own = name;
+      continue;
+    }
     for (std::size_t i = 0; from->node && i < view->origins.size(); ++i)
       if (view->names[i].empty() && view->origins[i].first.lock() == from->node &&
           view->origins[i].second == from->output_index)

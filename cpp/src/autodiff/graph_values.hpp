@@ -16,7 +16,7 @@ class BackwardView {
   void run(const Tensors& values, const Tensors& cotangents, GraphView& into) const;
 
  private:
-  GraphData both_;  // forward and backward
+  GraphData both_;                                         // forward and backward
   std::vector<ValueId> value_at_, gradient_at_, seed_at_;  // ids in both_, by value of the graph; by output
   std::vector<std::vector<ValueId>> sent_at_;
 };

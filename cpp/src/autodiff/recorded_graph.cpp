@@ -37,9 +37,9 @@ class Recording {
   }
   // A leaf as it was when recorded; its value then is lost if it was changed in place since.
   ValueId leaf(const std::shared_ptr<TensorData>& from, const SavedValue* recorded) {
-    const auto found = at_memory_.find(from->bytes());
-    if (found != at_memory_.end()) return found->second;
-    const ValueId id = at_memory_[from->bytes()] = new_value(from->type());
+    const auto found = at_leaf_.find(from.get());
+    if (found != at_leaf_.end()) return found->second;
+    const ValueId id = at_leaf_[from.get()] = new_value(from->type());
     data_->captures.push_back({id, Tensor(from)});
     if (recorded == nullptr || recorded->version == from->storage->version)
       view_->values[index(id)] = Tensor(from).detach();
@@ -111,7 +111,8 @@ class Recording {
   void notes() {
     bool unknown = false;
     for (const Tensor& value : view_->values) unknown |= !value.defined();
-    if (changed_) view_->notes.emplace_back("?: was changed in place after it was used, or follows from such a tensor");
+    if (changed_)
+      view_->notes.emplace_back("?: was changed in place after it was used, or follows from such a tensor");
     else if (unknown && freed_)
       view_->notes.emplace_back("?: freed by backward(), and too large to be kept for showing; call graph() before it");
     else if (unknown)
@@ -121,7 +122,8 @@ class Recording {
   std::shared_ptr<GraphData> data_;
   std::shared_ptr<GraphView> view_;
   std::unordered_map<const GradNode*, std::vector<ValueId>> at_node_;
-  std::unordered_map<const std::byte*, ValueId> at_memory_;  // of leaves and constants
+  std::unordered_map<const TensorData*, ValueId> at_leaf_;
+  std::unordered_map<const std::byte*, ValueId> at_memory_;  // of constants
   bool freed_ = false, changed_ = false;
 };
 

@@ -257,7 +257,8 @@ void backward(const std::vector<Tensor>& tensors, const std::vector<Tensor>& gra
     starts.push_back(start_cotangent(y, gradients.empty() ? Tensor() : gradients[i], "backward"));
   }
   for (std::size_t i = 0; i < tensors.size(); ++i)
-    if (is_small(type_of(starts[i]))) tensors[i].data_handle()->seed = starts[i].detach();
+    if (is_small(type_of(starts[i])))
+      tensors[i].data_handle()->seed = starts[i].requires_grad() ? starts[i].detach() : starts[i];
   run_tape(tensors, starts, {.retain = options.retain_graph, .create_graph = options.create_graph},
            [&](const std::shared_ptr<TensorData>& leaf, Tensor&& g) {
              static std::mutex arrivals;  // several threads may send gradients to one leaf

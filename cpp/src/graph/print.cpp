@@ -32,7 +32,8 @@ std::vector<Row> rows_of(const GraphText& g) {
     for (std::size_t j = 0; j < node.outputs.size(); ++j) {
       const ValueId id = node.outputs[j];
       if (j == 0)
-        rows.push_back({id, g.expression(node), thousands(node_flops(g.data, node)), thousands(g.saved[n]), node.scope});
+        rows.push_back(
+            {id, g.expression(node), thousands(node_flops(g.data, node)), thousands(g.saved[n]), node.scope});
       else if (!g.uses[index(id)].empty() || g.output(id))
         rows.push_back({id, "  its output " + std::to_string(j), {}, {}, node.scope});
     }
@@ -140,12 +141,6 @@ std::int64_t Graph::saved_bytes() const {
   if (data_)
     for (std::int64_t bytes : chainrule::saved_bytes(*data_)) total += bytes;
   return total;
-}
-
-Graph trace(const Function& f, const std::vector<Tensor>& examples) {
-  Types types;
-  for (const Tensor& t : examples) types.push_back(type_of(t));
-  return Graph(std::make_shared<GraphData>(trace_types(f, types)));
 }
 
 }  // namespace chainrule

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "graph/call_rule.hpp"
 #include "graph/tensor_data.hpp"
 
 namespace chainrule {
@@ -48,12 +49,18 @@ std::vector<std::int64_t> saved_bytes(const GraphData& graph) {
       kept[index(root)] = 1;
     };
     if (node.op->view) memory[index(node.outputs[0])] = memory[index(node.inputs[0])];
-    const bool reached = std::any_of(node.inputs.begin(), node.inputs.end(), [&](ValueId id) { return active[index(id)]; });
+    bool reached = false;
+    SaveMask saves = save_nothing;  // what the rules of those operands read that want a gradient
+    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+      if (!active[index(node.inputs[i])]) continue;
+      reached = true;
+      saves |= node.op->saves & node.op->reads[std::min(i, node.op->reads.size() - 1)];
+    }
     if (reached && differentiable(*node.op)) {
       for (std::size_t i = 0; i < node.inputs.size(); ++i)
-        if (node.op->saves & save_input(static_cast<int>(i))) keep(node.inputs[i]);
+        if (saves & save_input(static_cast<int>(i))) keep(node.inputs[i]);
       for (std::size_t j = 0; j < node.outputs.size(); ++j) {
-        if (node.op->saves & (save_output << j)) keep(node.outputs[j]);
+        if (saves & (save_output << j)) keep(node.outputs[j]);
         active[index(node.outputs[j])] = is_floating(graph.types[index(node.outputs[j])].dtype);
       }
     }
@@ -89,7 +96,11 @@ std::string attributes_to_string(const Op& op, const Attrs& attrs) {
 }
 
 GraphText::GraphText(const GraphData& d, const GraphView& v)
-    : data(d), view(v), names(v.names), kinds(d.types.size(), ValueKind::computed), saved(saved_bytes(d)),
+    : data(d),
+      view(v),
+      names(v.names),
+      kinds(d.types.size(), ValueKind::computed),
+      saved(saved_bytes(d)),
       uses(d.types.size()) {
   names.resize(data.types.size());
   std::unordered_set<std::string> taken;
@@ -164,8 +175,12 @@ bool GraphText::literal(ValueId id) const {
 
 std::string GraphText::expression(const Node& node) const {
   std::string attributes;
-  for (const AttributeField& field : node.op->attributes) {  // a flag that is off says nothing
-    if (field.kind == AttributeField::Kind::flag && node.attrs.ints[static_cast<std::size_t>(field.slot)] == 0) continue;
+  for (const AttributeField& field : node.op->attributes) {
+    // A flag that is off or a count of 0 says nothing; axis 0 does.
+    const bool integer = field.kind == AttributeField::Kind::integer && std::string_view(field.name) != "axis";
+    if ((integer || field.kind == AttributeField::Kind::flag) &&
+        node.attrs.ints[static_cast<std::size_t>(field.slot)] == 0)
+      continue;
     Op one;
     one.attributes = {field};
     attributes += attributes_to_string(one, node.attrs);
@@ -179,7 +194,7 @@ std::string GraphText::expression(const Node& node) const {
     if (node.inputs.size() == 2) return operand(0) + " " + symbol + " " + operand(1);
     if (node.inputs.size() == 1) return symbol + operand(0);
   }
-  std::string text = std::string(node.op->name) + "(";
+  std::string text = (node.attrs.call ? node.attrs.call->name : std::string(node.op->name)) + "(";
   for (std::size_t i = 0; i < node.inputs.size(); ++i) text += (i ? ", " : "") + name(node.inputs[i]);
   return text + (node.inputs.empty() && !attributes.empty() ? attributes.substr(2) : attributes) + ")";
 }
@@ -188,6 +203,17 @@ std::string GraphText::target(const StateUpdate& update) const {
   for (const BoundValue& c : data.captures)
     if (c.tensor.data_handle() == update.target.data_handle()) return name(c.value);
   return "state " + update.target.shape().str();
+}
+
+Graph trace(const Function& f, const std::vector<Tensor>& examples) {
+  const auto tracer = Tracer::create();
+  const TraceScope recording(*tracer);
+  Tensors inputs;
+  for (const Tensor& t : examples) inputs.push_back(tracer->input(type_of(t)));
+  tracer->set_outputs(f(inputs));
+  auto view = std::make_shared<GraphView>();
+  view->tracer = tracer;
+  return Graph(std::make_shared<GraphData>(tracer->take()), std::move(view));
 }
 
 }  // namespace chainrule

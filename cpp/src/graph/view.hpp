@@ -19,7 +19,8 @@ struct GraphView {
   Tensors gradients;               // by value; undefined: none arrived
   std::vector<Tensors> sent;       // by node and operand: what the op sent back; an operand's gradient is their sum
   std::vector<std::pair<std::weak_ptr<GradNode>, int>> origins;  // by value: the recorded op it came from, if any
-  std::vector<std::string> notes;  // whole lines below the table
+  std::weak_ptr<Tracer> tracer;                                  // whose symbols name values
+  std::vector<std::string> notes;                                // whole lines below the table
 };
 
 enum class ValueKind { input, captured, constant, computed };
@@ -35,8 +36,8 @@ struct GraphText {
   Tensor gradient(ValueId id) const;
   Tensor sent(std::size_t node, std::size_t operand) const;
   bool output(ValueId id) const;
-  Tensors summands(ValueId id) const;            // of its gradient, in the order in which they are added
-  bool literal(ValueId id) const;                // a constant number: written where it is used
+  Tensors summands(ValueId id) const;              // of its gradient, in the order in which they are added
+  bool literal(ValueId id) const;                  // a constant number: written where it is used
   std::string expression(const Node& node) const;  // "x @ W", "sum(v1, axes=(0,))"
   std::string target(const StateUpdate& update) const;
 
@@ -44,7 +45,7 @@ struct GraphText {
   const GraphView& view;
   std::vector<std::string> names;
   std::vector<ValueKind> kinds;
-  std::vector<std::int64_t> saved;            // bytes, by node: each array once, where it is first needed
+  std::vector<std::int64_t> saved;  // bytes, by node: each array once, where it is first needed
   // By value: (node, operand) wherever it is used, last first: the order in which backward adds.
   std::vector<std::vector<std::pair<std::size_t, std::size_t>>> uses;
   bool has_values = false, has_gradients = false;
@@ -61,8 +62,10 @@ std::vector<std::string> graph_footer(const GraphText& g);
 // --- numbers (view_values.cpp) --------------------------------------------------------------------------------------
 double element(const Tensor& t, std::int64_t i);
 std::string number_text(double value, int digits = 4);
-// In full up to `most` elements, "[[1, 2], [3, 4]]" with `row_end` between the rows of a matrix; else a summary.
-std::string value_text(const Tensor& t, int digits = 4, std::int64_t most = 16, const std::string& row_end = " ");
+// In full up to `most` elements and `longest` in a row, "[[1, 2], [3, 4]]" with `row_end` between the rows of a matrix;
+// else a summary.
+std::string value_text(const Tensor& t, int digits = 4, std::int64_t most = 16, const std::string& row_end = " ",
+                       std::int64_t longest = 7);
 // "5 + 2 = 7" of small values, else only the sum.
 std::string sum_text(const Tensors& parts, const Tensor& sum, int digits = 4);
 

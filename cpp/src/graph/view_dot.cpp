@@ -103,7 +103,8 @@ class Drawing {
     return text;
   }
   std::string box(ValueId id, const std::string& title, const std::string& extra) const {
-    return id_of(id) + " [label=<<B>" + escape_html(title) + "</B>" + small(g_.type(id)) + numbers(id) + ">" + (g_.output(id) ? ", penwidth=2" : "") + extra + "];\n";
+    return id_of(id) + " [label=<<B>" + escape_html(title) + "</B>" + small(g_.type(id)) + numbers(id) + ">" +
+           (g_.output(id) ? ", penwidth=2" : "") + extra + "];\n";
   }
   void leaf(ValueId id, const char* color) {
     // Within the module that uses it, if no other does.

@@ -8,7 +8,7 @@ namespace chainrule {
 
 struct ViewTable {
   std::vector<std::string> header;
-  std::vector<char> right;  // by column: numbers, aligned at their ends
+  std::vector<char> right;                     // by column: numbers, aligned at their ends
   std::vector<std::vector<std::string>> rows;  // one cell only: spans the table
   bool lines = false;                          // draws a line below the header
 

@@ -70,10 +70,11 @@ std::string number_text(double value, int digits) {
   return buffer;
 }
 
-std::string value_text(const Tensor& t, int digits, std::int64_t most, const std::string& row_end) {
+std::string value_text(const Tensor& t, int digits, std::int64_t most, const std::string& row_end,
+                       std::int64_t longest) {
   if (!t.defined()) return "?";
   const Shape& shape = t.shape();
-  if (shape.size() > most) return summary(t, digits);
+  if (shape.size() > most || (shape.rank() > 0 && shape.back() > longest)) return summary(t, digits);
   if (shape.size() == 0) return "[]";
   std::string text;
   const auto write = [&](auto&& self, int axis, std::int64_t at) -> void {

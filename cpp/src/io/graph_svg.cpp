@@ -54,9 +54,10 @@ std::string run_dot(const std::string& input) {
   const int error = ::posix_spawnp(&child, name, &files, nullptr, arguments, environ);
   posix_spawn_file_actions_destroy(&files);
   if (error != 0)
-    fail<StateError>(who, "Graphviz's program 'dot' was not found", std::strerror(error),
-                     "install it (apt install graphviz, brew install graphviz, conda install graphviz) or use to_dot(), "
-                     "which needs nothing");
+    fail<StateError>(
+        who, "Graphviz's program 'dot' was not found", std::strerror(error),
+        "install it (apt install graphviz, brew install graphviz, conda install graphviz) or use to_dot(), "
+        "which needs nothing");
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {}
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
@@ -74,7 +75,8 @@ std::string Graph::to_svg(const std::string& path) const {
   // Without the prologue it can stand in a web page as well as in a file.
   const std::size_t start = svg.find("<svg");
   if (start == std::string::npos)
-    fail<StateError>("to_svg", "Graphviz's program 'dot' drew nothing", io::in_quotes(svg), "look at the text of to_dot()");
+    fail<StateError>("to_svg", "Graphviz's program 'dot' drew nothing", io::in_quotes(svg),
+                     "look at the text of to_dot()");
   svg.erase(0, start);
   if (!path.empty()) {
     const std::string_view parts[] = {svg};

@@ -191,6 +191,7 @@ template <class F> void add_formula(std::vector<Op>& ops, std::string_view name,
                                     std::vector<AttributeField> attributes = {}) {
   Op op;
   op.name = name;
+  op.symbol = F::inputs == 2 ? infix(name) : name == "negative" ? "-" : "";
   op.doc = doc;
   op.min_inputs = op.max_inputs = F::inputs;
   op.outputs = formula::outputs<F>();
@@ -200,7 +201,6 @@ template <class F> void add_formula(std::vector<Op>& ops, std::string_view name,
   op.key = formula::mask_input<F>() ? 1 : 0;
   op.batch = Batch::elementwise;
   op.elementwise = op.broadcasts = op.epilogue = true;
-  op.symbol = F::inputs == 2 ? infix(name) : name == "negative" ? "-" : "";
   op.flops_per_output = formula::flops<F>();
   if constexpr (formula::mask_output<F>() || formula::zero_derivative<F>()) {
     op.derivative = formula::mask_output<F>() ? Derivative::none : Derivative::zero;

@@ -53,7 +53,8 @@ inline Text operator*(const Text& a, const Text& b) {
     return -(Text(rest, rest.find(' ') == std::string::npos ? Text::atom : Text::product) * b);
   }
   if (a.str() == b.str()) return {a.within(Text::atom) + "**2", Text::product};
-  return {a.within(Text::product) + " * " + b.within(Text::product), Text::product};
+  const bool quotient = b.str().find(" / ") != std::string::npos;
+  return {a.within(Text::product) + " * " + b.within(quotient ? Text::atom : Text::product), Text::product};
 }
 inline Text operator/(const Text& a, const Text& b) {
   return {a.within(Text::product) + " / " + b.within(Text::atom), Text::product};
@@ -69,8 +70,9 @@ inline Text where(const Text& condition, const Text& a, const Text& b) {
 // How the two-operand words are written between their operands; empty: as a call.
 inline std::string_view infix(std::string_view name) {
   static constexpr std::pair<std::string_view, std::string_view> written[] = {
-      {"add", "+"},        {"subtract", "-"}, {"multiply", "*"},    {"divide", "/"},  {"power", "**"},         {"equal", "=="},
-      {"not_equal", "!="}, {"less", "<"},     {"less_equal", "<="}, {"greater", ">"}, {"greater_equal", ">="}};
+      {"add", "+"},         {"subtract", "-"}, {"multiply", "*"},      {"divide", "/"},
+      {"power", "**"},      {"equal", "=="},   {"not_equal", "!="},    {"less", "<"},
+      {"less_equal", "<="}, {"greater", ">"},  {"greater_equal", ">="}};
   for (const auto& [word, symbol] : written)
     if (word == name) return symbol;
   return {};

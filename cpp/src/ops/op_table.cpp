@@ -22,7 +22,6 @@ const char* word(AttributeField::Kind k) {
   return words[static_cast<std::size_t>(k)];
 }
 
-
 std::string operand_name(const Op& op, int i) {
   if (op.max_inputs == 1) return "x";
   if (op.max_inputs > 6) return "x" + std::to_string(i);
@@ -72,9 +71,24 @@ std::string written_flops(const Op& op) {
 std::vector<OpFacts> op_table() {
   std::vector<OpFacts> table;
   for (const Op& op : all_ops()) {
-    OpFacts facts{
-        std::string(op.name), std::string(op.doc), op.version,  op.min_inputs, op.max_inputs,  op.outputs,    {},
-        word(op.derivative),  word(op.batch), saved_operands(op), written_rule(op), std::string(op.symbol), written_flops(op),      op.internal, op.pure,       op.elementwise, op.broadcasts, {}};
+    OpFacts facts{std::string(op.name),
+                  std::string(op.doc),
+                  op.version,
+                  op.min_inputs,
+                  op.max_inputs,
+                  op.outputs,
+                  {},
+                  word(op.derivative),
+                  word(op.batch),
+                  saved_operands(op),
+                  written_rule(op),
+                  std::string(op.symbol),
+                  written_flops(op),
+                  op.internal,
+                  op.pure,
+                  op.elementwise,
+                  op.broadcasts,
+                  {}};
     for (const AttributeField& field : op.attributes) facts.attributes.emplace_back(field.name, word(field.kind));
     for (int d = 0; d < dtype_count; ++d)
       if (op.kernel[static_cast<std::size_t>(d)] != nullptr) facts.dtypes.push_back(static_cast<DType>(d));

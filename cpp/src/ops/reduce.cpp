@@ -166,7 +166,7 @@ void add_reduction_ops(std::vector<Op>& ops) {
   op.derivative = Derivative::linear;
   op.vjp = vjp_sum;
   op.rule = [](int, std::span<const std::string>, const std::string&, const std::string& g, const Attrs&) {
-    return g + " for every element summed";
+    return g + " to every element";
   };
   op.jvp = jvp_linear;
   attach_kernels(op, "sum");
@@ -178,7 +178,7 @@ void add_reduction_ops(std::vector<Op>& ops) {
   op.derivative = Derivative::linear;
   op.vjp = vjp_mean;
   op.rule = [](int, std::span<const std::string>, const std::string&, const std::string& g, const Attrs& attrs) {
-    return g + (attrs.ints[1] ? " / (n - ddof)" : " / n") + " for each of the n elements";
+    return g + (attrs.ints[1] ? " / (n - ddof)" : " / n") + " to every element";
   };
   op.jvp = jvp_linear;
   attach_kernels(op, "sum");

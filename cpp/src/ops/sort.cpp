@@ -40,26 +40,6 @@ Tensor reordered(const Tensor& x, const Tensor& order) {
   return apply1(op, in);
 }
 
-Types infer_reordered(const Op& op, std::span<const TensorType> in, const Attrs&) {
-  needs_an_axis(op, in[0]);
-  if (!(in[1] == TensorType{DType::int64, in[0].shape}))
-    fail<ShapeError>(op.name, "the order does not fit",
-                     "x is " + in[0].shape.str() + ", the order " + in[1].shape.str());
-  return {in[0]};
-}
-
-Tensor order_of(const Tensor& x, bool descending) {
-  static const Op& op = find_op("argsort");
-  Attrs attrs;
-  attrs.ints[0] = descending;
-  return apply1(op, std::span(&x, 1), attrs);
-}
-Tensor reordered(const Tensor& x, const Tensor& order) {
-  static const Op& op = find_op("reorder");
-  const Tensor in[] = {x, order};
-  return apply1(op, in);
-}
-
 }  // namespace
 
 void add_sort_ops(std::vector<Op>& ops) {
