@@ -272,6 +272,10 @@ class TestFailures:
             cr.DTypeError, match=r"^Adam: the first argument is the parameters, got 0\.001; write lr=0\.001$"
         ):
             optim.Adam(1e-3)
+        with pytest.raises(cr.DTypeError, match=r"^loss: got MSELoss itself; write MSELoss\(\)$"):
+            cr.Trainer(small_network(), nn.MSELoss, optim.Adam())
+        with pytest.raises(cr.DTypeError, match=r"^Trainer: optimizer is a class; write Adam\(\)$"):
+            cr.Trainer(small_network(), nn.MSELoss(), optim.Adam)
         with pytest.raises(cr.ShapeError, match=r"a loss never broadcasts$"):
             cr.Trainer(small_network(), nn.MSELoss(), optim.Adam()).fit(*small_data())
 

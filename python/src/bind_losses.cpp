@@ -67,6 +67,10 @@ Loss to_loss(py::handle value) {
   if (py::isinstance<Loss>(value)) return value.cast<const Loss&>();
   if (py::isinstance<py::type>(value))
     throw DTypeError("loss: got a class; write " + std::string(py::str(value.attr("__name__"))) + "()");
+  if (PyCFunction_Check(value.ptr()) != 0) {  // nn.MSELoss, which makes losses, in place of nn.MSELoss()
+    const std::string made = py::str(value.attr("__name__"));
+    if (made.ends_with("Loss")) throw DTypeError("loss: got " + made + " itself; write " + made + "()");
+  }
   if (PyCallable_Check(value.ptr()) == 0)
     throw DTypeError("loss: expected a loss or a function of (output, target), got " + type_name(value));
   const std::string name =

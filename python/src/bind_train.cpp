@@ -216,6 +216,8 @@ void bind_history(py::module_& m) {
 
 Trainer make_trainer(const py::object& model, const py::object& loss, const py::object& optimizer,
                      const py::object& metrics, std::optional<double> clip_norm, const py::object& seed) {
+  if (PyType_Check(optimizer.ptr()))
+    throw DTypeError("Trainer: optimizer is a class; write " + std::string(py::str(optimizer.attr("__name__"))) + "()");
   if (!py::isinstance<optim::Optimizer>(optimizer))
     throw DTypeError("Trainer: optimizer must be one, e.g. optim.Adam(lr=1e-3), got " + type_name(optimizer));
   TrainerOptions options;
