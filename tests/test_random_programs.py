@@ -122,6 +122,8 @@ SMOOTH = {
     "gram": gram,
     "index": index,
     "concatenate": concatenate,
+    "outer": lambda a, b, k: when(a.size * b.size <= 100, cr.outer),
+    "prod": along(cr.prod),
     "transpose": transpose,
     "flatten": unary(lambda x: x.reshape(-1)),
     "expand": expand,
@@ -142,6 +144,7 @@ ALL = SMOOTH | KINKED
 class Program:
     """A function of its inputs: steps that read two earlier values each."""
 
+    seed: int
     inputs: list[np.ndarray]
     names: list[str]
     steps: list
@@ -159,7 +162,7 @@ class Program:
     def __repr__(self):
         shapes = ", ".join(str(x.shape) for x in self.inputs)
         steps = (f"{name}({i}, {j})" for name, (i, j, _) in zip(self.names, self.steps, strict=True))
-        return f"Program of {shapes}: {' '.join(steps)}; unread {self.unread}"
+        return f"Program of {shapes} from seed {self.seed}: {' '.join(steps)}; unread {self.unread}"
 
     def tensors(self, dtype="float64"):
         return tuple(cr.tensor(x.astype(dtype)) for x in self.inputs)
@@ -191,23 +194,24 @@ def build(shapes, seed, codes, table, largest):
         names.append(name)
         steps.append((i, j, step))
         read |= {i, j}
-    return Program(inputs, names, steps, [i for i in range(len(values) - 1) if i not in read])
+    return Program(seed, inputs, names, steps, [i for i in range(len(values) - 1) if i not in read])
 
 
 SMALL = [(3,), (2, 3), (3, 2), (3, 3), (1, 3), (2, 1), (2, 3, 2), (3, 1, 2), (1,), ()]
 LARGE = [(259, 130), (130, 259), (130, 130), (259,), (130, 1), (1, 259)]  # work that threads share
 
 
-def programs(table=ALL, shapes=SMALL, most=40):
+@st.composite
+def programs(draw, table=ALL, shapes=SMALL, most=40):
     """Up to three inputs of these shapes, up to `most` ops."""
     code = st.tuples(st.integers(0, 2**16), st.integers(0, 5), st.integers(0, 9), st.integers(0, 9))
-    return st.builds(
-        build,
-        st.lists(st.sampled_from(shapes), min_size=1, max_size=3),
-        st.integers(0, 2**16),
-        st.integers(2, most).flatmap(lambda n: st.lists(code, min_size=n, max_size=n)),
-        st.just(table),
-        st.just(2 * max(np.prod(shape) for shape in shapes)),
+    n = draw(st.integers(2, most))
+    return build(
+        draw(st.lists(st.sampled_from(shapes), min_size=1, max_size=3)),
+        draw(st.integers(0, 2**16)),
+        draw(st.lists(code, min_size=n, max_size=n)),
+        table,
+        2 * max(np.prod(shape) for shape in shapes),
     )
 
 
@@ -306,7 +310,7 @@ def test_vmap_has_the_bits_of_a_loop(program):
 def test_programs_are_long_and_have_every_op():
     seen, longest = Counter(), 0
 
-    @settings(quick, max_examples=60)
+    @settings(quick, max_examples=300)
     @given(programs())
     def look(program):
         nonlocal longest
