@@ -20,12 +20,17 @@ class Tensor:
     """
     An array that may record how it was computed. Made with chainrule.tensor or by operations.
     """
-    __array_ufunc__ = None
     def __abs__(self) -> Tensor:
         ...
     def __add__(self, other: typing.Any) -> Tensor:
         ...
+    def __and__(self, arg0: typing.Any) -> typing.Any:
+        ...
     def __array__(self, dtype: typing.Any = None, copy: typing.Any = None) -> typing.Any:
+        ...
+    def __array_function__(self, arg0: typing.Any, arg1: typing.Any, arg2: tuple[typing.Any, ...], arg3: dict[typing.Any, typing.Any]) -> typing.Any:
+        ...
+    def __array_ufunc__(self, arg0: typing.Any, arg1: str, *args: typing.Any, **kwargs: typing.Any) -> typing.Any:
         ...
     def __bool__(self) -> bool:
         ...
@@ -51,6 +56,8 @@ class Tensor:
         ...
     def __int__(self) -> int:
         ...
+    def __invert__(self) -> Tensor:
+        ...
     def __iter__(self) -> collections.abc.Iterator[typing.Any]:
         ...
     def __le__(self, other: typing.Any) -> Tensor:
@@ -69,11 +76,15 @@ class Tensor:
         ...
     def __neg__(self) -> Tensor:
         ...
+    def __or__(self, arg0: typing.Any) -> typing.Any:
+        ...
     def __pos__(self) -> Tensor:
         ...
     def __pow__(self, other: typing.Any) -> Tensor:
         ...
     def __radd__(self, other: typing.Any) -> Tensor:
+        ...
+    def __rand__(self, arg0: typing.Any) -> typing.Any:
         ...
     def __reduce__(self) -> tuple[type, tuple[numpy.typing.NDArray[typing.Any], bool]]:
         ...
@@ -85,11 +96,15 @@ class Tensor:
         ...
     def __rmul__(self, other: typing.Any) -> Tensor:
         ...
+    def __ror__(self, arg0: typing.Any) -> typing.Any:
+        ...
     def __rpow__(self, other: typing.Any) -> Tensor:
         ...
     def __rsub__(self, other: typing.Any) -> Tensor:
         ...
     def __rtruediv__(self, other: typing.Any) -> Tensor:
+        ...
+    def __rxor__(self, arg0: typing.Any) -> typing.Any:
         ...
     def __setitem__(self, arg0: typing.Any, arg1: typing.Any) -> None:
         ...
@@ -99,11 +114,21 @@ class Tensor:
         ...
     def __truediv__(self, other: typing.Any) -> Tensor:
         ...
+    def __xor__(self, arg0: typing.Any) -> typing.Any:
+        ...
     def _repr_html_(self) -> str:
         ...
     def abs(self) -> Tensor:
         """
         Absolute value; the derivative at 0 is 0.
+        """
+    def all(self, axis: typing.Any = None, keepdims: bool = False) -> Tensor:
+        """
+        Whether no element along the axes (all by default) is 0.
+        """
+    def any(self, axis: typing.Any = None, keepdims: bool = False) -> Tensor:
+        """
+        Whether any element along the axes (all by default) is not 0.
         """
     def arccos(self) -> Tensor:
         """
@@ -195,6 +220,12 @@ class Tensor:
     def gelu_tanh(self) -> Tensor:
         """
         GELU by its tanh approximation (Hendrycks and Gimpel, 2016).
+        """
+    def graph(self) -> Graph:
+        """
+        The Graph of what was recorded behind this tensor, with the values, and after backward() on it with the gradients.
+
+        Leaves and results carry the names of the caller's variables.
         """
     def isfinite(self) -> Tensor:
         """
@@ -332,6 +363,14 @@ class Tensor:
         """
         Sum over the axes; all of them by default.
         """
+    def swapaxes(self, axis1: typing.SupportsIndex, axis2: typing.SupportsIndex) -> Tensor:
+        """
+        Two axes exchanged.
+        """
+    def take(self, indices: typing.Any, axis: typing.SupportsIndex | None = None) -> Tensor:
+        """
+        Entries at the indices along the axis, of the flattened tensor by default.
+        """
     def tan(self) -> Tensor:
         """
         Tangent of x in radians, accurate at any size; NaN at infinity.
@@ -404,6 +443,11 @@ class Tensor:
         """
         Number of elements.
         """
+    @property
+    def symbolic(self) -> bool:
+        """
+        Whether it is traced: a place in a graph that has values when the graph runs.
+        """
 class Parameter(Tensor):
     """
     A tensor that a module trains: it registers itself when assigned to one.
@@ -416,7 +460,9 @@ class Parameter(Tensor):
         """
 class Graph:
     """
-    A recorded computation; printed, one line per operation.
+    A recorded computation: what trace(f, ...) or tensor.graph() returns.
+
+    print(graph) is a table with one line per value: name, op with inputs and attributes, shape, dtype, FLOP, bytes that backward keeps, module. In a notebook it is drawn.
     """
     def __len__(self) -> int:
         ...
@@ -424,10 +470,67 @@ class Graph:
         ...
     def __str__(self) -> str:
         ...
+    def _repr_html_(self) -> str:
+        ...
+    def to_dot(self) -> str:
+        """
+        The graph in Graphviz's language: a picture for `dot`. Needs nothing installed.
+
+        Modules are frames. Values stand in the boxes where they are known; gradients, in red, in the boxes and on the edges they came by.
+        """
+    def to_json(self) -> str:
+        """
+        The graph as JSON text, for other programs: values, nodes, outputs, and what they cost.
+        """
+    def to_svg(self, path: typing.Any = None) -> str:
+        """
+        The picture as SVG text, also written to path if one is given. Drawn by Graphviz's program dot; StateError says
+        what to install where it is missing. Up to 1000 ops.
+        """
+    def with_values(self, *args: typing.Any, cotangent: typing.Any = None) -> Graph:
+        """
+        The same graph run on these arguments, with all values; and all gradients, if it has one output of one element
+        or cotangents are given (one per output: a tuple where there are several). No state is changed.
+        """
     @property
     def flops(self) -> int:
         """
         Floating-point operations of one run.
+        """
+    @property
+    def gradients(self) -> dict[typing.Any, typing.Any]:
+        """
+        The known gradients by name: a dict of tensors.
+        """
+    @property
+    def saved_bytes(self) -> int:
+        """
+        Bytes that backward keeps of one run, each array once; parameters are not counted.
+        """
+    @property
+    def values(self) -> dict[typing.Any, typing.Any]:
+        """
+        The known values by name: a dict of tensors, empty before with_values.
+        """
+class Explanation:
+    """
+    What explain(f, ...) returns: printed, the chain rule for f step by step; in a notebook, a table.
+    """
+    def __repr__(self) -> str:
+        ...
+    def __str__(self) -> str:
+        ...
+    def _repr_html_(self) -> str:
+        ...
+    @property
+    def difference(self) -> float:
+        """
+        The largest difference between a derivative by the chain rule and the numeric one.
+        """
+    @property
+    def graph(self) -> Graph:
+        """
+        The Graph of f with values and gradients.
         """
 class Module:
     """
@@ -1123,6 +1226,14 @@ def add(a: typing.Any, b: typing.Any) -> Tensor:
     """
     a + b.
     """
+def all(x: typing.Any, axis: typing.Any = None, keepdims: bool = False) -> Tensor:
+    """
+    Whether no element along the axes (all by default) is 0.
+    """
+def any(x: typing.Any, axis: typing.Any = None, keepdims: bool = False) -> Tensor:
+    """
+    Whether any element along the axes (all by default) is not 0.
+    """
 def arccos(x: typing.Any) -> Tensor:
     """
     Inverse cosine in radians, between 0 and pi; NaN beyond [-1, 1]. The derivative at 1 and -1 is -inf.
@@ -1185,13 +1296,13 @@ def compile(f: typing.Any) -> Compiled:
     """
     f compiled: traced once per structure, shapes and dtypes of its arguments, then run as a program. A branch on values is an error. Calls are recorded where a gradient is wanted; out= takes NumPy arrays to write the results to.
     """
-def concat(parts: typing.Any, axis: typing.SupportsIndex = 0) -> Tensor:
+def concat(parts: typing.Any, axis: typing.SupportsIndex | None = 0) -> Tensor:
     """
-    The parts one after another along an axis.
+    The parts one after another along an axis; flattened for None.
     """
-def concatenate(parts: typing.Any, axis: typing.SupportsIndex = 0) -> Tensor:
+def concatenate(parts: typing.Any, axis: typing.SupportsIndex | None = 0) -> Tensor:
     """
-    The parts one after another along an axis.
+    The parts one after another along an axis; flattened for None.
     """
 def config() -> str:
     """
@@ -1229,6 +1340,10 @@ def custom_gradient(f: typing.Any, *, vjp: typing.Any = None, jvp: typing.Any = 
     >>> cr.grad(lambda x: (100.0 * clipped(x)).sum())(cr.tensor([1.0, 2.0]))
     Tensor([1., 1.])
     """
+def diagonal(x: typing.Any, offset: typing.SupportsIndex = 0, axis1: typing.SupportsIndex = 0, axis2: typing.SupportsIndex = 1) -> Tensor:
+    """
+    The diagonal of two axes along a new last axis; offset counts to the right of the main one.
+    """
 def directional_derivative(f: typing.Any, x: typing.Any, v: typing.Any) -> Tensor:
     """
     How f changes when x moves along v: <gradient, v> for scalar-valued f, the Jacobian times v otherwise.
@@ -1237,9 +1352,19 @@ def divide(a: typing.Any, b: typing.Any) -> Tensor:
     """
     a / b; integers divide as float64.
     """
+def dot(a: typing.Any, b: typing.Any) -> Tensor:
+    """
+    Sum of products over the last axis of a and the last but one of b (the only one of a vector).
+    """
 def dropout(x: typing.Any, p: typing.SupportsFloat | typing.SupportsIndex) -> Tensor:
     """
     Each element is zeroed with probability p, the rest divided by 1 - p.
+    """
+def einsum(*args: typing.Any) -> Tensor:
+    """
+    einsum(subscripts, *operands): sums of products written with letters, one per axis, as in NumPy. Letters that are
+    not behind -> are summed over, a letter twice in one operand is its diagonal, ... stands for the other axes;
+    without -> the result has the letters that stand once, in alphabetical order.
     """
 def elu(x: typing.Any, alpha: typing.SupportsFloat | typing.SupportsIndex = 1.0) -> Tensor:
     """
@@ -1257,9 +1382,18 @@ def exp(x: typing.Any) -> Tensor:
     """
     Exponential e^x.
     """
-def expand_dims(x: typing.Any, axis: typing.SupportsIndex) -> Tensor:
+def expand_dims(x: typing.Any, axis: typing.Any) -> Tensor:
     """
-    With a new axis of size 1.
+    With new axes of size 1; axis (an int or a tuple) says where they are in the result.
+    """
+def explain(f: typing.Any, *args: typing.Any, cotangent: typing.Any = None) -> Explanation:
+    """
+    The chain rule for f at these arguments, step by step, computed in float64: every step with its value; backwards,
+    what arrives at a step, its local derivatives and what it sends on, the sums where a value is used more than once;
+    and the derivatives beside central differences. f returns one tensor; for several outputs the rows of the Jacobian
+    are carried along, or the one product that a cotangent asks for. For up to 100 ops on values of up to 64 elements.
+
+    >>> print(chainrule.explain(lambda x, y: x * y + x, 2.0, 5.0))
     """
 def expm1(x: typing.Any) -> Tensor:
     """
@@ -1270,6 +1404,10 @@ def fit_schema(table: Table, target: str, rows: typing.Any = None, *, missing: s
     Learn means, scales, categories and classes from the given rows (None: all). missing: "error", "fill" (mean, or the
     most frequent category) or "drop"; task: "auto", "classification" or "regression"; ignore: columns that are no
     features.
+    """
+def flip(x: typing.Any, axis: typing.Any = None) -> Tensor:
+    """
+    Backwards along the axes; along all of them by default.
     """
 def floor(x: typing.Any) -> Tensor:
     """
@@ -1335,12 +1473,20 @@ def hessian(f: typing.Any, argnums: typing.Any = 0, has_aux: bool = False) -> ty
     Tensor([[4., 2.],
             [2., 0.]])
     """
+def hstack(parts: typing.Any) -> Tensor:
+    """
+    The parts side by side, along axis 1; vectors one after another.
+    """
 def hvp(f: typing.Any, x: typing.Any, v: typing.Any) -> typing.Any:
     """
     The Hessian of scalar-valued f at x times v, without the Hessian: the derivative of f's gradient along v. Several arguments are a tuple.
 
     >>> cr.hvp(lambda x: (x ** 3).sum(), cr.tensor([1.0, 2.0]), cr.tensor([1.0, 1.0]))
     Tensor([6., 12.])
+    """
+def inner(a: typing.Any, b: typing.Any) -> Tensor:
+    """
+    Sum of products over the last axes of both.
     """
 def isa_level() -> str:
     """
@@ -1437,6 +1583,22 @@ def logaddexp(a: typing.Any, b: typing.Any) -> Tensor:
     """
     log(e^a + e^b), without overflow.
     """
+def logical_and(a: typing.Any, b: typing.Any) -> Tensor:
+    """
+    Whether both hold (are not 0); a & b for bools.
+    """
+def logical_not(x: typing.Any) -> Tensor:
+    """
+    Whether it does not hold (is 0); ~x for bools.
+    """
+def logical_or(a: typing.Any, b: typing.Any) -> Tensor:
+    """
+    Whether one or both hold (are not 0); a | b for bools.
+    """
+def logical_xor(a: typing.Any, b: typing.Any) -> Tensor:
+    """
+    Whether exactly one holds (is not 0); a ^ b for bools.
+    """
 def logsumexp(x: typing.Any, axis: typing.Any = None, keepdims: bool = False) -> Tensor:
     """
     log(sum(e^x)) over the axes, without overflow.
@@ -1479,6 +1641,10 @@ def mod(a: typing.Any, b: typing.Any) -> Tensor:
     """
     Remainder with the sign of b: a - floor(a / b) b. The derivative by b is -floor(a / b), also at the jumps.
     """
+def moveaxis(x: typing.Any, source: typing.Any, destination: typing.Any) -> Tensor:
+    """
+    The source axes put at the destinations; the others keep their order.
+    """
 def multiply(a: typing.Any, b: typing.Any) -> Tensor:
     """
     a * b.
@@ -1486,6 +1652,10 @@ def multiply(a: typing.Any, b: typing.Any) -> Tensor:
 def negative(x: typing.Any) -> Tensor:
     """
     -x.
+    """
+def nonzero(x: typing.Any) -> tuple[typing.Any, ...]:
+    """
+    One int64 tensor per axis: the positions of what is not 0. Not in traced functions.
     """
 def norm(x: typing.Any, ord: typing.Any = None, axis: typing.Any = None, keepdims: bool = False) -> Tensor:
     """
@@ -1527,6 +1697,11 @@ def outer(a: typing.Any, b: typing.Any) -> Tensor:
     """
     Outer product a[i] b[j] of the flattened operands.
     """
+def pad(x: typing.Any, pad_width: typing.Any, mode: str = 'constant', constant_values: typing.SupportsFloat | typing.SupportsIndex = 0.0) -> Tensor:
+    """
+    More entries before and after each axis: pad_width is a number, (before, after) for all axes, or one such pair
+    per axis. mode is constant, edge, reflect, symmetric or wrap.
+    """
 def parse_idx(data: bytes, name: str = 'bytes') -> numpy.typing.NDArray[typing.Any]:
     """
     An array from the bytes of an IDX file (MNIST's format).
@@ -1538,6 +1713,16 @@ def power(a: typing.Any, b: typing.Any) -> Tensor:
 def prod(x: typing.Any, axis: typing.Any = None, keepdims: bool = False) -> Tensor:
     """
     Product over the axes; all of them by default. The derivative is right at zeros, too.
+    """
+def random_normal(shape: typing.Any, mean: typing.SupportsFloat | typing.SupportsIndex = 0.0, std: typing.SupportsFloat | typing.SupportsIndex = 1.0, dtype: typing.Any = 'float32') -> Tensor:
+    """
+    Normal draws, new in each call, and in a compiled function in each run; manual_seed(s) starts them again.
+    Constants to every derivative: mean + std * normal(shape) has gradients for mean and std.
+    """
+def random_uniform(shape: typing.Any, low: typing.SupportsFloat | typing.SupportsIndex = 0.0, high: typing.SupportsFloat | typing.SupportsIndex = 1.0, dtype: typing.Any = 'float32') -> Tensor:
+    """
+    Uniform draws in [low, high), new in each call, and in a compiled function in each run; manual_seed(s) starts
+    them again. Constants to every derivative.
     """
 def read_csv(path: typing.Any, *, delimiter: str = '', decimal: str = '.', header: bool = True, missing: typing.Any = None, text: collections.abc.Sequence[str] = ()) -> Table:
     """
@@ -1555,6 +1740,10 @@ def reciprocal(x: typing.Any) -> Tensor:
 def relu(x: typing.Any) -> Tensor:
     """
     Rectifier max(x, 0); the derivative at 0 is 0.
+    """
+def repeat(x: typing.Any, repeats: typing.Any, axis: typing.SupportsIndex | None = None) -> Tensor:
+    """
+    Each entry along the axis `repeats` times in a row (one number, or one per entry); of x flattened by default.
     """
 def reset_peak_memory() -> None:
     """
@@ -1622,6 +1811,10 @@ def sort(x: typing.Any, axis: typing.SupportsIndex | None = -1, *, descending: b
     The entries in order along the axis, all of them in a row with axis=None. Stable; NaN last, also when
     descending. The gradient goes back to where each entry came from.
     """
+def split(x: typing.Any, indices_or_sections: typing.Any, axis: typing.SupportsIndex = 0) -> list[typing.Any]:
+    """
+    A list of parts along the axis: so many equal ones, or those between the given indices.
+    """
 def split_rows(n: typing.SupportsIndex, fraction: typing.SupportsFloat | typing.SupportsIndex, *, seed: typing.Any = 0, stratify: typing.Any = None) -> tuple[numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int64]]:
     """
     (train rows, held-out rows): row numbers shuffled by seed; stratify=labels keeps the share of each class.
@@ -1637,6 +1830,10 @@ def square(x: typing.Any) -> Tensor:
 def squeeze(x: typing.Any, axis: typing.Any = None) -> Tensor:
     """
     Without the given axes of size 1; without all of them by default.
+    """
+def stack(parts: typing.Any, axis: typing.SupportsIndex = 0) -> Tensor:
+    """
+    Tensors of one shape along a new axis.
     """
 def std(x: typing.Any, axis: typing.Any = None, keepdims: bool = False, ddof: typing.SupportsIndex = 0) -> Tensor:
     """
@@ -1654,9 +1851,22 @@ def sum(x: typing.Any, axis: typing.Any = None, keepdims: bool = False) -> Tenso
     """
     Sum over the axes; all of them by default.
     """
+def swapaxes(x: typing.Any, axis1: typing.SupportsIndex, axis2: typing.SupportsIndex) -> Tensor:
+    """
+    Two axes exchanged.
+    """
+def take(x: typing.Any, indices: typing.Any, axis: typing.SupportsIndex | None = None) -> Tensor:
+    """
+    Entries at the indices along the axis, of x flattened by default. Negative indices count from the end. The
+    gradients of an entry taken several times add up.
+    """
 def take_along(x: typing.Any, index: typing.Any, axis: typing.SupportsIndex = -1) -> Tensor:
     """
     One entry of x per position along the axis: index has x's shape without that axis. Negative entries count from the end.
+    """
+def take_along_axis(x: typing.Any, indices: typing.Any, axis: typing.SupportsIndex = -1) -> Tensor:
+    """
+    NumPy's: out[i, j] = x[i, indices[i, j]] along the last axis. indices has x's rank; other sizes broadcast.
     """
 def tan(x: typing.Any) -> Tensor:
     """
@@ -1671,13 +1881,23 @@ def tensor(value: typing.Any, dtype: typing.Any = None, *, requires_grad: bool =
     A new tensor from numbers, nested lists, an array or a tensor; always a copy. Python floats become float32, ints
     int64, bools bool; arrays keep their dtype.
     """
+def tensordot(a: typing.Any, b: typing.Any, axes: typing.Any = 2) -> Tensor:
+    """
+    Sum of products over the last `axes` axes of a and the first of b, or over a pair (axes of a, axes of b).
+    """
+def tile(x: typing.Any, reps: typing.Any) -> Tensor:
+    """
+    x side by side, so often along each axis; one number counts for the last.
+    """
 def topk(x: typing.Any, k: typing.SupportsIndex, axis: typing.SupportsIndex = -1, *, largest: bool = True) -> tuple[Tensor, Tensor]:
     """
     (values, indices) of the k largest entries along the axis, or smallest, in their order; NaN counts last.
     """
 def trace(f: typing.Any, *args: typing.Any) -> Graph:
     """
-    Record what f does on tensors shaped like the examples.
+    The Graph of what f does on tensors shaped like the examples, whose values are not read.
+
+    >>> print(chainrule.trace(lambda x: chainrule.tanh(x).sum(), chainrule.ones((2, 3))))
     """
 def training_step(loss: typing.Any, optimizer: typing.Any = None, *, clip_norm: typing.SupportsFloat | typing.SupportsIndex | None = None, seed: typing.Any = 0) -> TrainingStep:
     """
@@ -1720,6 +1940,10 @@ def vmap(f: typing.Any, in_axes: typing.Any = 0, out_axes: typing.Any = 0) -> ty
     >>> cr.vmap(cr.grad(lambda x: (x ** 2).sum()))(cr.tensor([[1.0, 2.0], [3.0, 4.0]]))
     Tensor([[2., 4.],
             [6., 8.]])
+    """
+def vstack(parts: typing.Any) -> Tensor:
+    """
+    The parts below each other, along axis 0; vectors are rows.
     """
 def where(condition: typing.Any, a: typing.Any, b: typing.Any) -> Tensor:
     """

@@ -171,7 +171,7 @@ std::vector<Tensor> run_call(const BatchCall& call, std::int64_t batch, std::spa
   GraphData value = graph_at(call.value, batch, types);
   const auto rule = [&](const std::optional<BatchGraph>& graph, const Types& own) {
     Types inputs = types;
-    inputs.insert(inputs.end(), own.begin(), own.end());
+    for (const TensorType& type : own) inputs.push_back(type);
     return graph ? std::make_shared<const GraphData>(graph_at(*graph, batch, inputs)) : nullptr;
   };
   const auto vjp_graph = rule(call.vjp, call_types(call, batch, types));

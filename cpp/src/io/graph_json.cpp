@@ -65,7 +65,7 @@ std::string Graph::to_json() const {
       text += (i ? ",\n  " : "[\n  ") + value[i].dump(-1, ' ', false, Json::error_handler_t::replace);
     text += "]";
   };
-  const GraphData nothing;
+  const GraphData nothing{};
   const GraphText g(data_ ? *data_ : nothing, view());
   constexpr const char* kinds[] = {"input", "captured", "constant", "computed"};
   Json values = Json::array(), nodes = Json::array(), updates = Json::array();

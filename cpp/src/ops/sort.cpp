@@ -17,7 +17,8 @@ void plan_order(const Op& op, std::span<const TensorType> in, std::span<const Te
   plan_rows(op, in, out, attrs, plan);
   const std::int64_t n = in[0].shape.back();
   plan.scratch_bytes = n * 8;
-  plan.cost = 3.0 * static_cast<double>(in[0].shape.size()) * std::bit_width(static_cast<std::uint64_t>(n));
+  plan.cost = 3.0 * static_cast<double>(in[0].shape.size()) *
+              static_cast<double>(std::bit_width(static_cast<std::uint64_t>(n)));
 }
 
 Types infer_reordered(const Op& op, std::span<const TensorType> in, const Attrs&) {

@@ -7,6 +7,7 @@
 #include <new>
 
 #include "allocations.hpp"
+#include "chainrule/ops.hpp"
 #include "chainrule/random.hpp"
 #include "chainrule/trainer.hpp"
 #include "core/storage.hpp"
