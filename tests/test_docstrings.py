@@ -36,7 +36,7 @@ def test_there_are_examples():
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_example(name):
     text = inspect.cleandoc(EXAMPLES[name].__doc__)
-    globs = {**MODULES, "np": np}
+    globs = {**MODULES, "chainrule": cr, "np": np}
     test = doctest.DocTestParser().get_doctest(text, globs, name, None, 0)
     report = []
     doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(test, out=report.append)

@@ -23,6 +23,7 @@ NOT_OPS = {
     "config",
     "custom_gradient",
     "directional_derivative",
+    "explain",
     "from_numpy",
     "full",
     "functional_call",

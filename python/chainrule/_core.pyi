@@ -1393,7 +1393,8 @@ def explain(f: typing.Any, *args: typing.Any, cotangent: typing.Any = None) -> E
     and the derivatives beside central differences. f returns one tensor; for several outputs the rows of the Jacobian
     are carried along, or the one product that a cotangent asks for. For up to 100 ops on values of up to 64 elements.
 
-    >>> print(chainrule.explain(lambda x, y: x * y + x, 2.0, 5.0))
+    >>> chainrule.explain(lambda x, y: x * y + x, 2.0, 5.0).difference < 1e-9
+    True
     """
 def expm1(x: typing.Any) -> Tensor:
     """
@@ -1897,7 +1898,8 @@ def trace(f: typing.Any, *args: typing.Any) -> Graph:
     """
     The Graph of what f does on tensors shaped like the examples, whose values are not read.
 
-    >>> print(chainrule.trace(lambda x: chainrule.tanh(x).sum(), chainrule.ones((2, 3))))
+    >>> len(chainrule.trace(lambda x: chainrule.tanh(x).sum(), chainrule.ones((2, 3))))
+    2
     """
 def training_step(loss: typing.Any, optimizer: typing.Any = None, *, clip_norm: typing.SupportsFloat | typing.SupportsIndex | None = None, seed: typing.Any = 0) -> TrainingStep:
     """

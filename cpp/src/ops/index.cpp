@@ -188,7 +188,7 @@ std::vector<Tensor> nonzero(const Tensor& x) {
     fail<StateError>("nonzero", "a traced tensor has no values, so the number of results is unknown",
                      "shape is " + in.shape().str(), "use where(condition, a, b)");
   if (in.rank() == 0) fail<ShapeError>("nonzero", "a tensor of shape () has no positions", "", "reshape it to (1,)");
-  const NoGrad nothing;
+  const NoGrad no_record;
   const Tensor holds = cast(in.detach(), DType::boolean);
   const auto* values = static_cast<const std::uint8_t*>(holds.raw_data());
   std::vector<std::vector<std::int64_t>> found(static_cast<std::size_t>(in.rank()));
