@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 ROW = np.array([[0.3, -1.2, 0.8, 0.1], [1.5, 0.4, -0.6, 0.9], [-0.7, 2.1, 0.2, -1.1]])
+LABELS = np.array([2, 0, 3])
 
 
 def any_(*shape):
@@ -75,6 +76,9 @@ OPS = {
     "matmul batched": (lambda m, a, b: m.matmul(a, b), any_(2, 3, 4), any_(4, 2)),
     "matmul vector": (lambda m, a, b: m.matmul(a, b), A, any_(4)),
     "outer": (lambda m, a, b: m.outer(a, b), any_(3), any_(4)),
+    "einsum chain": (lambda m, a, b: m.einsum("ij,jk->ki", a, b), A, any_(4, 2)),
+    "einsum trace-like": (lambda m, a, b: m.einsum("bij,bij->b", a, b), any_(2, 3, 4), any_(2, 3, 4)),
+    "tensordot": (lambda m, a, b: m.tensordot(a, b, 1), any_(2, 3, 4), any_(4, 2)),
     "sum": (lambda m, x: m.sum(x, axis=0), A),
     "sum keepdims": (lambda m, x: m.sum(x, axis=(0, 2), keepdims=True), any_(2, 3, 4)),
     "mean": (lambda m, x: m.mean(x, axis=-1), A),
@@ -92,7 +96,23 @@ OPS = {
     "reshape": (lambda m, x: m.reshape(x, (2, 6)) * np.arange(12.0).reshape(2, 6), A),
     "transpose": (lambda m, x: m.transpose(x, (2, 0, 1)) ** 2, any_(2, 3, 4)),
     "concatenate": (lambda m, a, b: m.concatenate([a, b, a], axis=0) ** 2, A, any_(2, 4)),
+    "stack": (lambda m, a, b: m.stack([a, b], axis=1) ** 2, A, A),
+    "split": (lambda m, x: m.split(x, 2, axis=1)[0] * m.split(x, 2, axis=1)[1], A),
+    "pad": (lambda m, x: m.pad(x, ((1, 0), (2, 1)), "constant") ** 3, A),
+    "tile": (lambda m, x: m.tile(x, (2, 2)) ** 2, A),
+    "repeat": (lambda m, x: m.repeat(x, 2, axis=1) ** 2, A),
+    "flip": (lambda m, x: m.flip(x, 1) * x, A),
     "slice": (lambda m, x: x[1:, ::2] * x[:-1, 1::2], A),
+    "index": (lambda m, x: x[np.arange(3), LABELS] ** 2, A),
+    "take twice": (lambda m, x: x[np.array([0, 2, 2, 1])] ** 2, A),
+    "take_along_axis": (lambda m, x: m.take_along_axis(x, np.argsort(ROW, 1), 1) * x, A),
+    "sort": (lambda m, x: m.sort(x) ** 3, any_(7)),
+    "diagonal": (lambda m, x: m.diagonal(x, 1) ** 2, A),
+    "moveaxis": (lambda m, x: m.moveaxis(x, 0, 2) ** 2, any_(2, 3, 4)),
+    "swapaxes": (lambda m, x: m.swapaxes(x, 0, 1) ** 2, any_(2, 3, 4)),
+    "vstack": (lambda m, a, b: m.vstack([a, b]) ** 2, any_(4), A),
+    "dot": (lambda m, a, b: m.dot(a, b), any_(2, 3, 4), any_(4)),
+    "inner": (lambda m, a, b: m.inner(a, b), A, any_(2, 4)),
     "broadcast_to": (lambda m, x: m.broadcast_to(x, (2, 3, 4)) ** 2, any_(4)),
 }
 
@@ -120,6 +140,10 @@ def recurrent(m, h, x, w, u):
 def gated(m, h, x, w, u, c):
     z = m.sigmoid(m.matmul(x, w) + m.matmul(h, u))
     return (1 - z) * h + z * m.tanh(m.matmul(x, w) * z + m.matmul(z * h, c))
+
+
+def cross_entropy(m, x):
+    return -m.mean(m.log_softmax(x, -1)[np.arange(3), LABELS])
 
 
 def gaussian(m, x, mean, log_scale):
@@ -181,6 +205,7 @@ COMPOSITES = {
     "attention": (attention, A, any_(5, 4), any_(5, 2)),
     "recurrent": (recurrent, any_(2, 3), any_(2, 4), any_(3, 3), any_(4, 3)),
     "gated": (gated, any_(2, 3), any_(2, 4), any_(4, 3), any_(3, 3), any_(3, 3)),
+    "cross-entropy": (cross_entropy, A),
     "gaussian": (gaussian, A, any_(4), any_(4)),
     "mixture": (mixture, any_(5), any_(3), any_(3)),
     "distances": (distances, A, any_(2, 4)),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import chainrule as cr
 import numpy as np
 from chainrule import nn
-from onnx_structure import LeftOut, moveaxis
+from onnx_structure import LeftOut
 
 
 def normalized(x, axes, eps):
@@ -33,11 +33,11 @@ def batch_norm(x, scale, bias, mean, var, epsilon=1e-5, momentum=0.9, training_m
     layer = nn.BatchNorm1d(x.shape[1], eps=epsilon, momentum=1 - momentum)
     given = {"weight": scale, "bias": bias, "running_mean": mean, "running_var": var}
     layer.load_state_dict(layer.state_dict() | {k: np.asarray(v) for k, v in given.items()})
-    last = moveaxis(x, 1, -1)
+    last = cr.moveaxis(x, 1, -1)
     rows = last.reshape(-1, x.shape[1])
     if not training_mode:
-        return moveaxis(layer.eval()(rows).reshape(last.shape), -1, 1)
-    y = moveaxis(layer(rows).reshape(last.shape), -1, 1)
+        return cr.moveaxis(layer.eval()(rows).reshape(last.shape), -1, 1)
+    y = cr.moveaxis(layer(rows).reshape(last.shape), -1, 1)
     mean = cr.tensor(layer.state_dict()["running_mean"])
     # ONNX's running variance takes the biased one, ours the unbiased one, as PyTorch's
     return y, mean, momentum * var + (1 - momentum) * cr.var(rows, 0)
@@ -64,7 +64,7 @@ def by_class(loss: Callable) -> Callable:
     """Our losses take (rows, classes); ONNX's (N, C, ...)."""
 
     def run(x, labels, weight=None, reduction="mean", ignore_index=None):
-        rows = moveaxis(x, 1, -1).reshape(-1, x.shape[1])
+        rows = cr.moveaxis(x, 1, -1).reshape(-1, x.shape[1])
         weight = None if weight is None else np.asarray(weight)
         f = loss(weight=weight, ignore_index=ignore_index, reduction=reduction)
         y = f(rows, labels.reshape(-1))
