@@ -349,3 +349,17 @@ class TestControlFlow:
             cr.StateError, match=rf"float: line {line} of test_transforms.py: a traced tensor has no value"
         ):
             cr.compile(root)(a)
+
+
+@pytest.mark.parametrize("f", [lambda x, y: cr.sin(x / y), lambda x, y: cr.sin((x * x) / (x * x) * y * x)])
+def test_compiled_second_derivatives_where_an_operand_stands_twice(f):
+    """d0_divide(a, b, g) does not read a, and g stands in for it: each place must get its own part only."""
+    x, y = cr.tensor([0.7, -0.3]), cr.tensor([1.3, 0.4])
+    x, y = x.astype("float64"), y.astype("float64")
+    gradient = cr.grad(lambda x, y: f(x, y).sum(), argnums=(0, 1))
+    again = cr.grad(lambda x, y: sum(g.sum() for g in gradient(x, y)), argnums=(0, 1))
+    one = cr.ones((2,), "float64")
+    _, expected = cr.jvp(gradient, (x, y), (one, one))
+    for results in (again(x, y), cr.compile(again)(x, y)):
+        for result, e in zip(results, expected, strict=True):
+            close(result, e)

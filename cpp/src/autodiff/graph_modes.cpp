@@ -1,4 +1,6 @@
 // Reverse and forward mode on recorded graphs.
+#include <algorithm>
+
 #include "autodiff/rules.hpp"
 
 namespace chainrule {
@@ -29,7 +31,12 @@ bool differentiable(const Op& op) { return op.derivative != Derivative::none && 
 Tensors pull_composite(Tracer& tracer, const Recorded& r, std::span<const Tensor> gy) {
   const std::size_t first = tracer.graph().nodes.size();
   const Tensors parts = r.node.op->decompose(r.x, r.node.attrs);
-  return gradients_in_trace(tracer, parts, gy, r.node.inputs, first);
+  const std::vector<ValueId>& in = r.node.inputs;
+  Tensors gx = gradients_in_trace(tracer, parts, gy, in, first);
+  for (std::size_t i = 1; i < gx.size(); ++i)  // of an operand that stands twice, each place got the whole gradient
+    if (const auto here = in.begin() + static_cast<std::ptrdiff_t>(i); std::find(in.begin(), here, in[i]) != here)
+      gx[i] = Tensor();
+  return gx;
 }
 Tensors push_composite(Tracer& tracer, const Recorded& r, std::span<const Tensor> tx) {
   const std::size_t first = tracer.graph().nodes.size();
