@@ -118,7 +118,8 @@ Graph Graph::with_values(const std::vector<Tensor>& arguments, const std::vector
   for (std::size_t i = 0; i < cotangents.size(); ++i)
     if (cotangents[i].defined()) {
       seeded.push_back(i);
-      seeds.push_back(start_cotangent(view->values[index(g.outputs[i])], cotangents[i].detach(), who));
+      const Tensor& y = view->values[index(g.outputs[i])];
+      seeds.push_back(start_cotangent(y, cast(cotangents[i].detach(), y.dtype()), who));
     }
   if (cotangents.empty() && g.outputs.size() == 1) {
     const Tensor& y = view->values[index(g.outputs[0])];

@@ -237,6 +237,16 @@ Tensors push_tape(std::span<const Tensor> outputs, std::span<const Tensor> leave
   return result;
 }
 
+namespace {
+// The cotangent 1, without memory of its own: what is kept for Tensor::graph where nothing was given.
+Tensor one(const Tensor& start) {
+  static constexpr float single = 1;
+  static constexpr double twice = 1;
+  if (start.dtype() == DType::float32) return Tensor::view(&single, start.shape());
+  return start.dtype() == DType::float64 ? Tensor::view(&twice, start.shape()) : Tensor();
+}
+}  // namespace
+
 void backward(const std::vector<Tensor>& tensors, const std::vector<Tensor>& gradients,
               const BackwardOptions& options) {
   if (tensors.empty()) fail<ValueError>("backward", "no tensors were given", "", "pass the tensors to start from");
@@ -256,9 +266,10 @@ void backward(const std::vector<Tensor>& tensors, const std::vector<Tensor>& gra
                        "call requires_grad_() on a leaf before computing");
     starts.push_back(start_cotangent(y, gradients.empty() ? Tensor() : gradients[i], "backward"));
   }
-  for (std::size_t i = 0; i < tensors.size(); ++i)
-    if (is_small(type_of(starts[i])))
-      tensors[i].data_handle()->seed = starts[i].requires_grad() ? starts[i].detach() : starts[i];
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    const bool given = !gradients.empty() && gradients[i].defined();
+    if (is_small(type_of(starts[i]))) tensors[i].data_handle()->seed = given ? starts[i].detach() : one(starts[i]);
+  }
   run_tape(tensors, starts, {.retain = options.retain_graph, .create_graph = options.create_graph},
            [&](const std::shared_ptr<TensorData>& leaf, Tensor&& g) {
              static std::mutex arrivals;  // several threads may send gradients to one leaf

@@ -249,8 +249,7 @@ Explanation explain(const Function& f, const std::vector<Tensor>& x, const Expla
     fail<DTypeError>(who, "the output has no derivative", "dtype is " + std::string(name_of(y.dtype)),
                      "return a floating result");
   Tensor cotangent = options.cotangent;
-  if (cotangent.defined())
-    cotangent = start_cotangent(values[index(out)], cast(cotangent, values[index(out)].dtype()), who);
+  if (cotangent.defined()) cotangent = start_cotangent(values[index(out)], cast(cotangent.detach(), y.dtype), who);
   if (!cotangent.defined() && y.shape.size() > most_outputs)
     fail<ValueError>(who, "the function has too many outputs to explain",
                      std::to_string(y.shape.size()) + ", at most " + std::to_string(most_outputs),
