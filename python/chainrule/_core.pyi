@@ -1393,8 +1393,8 @@ def explain(f: typing.Any, *args: typing.Any, cotangent: typing.Any = None) -> E
     and the derivatives beside central differences. f returns one tensor; for several outputs the rows of the Jacobian
     are carried along, or the one product that a cotangent asks for. For up to 100 ops on values of up to 64 elements.
 
-    >>> chainrule.explain(lambda x, y: x * y + x, 2.0, 5.0).difference < 1e-9
-    True
+    >>> cr.explain(lambda x, y: x * y + x, 2.0, 5.0).graph.gradients["x"].item()
+    6.0
     """
 def expm1(x: typing.Any) -> Tensor:
     """
@@ -1898,7 +1898,7 @@ def trace(f: typing.Any, *args: typing.Any) -> Graph:
     """
     The Graph of what f does on tensors shaped like the examples, whose values are not read.
 
-    >>> len(chainrule.trace(lambda x: chainrule.tanh(x).sum(), chainrule.ones((2, 3))))
+    >>> len(cr.trace(lambda x: cr.tanh(x).sum(), cr.ones((2, 3))))
     2
     """
 def training_step(loss: typing.Any, optimizer: typing.Any = None, *, clip_norm: typing.SupportsFloat | typing.SupportsIndex | None = None, seed: typing.Any = 0) -> TrainingStep:

@@ -31,7 +31,9 @@ std::string operand_name(const Op& op, int i) {
 std::string saved_operands(const Op& op) {
   std::string text;
   const auto add = [&](const std::string& name) { text += (text.empty() ? "" : ", ") + name; };
-  for (int i = 0; i < op.max_inputs; ++i)
+  const bool all = (op.saves & save_inputs) == save_inputs && op.max_inputs > 6;
+  if (all) add("all operands");
+  for (int i = 0; !all && i < op.max_inputs; ++i)
     if (op.saves & save_input(i)) add(operand_name(op, i));
   for (int j = 0; j < op.outputs; ++j)
     if (op.saves & (save_output << j)) add(op.outputs == 1 ? "y" : "y" + std::to_string(j));
