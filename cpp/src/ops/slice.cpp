@@ -188,12 +188,14 @@ Tensor slice(const Tensor& x, const std::vector<Slice>& slices) {
     fail<IndexError>("slice", "more slices than axes", std::to_string(slices.size()) + " for shape " + x.shape().str());
   Attrs attrs;
   bool whole = true;
+  std::vector<Slice> all = slices;
+  all.resize(static_cast<std::size_t>(x.rank()));
   for (int i = 0; i < x.rank(); ++i) {
-    Slice s = static_cast<std::size_t>(i) < slices.size() ? slices[static_cast<std::size_t>(i)] : Slice{};
+    Slice& s = all[static_cast<std::size_t>(i)];
     const std::int64_t n = x.shape()[i];
     s.step = std::clamp<std::int64_t>(s.step, -n - 1, n + 1);  // a longer one reaches nothing more
     if (s.step == 0) fail<ValueError>("slice", "the step is 0", "axis " + std::to_string(i), "use 1 or -1");
-    const auto clamp = [&](std::optional<std::int64_t> v, std::int64_t missing) {
+    const auto clamp = [&](const std::optional<std::int64_t>& v, std::int64_t missing) {
       if (!v) return missing;
       const std::int64_t at = *v < 0 ? *v + n : *v;
       return s.step > 0 ? std::clamp<std::int64_t>(at, 0, n) : std::clamp<std::int64_t>(at, -1, n - 1);

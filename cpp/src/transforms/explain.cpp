@@ -60,7 +60,11 @@ GraphData widened(const GraphData& from) {
       if (!is_floating(type.dtype) || type.dtype == DType::float64) continue;
       const ValueId narrow = to.add_value(type);
       to.types[index(id)].dtype = DType::float64;
-      casts.push_back({&find_op("cast_to_float64"), {narrow}, {id}, {}, node.scope});
+      Node& wide = casts.emplace_back();
+      wide.op = &find_op("cast_to_float64");
+      wide.inputs = {narrow};
+      wide.outputs = {id};
+      wide.scope = node.scope;
       id = narrow;
     }
     to.nodes.push_back(std::move(node));
