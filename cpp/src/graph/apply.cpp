@@ -7,9 +7,13 @@
 #include "core/float_environment.hpp"
 #include "core/parallel.hpp"
 #include "graph/stand_ins.hpp"
+#include "graph/stop_op.hpp"
 #include "graph/tensor_data.hpp"
 
 namespace chainrule {
+
+const Op* stop_gradient_op = nullptr;
+
 namespace {
 
 std::atomic<std::uint64_t> next_order{1};
@@ -170,7 +174,7 @@ Operands look_at(const Op& op, std::span<const Tensor> inputs) {
 Tensors record(Tracer& tracer, const Op& op, std::span<const Tensor> inputs, const Attrs& attrs, const Types& out) {
   Tensors outputs = tracer.record(op, inputs, attrs, out);
   if (grad_enabled() || !differentiable(op)) return outputs;
-  static const Op& stop = find_op("stop_gradient");
+  const Op& stop = *stop_gradient_op;
   for (std::size_t j = 0; j < outputs.size(); ++j)
     if (is_floating(out[j].dtype)) outputs[j] = tracer.record(stop, std::span(&outputs[j], 1), {}, {out[j]})[0];
   return outputs;

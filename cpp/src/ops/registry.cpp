@@ -3,6 +3,7 @@
 #include <unordered_map>
 
 #include "core/fail.hpp"
+#include "graph/stop_op.hpp"
 #include "ops/operands.hpp"
 
 namespace chainrule {
@@ -29,6 +30,7 @@ const Registry& registry() {
     add_random_ops(r->ops);
     add_call_op(r->ops);
     for (const Op& op : r->ops) r->by_name.emplace(op.name, &op);
+    stop_gradient_op = r->by_name.at("stop_gradient");
     return r;
   }();
   return *built;
