@@ -363,3 +363,40 @@ def test_compiled_second_derivatives_where_an_operand_stands_twice(f):
     for results in (again(x, y), cr.compile(again)(x, y)):
         for result, e in zip(results, expected, strict=True):
             close(result, e)
+
+
+class TestCapturedLeaves:
+    """A leaf that a function captures keeps its gradient through eager derivatives of that function."""
+
+    def test_first_order(self):
+        w = cr.tensor(3.0, requires_grad=True)
+        (w**2 + cr.grad(lambda x: w * x**2)(cr.tensor(1.0))).backward()
+        close(w.grad, 8)  # 2 w + 2 x
+
+    def test_a_physics_loss_by_hand_equals_the_derivative_by_module(self):
+        net = nn.MLP([1, 4, 1], activation="tanh", seed=0)
+        x = cr.tensor(np.linspace(0, 1, 5, dtype="float32")[:, None])
+
+        def loss(model):
+            slope = cr.grad(lambda t: model(t).sum())(x)
+            return (model(x) ** 2).mean() + ((slope - 1.0) ** 2).mean()
+
+        loss(net).backward()
+        by_module = cr.grad(loss)(net)
+        for name, p in net.named_parameters():
+            close(p.grad, by_module[name], 1e-5)
+
+    @pytest.mark.parametrize("derivative", [cr.jacobian, cr.hessian])
+    def test_jacobians(self, derivative):
+        w = cr.tensor(3.0, "float64", requires_grad=True)
+        derivative(lambda x: (w * x**3).sum())(x0()).sum().backward()
+        h = 1e-6
+        moved = [
+            np.asarray(derivative(lambda x, v=v: (v * x**3).sum())(x0())).sum() for v in (3.0 + h, 3.0 - h)
+        ]
+        close(w.grad, (moved[0] - moved[1]) / (2 * h), 1e-6)
+
+    def test_no_grad_records_nothing(self):
+        w = cr.tensor(3.0, requires_grad=True)
+        with cr.no_grad():
+            assert not cr.grad(lambda x: w * x**2)(cr.tensor(1.0)).requires_grad

@@ -203,6 +203,16 @@ void run_tape(std::span<const Tensor> roots, std::span<const Tensor> cotangents,
   descent.hand_over(arrive);
 }
 
+bool reaches_other_leaves(std::span<const Tensor> outputs, std::span<const Tensor> stops) {
+  const auto is_stop = [&](const TensorData* leaf) {
+    return std::any_of(stops.begin(), stops.end(), [&](const Tensor& t) { return t.data_handle().get() == leaf; });
+  };
+  for (const Handle& node : nodes_behind(outputs, stops))
+    for (const Edge& edge : node->edges)
+      if (const auto leaf = edge.leaf.lock(); leaf && !is_stop(leaf.get())) return true;
+  return false;
+}
+
 Tensors push_tape(std::span<const Tensor> outputs, std::span<const Tensor> leaves, std::span<const Tensor> tangents,
                   bool record) {
   const GradMode mode(recorded(record));

@@ -25,6 +25,9 @@ using Arrive = std::function<void(const std::shared_ptr<TensorData>&, Tensor&&)>
 // that nobody holds any more are passed over.
 void run_tape(std::span<const Tensor> roots, std::span<const Tensor> cotangents, const TapeOptions& options,
               const Arrive& arrive);
+// Whether what was recorded between the stops and the outputs also used leaves that want a gradient: it would be lost
+// if the derivative were not recorded in turn.
+bool reaches_other_leaves(std::span<const Tensor> outputs, std::span<const Tensor> stops);
 // Tangents of `outputs` when the leaves (or stops) move along `tangents`; undefined where zero. With `record` the
 // tangents are recorded in turn.
 Tensors push_tape(std::span<const Tensor> outputs, std::span<const Tensor> leaves, std::span<const Tensor> tangents,

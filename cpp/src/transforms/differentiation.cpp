@@ -55,13 +55,17 @@ Differentiation::Differentiation(std::span<const Tensor> x, const char* who) : n
   for (const Tensor& t : x) leaves_.push_back(tracer_ ? symbol_of(t) : leaf_of(t));
 }
 
-Tensors Differentiation::call(const Function& f) const {
+Tensors Differentiation::call(const Function& f) {
+  const bool recorded = grad_enabled();
   struct Level {
     Level() { ++depth; }
     ~Level() { --depth; }
   } level;
   const GradMode recording(true);  // a no_grad around the transform does not reach in
-  return f(leaves_);
+  Tensors y = f(leaves_);
+  // A parameter that f captured: its gradient must find the way through the derivative.
+  if (!nested_ && !tracer_ && recorded) nested_ = reaches_other_leaves(y, leaves_);
+  return y;
 }
 
 Tensors Differentiation::pull(std::span<const Tensor> y, std::span<const Tensor> gy, bool retain) const {

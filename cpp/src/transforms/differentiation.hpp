@@ -15,7 +15,7 @@ class Differentiation {
  public:
   Differentiation(std::span<const Tensor> x, const char* who);
 
-  Tensors call(const Function& f) const;
+  Tensors call(const Function& f);
   Tensor value(const Tensor& y) const { return nested_ || tracer_ ? y : y.detach(); }
 
   // Cotangents of the leaves; zeros where none arrives. retain: another pullback may follow.

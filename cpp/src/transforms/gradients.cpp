@@ -37,7 +37,7 @@ Tensors checked_tangents(const std::vector<Tensor>& x, const std::vector<Tensor>
 }  // namespace
 
 std::pair<Tensor, std::vector<Tensor>> value_and_gradients(const Function& f, const std::vector<Tensor>& x) {
-  const Differentiation d(x, "grad");
+  Differentiation d(x, "grad");
   const Tensor y = only_output(d.call(f), "grad");
   const Tensor start = start_cotangent(y, {}, "grad");
   Tensors gradients = d.pull(std::span(&y, 1), std::span(&start, 1), false);
@@ -45,7 +45,7 @@ std::pair<Tensor, std::vector<Tensor>> value_and_gradients(const Function& f, co
 }
 
 std::pair<std::vector<Tensor>, Pullback> vjp(const Function& f, const std::vector<Tensor>& x) {
-  const Differentiation d(x, "vjp");
+  Differentiation d(x, "vjp");
   const Tensors y = d.call(f);
   return {values_of(d, y), [d, y](const std::vector<Tensor>& gy) {
             if (gy.size() != y.size())
@@ -61,13 +61,13 @@ std::pair<std::vector<Tensor>, Pullback> vjp(const Function& f, const std::vecto
 std::pair<std::vector<Tensor>, std::vector<Tensor>> jvp(const Function& f, const std::vector<Tensor>& x,
                                                         const std::vector<Tensor>& tangents) {
   const Tensors moves = checked_tangents(x, tangents, "jvp");
-  const Differentiation d(x, "jvp");
+  Differentiation d(x, "jvp");
   const Tensors y = d.call(f);
   return {values_of(d, y), d.push(y, moves)};
 }
 
 std::pair<std::vector<Tensor>, Pushforward> linearize(const Function& f, const std::vector<Tensor>& x) {
-  const Differentiation d(x, "linearize");
+  Differentiation d(x, "linearize");
   const Tensors y = d.call(f);
   return {values_of(d, y),
           [d, y, x](const std::vector<Tensor>& tx) { return d.push(y, checked_tangents(x, tx, "linearize")); }};

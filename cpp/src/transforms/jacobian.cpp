@@ -42,7 +42,7 @@ bool prefers_reverse(JacobianMode mode, const Tensor& y, std::span<const Tensor>
 
 std::pair<Tensor, std::vector<Tensor>> value_and_jacobians(const Function& f, const std::vector<Tensor>& x,
                                                            JacobianMode mode) {
-  const Differentiation d(x, "jacobian");
+  Differentiation d(x, "jacobian");
   const Tensors outputs = d.call(f);
   if (outputs.size() != 1)
     fail<ValueError>("jacobian", "the function does not return one tensor",
