@@ -31,6 +31,12 @@ class TestReplacing:
         run(*table, "--force")
         assert cr.load(tmp_path / "a.safetensors").schema.target == "species"
 
+    def test_links_and_pipes_stay(self, run, tmp_path, table):
+        (tmp_path / "there.safetensors").write_bytes(b"")
+        (tmp_path / "a.safetensors").symlink_to(tmp_path / "there.safetensors")
+        fails(run, "a.safetensors is a link or no plain file, and would be replaced", *table, "--force")
+        assert (tmp_path / "a.safetensors").is_symlink()
+
     def test_its_own_are_replaced(self, run, tmp_path, table):
         pytest.importorskip("matplotlib")
         run(*table)

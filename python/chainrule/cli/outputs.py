@@ -43,6 +43,10 @@ def check_predictions(out: Path, head: list[str], force: bool) -> None:
 
 
 def _check_replaceable(path: Path, ours: Callable[[Path], bool], force: bool) -> None:
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise UserError(
+            f"{path} is a link or no plain file, and would be replaced; name another file with --out"
+        )
     if force or not path.exists():
         return
     try:
