@@ -22,6 +22,12 @@ class CompiledTrees {
     }
     return variant.output->build(outputs);
   }
+  Profile profile(const py::args& args, int runs) {
+    std::vector<Tensor> inputs;
+    Variant& variant = variant_for(args, inputs);
+    const py::gil_scoped_release unlocked;
+    return variant.compiled.profile(inputs, runs);
+  }
 
  private:
   struct Variant {
@@ -100,7 +106,9 @@ void bind_compile(py::module_& m) {
             const py::object result = c(args, out);
             return result ? result : out;
           },
-          py::kw_only(), "out"_a = py::none());
+          py::kw_only(), "out"_a = py::none())
+      .def("profile", &CompiledTrees::profile, py::kw_only(), "runs"_a = 100,
+           "Where the time of a call with these arguments goes: a Profile, which prints as a table.");
   m.def(
       "compile",
       [](const py::object& f) {

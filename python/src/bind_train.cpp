@@ -313,6 +313,18 @@ void bind_trainer(py::module_& m) {
             return t.step(inputs, target, w);
           },
           "xb"_a, "yb"_a, "sample_weight"_a = py::none(), "One step on one batch; the loss before the update.")
+      .def(
+          "profile",
+          [](Trainer& t, const py::object& x, const py::object& y, std::int64_t batch_size, int runs) {
+            const std::vector<Tensor> inputs = borrow_inputs(x, "profile");
+            const Tensor target = borrow(y, "profile");
+            const py::gil_scoped_release unlocked;
+            return t.profile(inputs, target, batch_size, runs);
+          },
+          "X"_a, "y"_a, py::kw_only(), "batch_size"_a = d.batch_size, "runs"_a = 100,
+          "Where the time of a training step goes: a Profile, which prints as a table. Trains `runs` steps on the "
+          "first\n"
+          "batches of X and y, and then puts parameters, states and counters back.")
       .def("reset", &Trainer::reset, "Forget optimizer state, counters and the position in the stream; weights stay.")
       .def_property_readonly(
           "optimizer", [](Trainer& t) { return t.optimizer(); }, "Its own optimizer.")
@@ -342,9 +354,32 @@ void bind_trainer(py::module_& m) {
       .def("__repr__", &Trainer::str);
 }
 
+void bind_profile(py::module_& m) {
+  py::class_<ProfileRow>(m, "ProfileRow", "Instructions that run together: an op and the elementwise chain behind it.")
+      .def_readonly("ops", &ProfileRow::ops, "Their names.")
+      .def_readonly("scope", &ProfileRow::scope, "The layer's path, or an empty text.")
+      .def_readonly("microseconds", &ProfileRow::microseconds, "Median per run.")
+      .def_readonly("flops", &ProfileRow::flops, "Floating-point operations per run.")
+      .def_readonly("bytes", &ProfileRow::bytes, "Bytes of all operands, read and written.")
+      .def_readonly("limit", &ProfileRow::limit, "Microseconds by arithmetic or memory alone, whichever is longer.")
+      .def_readonly("shared", &ProfileRow::shared, "Whether a team of threads shares it.")
+      .def("__repr__", [](const ProfileRow& row) {
+        return "ProfileRow(" + row.ops + ", " + std::to_string(row.microseconds) + " us)";
+      });
+  py::class_<Profile>(m, "Profile", "Where the time of a compiled program goes. Prints as a table.")
+      .def_readonly("rows", &Profile::rows, "One ProfileRow per group of instructions, in order.")
+      .def_readonly("runs", &Profile::runs, "Runs measured.")
+      .def_readonly("threads", &Profile::threads, "Threads of the team.")
+      .def_readonly("microseconds", &Profile::microseconds, "Of one run: the rows together.")
+      .def_readonly("peak", &Profile::peak, "Measured multiply-adds of float32 on one core, GFLOP/s.")
+      .def_readonly("bandwidth", &Profile::bandwidth, "Measured copy within the cache on one core, GB/s.")
+      .def("__repr__", &Profile::str);
+}
+
 }  // namespace
 
 void bind_train(py::module_& m) {
+  bind_profile(m);
   bind_history(m);
   bind_trainer(m);
 }

@@ -11,6 +11,7 @@
 #include "chainrule/losses.hpp"
 #include "chainrule/nn.hpp"
 #include "chainrule/optim.hpp"
+#include "chainrule/profile.hpp"
 #include "chainrule/tensor.hpp"
 
 namespace chainrule {
@@ -92,6 +93,9 @@ class CHAINRULE_API Trainer {
   Tensor predict(const Tensor& x, std::int64_t batch_size = 1024, const std::string& output = "raw") const;
   double step(const Tensor& xb, const Tensor& yb, const Tensor& sample_weight = {});  // the loss before the update
   double step(const std::vector<Tensor>& xb, const Tensor& yb, const Tensor& sample_weight = {});
+  // Where the time of a training step goes: runs steps on the first batches of x and y, and then puts everything back.
+  Profile profile(const Tensor& x, const Tensor& y, std::int64_t batch_size = 32, int runs = 100);
+  Profile profile(const std::vector<Tensor>& x, const Tensor& y, std::int64_t batch_size = 32, int runs = 100);
   void reset();                    // forgets optimizer state, counters and the position in the stream; weights stay
   const History& history() const;  // of the last fit, also of one that an exception ended
   void set_history(History history);

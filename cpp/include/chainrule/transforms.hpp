@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "chainrule/graph.hpp"
+#include "chainrule/profile.hpp"
 #include "chainrule/tensor.hpp"
 
 namespace chainrule {
@@ -120,6 +121,7 @@ class CHAINRULE_API Compiled {
   Tensor operator()(const Tensor& x) const { return (*this)(std::vector<Tensor>{x})[0]; }
   // Writes the outputs where the caller wants them, and allocates nothing from the second run on.
   void operator()(const std::vector<Tensor>& inputs, const std::vector<OutputView>& outputs) const;
+  Profile profile(const std::vector<Tensor>& inputs, int runs = 100) const;  // where the time of a call goes
 
  private:
   struct State;

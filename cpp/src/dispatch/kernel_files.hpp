@@ -8,6 +8,7 @@
   X(elementwise_binary, isa)           \
   X(elementwise_integer, isa)          \
   X(elementwise_update, isa)           \
+  X(limits, isa)                       \
   X(matmul, isa)                       \
   X(matmul_integer, isa)               \
   X(reduce, isa)                       \

@@ -43,6 +43,9 @@ struct KernelEntry {
   Kernel kernel;
 };
 
+// Most elements of one broadcast operand that an elementwise kernel lays out in its scratch, 8 bytes for each.
+inline constexpr std::int64_t elementwise_tile = 1024;
+
 // Element i of the output, row-major over size[0..rank), reads input k at sum_d index_d * stride[k][d] (in elements;
 // 0 where the input is broadcast). Neighbouring axes that can be merged have been merged; rank >= 1. All outputs are
 // contiguous and have the full size. An output may be the same memory as an input that has its shape.

@@ -226,8 +226,43 @@ template <class T> void multiply_block(const Product<T>& p, const Strategy<T>& s
   }
 }
 
-template <class T> void multiply(const Product<T>& p, T* scratch) {
-  const Strategy<T> s(p);
+// All of a product straight from its operands into C: no copy, no earlier or later part. Worth a function of its own
+// because a batch of small products is little but set-up.
+template <class T> bool is_direct(const Product<T>& p, const Strategy<T>& s) {
+  return !s.copy_a && !s.copy_b && !p.c_transposed && !p.accumulate && p.k <= matmul_block &&
+         (has_masks || p.n % lanes<T> == 0);
+}
+template <class T> void multiply_direct(const Product<T>& p, const Strategy<T>& s) {
+  const Rows& rows = s.rows;
+  const bool a_rows = p.a_layout == Layout::rows;
+  const Index row_step = a_rows ? p.lda : 1;
+  TileCall<T> call;
+  call.a_stride = p.lda;
+  call.b_stride = p.ldb;
+  call.depth = p.k;
+  call.start = nullptr;
+  call.start_stride = call.out_stride = p.ldc;
+  call.next_from = nullptr;
+  call.add = false;
+  for (Index j = 0; j < p.n;) {
+    const Panel panel(p.n - j, lanes<T>, s.widest);
+    call.last = panel.last;
+    const auto* table =
+        a_rows ? tile_table<T, Layout::rows>(panel.ragged()) : tile_table<T, Layout::columns>(panel.ragged());
+    call.a = p.a;
+    call.b = p.b + j;
+    call.out = p.c + j;
+    for (Index t = 0; t < rows.tiles; ++t) {
+      const Index height = rows.height + (t < rows.longer);
+      table[height - 1][panel.log_packets](call);
+      call.a += height * row_step;
+      call.out += height * p.ldc;
+    }
+    j += panel.width;
+  }
+}
+
+template <class T> void multiply(const Product<T>& p, const Strategy<T>& s, T* scratch) {
   for (Index t = 0; t < s.rows.tiles; t += s.tiles_at_once) {
     Block<T> block;
     block.first_tile = t;
@@ -256,7 +291,7 @@ template <class T> Status matmul_rows(const Args& args, Range range, void* scrat
   // Batches that share B and whose rows of A follow one another are one product.
   const bool merge = plan.stride_b == 0 && !plan.transpose_a && plan.stride_a == plan.m * plan.k;
   const Index m = merge ? plan.batch * plan.m : plan.m;
-  for (Index row = range.begin; row < range.end;) {
+  const auto product = [&](Index row) {
     const Index item = row / m, first = row - item * m;
     Product<T> p;
     p.m = std::min(m - first, range.end - row);
@@ -273,8 +308,25 @@ template <class T> Status matmul_rows(const Args& args, Range range, void* scrat
     p.c_transposed = false;
     p.accumulate = plan.accumulate != 0;
     p.k_offset = plan.k_offset;
-    multiply(better_turned(p) ? turned(p) : p, static_cast<T*>(scratch));
-    row += p.m;
+    return p;
+  };
+  for (Index row = range.begin; row < range.end;) {
+    Product<T> p = product(row);
+    const bool turn = better_turned(p);
+    const Index height = p.m;
+    const Strategy<T> s(turn ? turned(p) : p);
+    const bool direct = !turn && is_direct(p, s);
+    // All items of the same height alike.
+    do {
+      if (direct)
+        multiply_direct(p, s);
+      else
+        multiply(turn ? turned(p) : p, s, static_cast<T*>(scratch));
+      row += height;
+      p.a += plan.stride_a;
+      p.b += plan.stride_b;
+      p.c += height * p.n;
+    } while (height == m && row + height <= range.end);
   }
   return Status::ok;
 }

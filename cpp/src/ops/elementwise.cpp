@@ -48,6 +48,7 @@ void plan_elementwise(const Op& op, std::span<const TensorType> in, std::span<co
     for (std::size_t k = 0; k < in.size(); ++k) body.stride[k][0] = 1;
     return;
   }
+  plan.scratch_bytes = static_cast<std::int64_t>(in.size()) * kernels::elementwise_tile * 8;
   const int rank = shape.rank();
   std::int64_t strides[kernels::max_elementwise_inputs][Shape::max_rank] = {};
   const int inputs = static_cast<int>(in.size());

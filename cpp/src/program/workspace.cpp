@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "core/fail.hpp"
 #include "core/float_environment.hpp"
@@ -101,12 +102,17 @@ void Workspace::write_back() noexcept {
   for (const WriteBack& w : program_->write_backs) std::memmove(resolve(w.to), resolve(w.from), w.bytes);
 }
 
-void Workspace::run_as(int thread, Team& team) noexcept {
+// mark() is called on thread 0 before the first group and behind each; then all threads wait behind a shared one, too.
+template <class Mark> void Workspace::run_groups(int thread, Team& team, const Mark& mark) noexcept {
+  constexpr bool marked = !std::is_same_v<Mark, std::nullptr_t>;
   const FloatEnvironment environment;
+  if constexpr (marked)
+    if (thread == 0) mark();
   if (team.size == 1) {
     for (const Group& group : program_->groups) {
       execute(group, 0, group.rows, scratch_);
       if (failed()) return;
+      if constexpr (marked) mark();
     }
     write_back();
     return;
@@ -124,9 +130,26 @@ void Workspace::run_as(int thread, Team& team) noexcept {
       }
     }
     after_shared = group.parallel;
+    if constexpr (marked) {
+      if (group.parallel) team.barrier.wait();
+      if (thread == 0) mark();
+    }
   }
   team.barrier.wait();
   if (thread == 0 && !failed()) write_back();
+}
+
+void Workspace::run_as(int thread, Team& team) noexcept { run_groups(thread, team, nullptr); }
+
+void Workspace::run_marked(std::int64_t (*now)(), std::vector<std::int64_t>& marks) {
+  refresh();
+  marks.resize(program_->groups.size() + 1);
+  run_team(threads_, [&](int thread, Team& team) {
+    std::size_t at = 0;
+    run_groups(thread, team, [&] { marks[at++] = now(); });
+  });
+  count_versions(1);
+  throw_failure();
 }
 
 void Workspace::throw_failure() {

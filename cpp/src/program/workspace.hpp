@@ -25,6 +25,9 @@ class Workspace {
   void refresh();      // reads the bound tensors' addresses anew, should they have moved
   void run();          // one run, on its own team if it uses one; throws what a kernel's status says
 
+  // One run; marks[0] becomes its start and marks[i + 1] the time at which group i was done, by `now`.
+  void run_marked(std::int64_t (*now)(), std::vector<std::int64_t>& marks);
+
   // For runs within a team that lives longer: every thread of the team calls it, none throws.
   void run_as(int thread, Team& team) noexcept;
   bool failed() const noexcept { return failure_.load(std::memory_order_relaxed) != 0; }
@@ -33,6 +36,7 @@ class Workspace {
 
  private:
   void* resolve(const Location& location) const;
+  template <class Mark> void run_groups(int thread, Team& team, const Mark& mark) noexcept;
   void execute(const Group& group, std::int64_t begin, std::int64_t end, void* scratch) noexcept;
   void write_back() noexcept;
 

@@ -12,7 +12,7 @@
 #include "graph/stand_ins.hpp"
 #include "graph/tensor_data.hpp"
 #include "ops/random_scope.hpp"
-#include "program/workspace.hpp"
+#include "program/profile.hpp"
 
 namespace chainrule {
 namespace {
@@ -95,12 +95,15 @@ struct Compiled::State {
     return entries.back();
   }
 
-  void run(Entry& entry, const std::vector<Tensor>& inputs) {
+  void bind(Entry& entry, const std::vector<Tensor>& inputs) {
     Workspace& workspace = *entry.workspace;
     for (std::size_t i = 0; i < inputs.size(); ++i) workspace.bind_input(i, inputs[i].raw_data());
     counter[0] = static_cast<std::int64_t>(global_seed());
     workspace.bind_input(inputs.size(), counter);
-    workspace.run();
+  }
+  void run(Entry& entry, const std::vector<Tensor>& inputs) {
+    bind(entry, inputs);
+    entry.workspace->run();
   }
 
   Tensors results(const Entry& entry) const {
@@ -206,6 +209,13 @@ void Compiled::operator()(const std::vector<Tensor>& inputs, const std::vector<O
   for (std::size_t i = 0; i < outputs.size(); ++i)
     if (const auto bytes = static_cast<std::size_t>(outputs[i].shape.size()) * size_of(outputs[i].dtype))
       std::memcpy(outputs[i].data, entry.workspace->output(i), bytes);
+}
+
+Profile Compiled::profile(const std::vector<Tensor>& inputs, int runs) const {
+  const std::lock_guard lock(state_->mutex);
+  Entry& entry = state_->entry_for(inputs);
+  state_->bind(entry, inputs);
+  return chainrule::profile(*entry.workspace, runs, [](int) {});
 }
 
 }  // namespace chainrule

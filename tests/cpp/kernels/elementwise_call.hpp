@@ -35,6 +35,7 @@ struct Call {
   Plan plan{};
   std::vector<const void*> in;
   std::vector<void*> out;
+  mutable std::vector<double> scratch{};
 
   Call(const std::vector<std::int64_t>& shape, const std::vector<Input>& inputs, std::vector<void*> outputs,
        const std::vector<double>& r = {})
@@ -49,10 +50,11 @@ struct Call {
     }
     for (std::size_t k = 0; k < r.size(); ++k) e.r[k] = r[k];
     for (const Input& x : inputs) in.push_back(x.data);
+    scratch.resize(inputs.size() * kernels::elementwise_tile);
   }
   Status run(kernels::Kernel kernel, std::int64_t begin, std::int64_t end) const {
     const kernel_test::FloatingPointMode mode;
-    return kernel({in.data(), out.data(), &plan}, {begin, end}, nullptr);
+    return kernel({in.data(), out.data(), &plan}, {begin, end}, scratch.data());
   }
   Status run(kernels::Kernel kernel) const { return run(kernel, 0, plan.units); }
 };
