@@ -18,7 +18,9 @@ def test_a_training_step_prints_as_a_table():
     assert profile.rows[0].scope == "0" and profile.rows[0].ops.startswith("matmul add relu")
     assert profile.microseconds == pytest.approx(sum(row.microseconds for row in profile.rows))
     text = str(profile)
-    assert all(word in text for word in ("layer", "instruction", "MFLOP", "of limit", "adam_update", "5 runs"))
+    assert all(
+        word in text for word in ("layer", "instruction", "MFLOP", "of limit", "adam_update", "5 runs")
+    )
     assert trainer.global_step == 0
     for name, value in model.state_dict().items():
         np.testing.assert_array_equal(np.asarray(value), before[name])
@@ -27,7 +29,9 @@ def test_a_training_step_prints_as_a_table():
 def test_a_compiled_function():
     f = cr.compile(lambda a, b: cr.tanh(a @ b))
     (row,) = f.profile(np.ones((8, 4), "float32"), np.ones((4, 2), "float32"), runs=3).rows
-    assert row.ops == "matmul tanh" and row.flops >= 2 * 8 * 4 * 2 and row.microseconds >= 0 and not row.shared
+    assert (
+        row.ops == "matmul tanh" and row.flops >= 2 * 8 * 4 * 2 and row.microseconds >= 0 and not row.shared
+    )
 
 
 def test_runs_must_be_positive():
