@@ -15,7 +15,8 @@ def test_a_training_step_prints_as_a_table():
     profile = trainer.profile(x, y, batch_size=16, runs=5)
     ops = [op for row in profile.rows for op in row.ops.split()]
     assert ops.count("matmul") == 5  # two forward, three backward: none for the gradient of the data
-    assert profile.rows[0].scope == "0" and profile.rows[0].ops.startswith("matmul add relu")
+    assert profile.rows[0].scope == "0"
+    assert profile.rows[0].ops.startswith("matmul add relu")
     assert profile.microseconds == pytest.approx(sum(row.microseconds for row in profile.rows))
     text = str(profile)
     assert all(
@@ -29,9 +30,8 @@ def test_a_training_step_prints_as_a_table():
 def test_a_compiled_function():
     f = cr.compile(lambda a, b: cr.tanh(a @ b))
     (row,) = f.profile(np.ones((8, 4), "float32"), np.ones((4, 2), "float32"), runs=3).rows
-    assert (
-        row.ops == "matmul tanh" and row.flops >= 2 * 8 * 4 * 2 and row.microseconds >= 0 and not row.shared
-    )
+    assert (row.ops, row.shared) == ("matmul tanh", False)
+    assert row.flops >= 2 * 8 * 4 * 2
 
 
 def test_runs_must_be_positive():
