@@ -33,6 +33,7 @@ void bind_training_step(py::module_& m);
 void bind_data(py::module_& m);
 void bind_graph_view(py::module_& m);
 void bind_transforms(py::module_& m);
+void bind_profile(py::module_& m);
 void bind_compile(py::module_& m);
 void bind_custom_gradient(py::module_& m);
 void bind_model(py::module_& m);

@@ -14,6 +14,7 @@ PYBIND11_MODULE(_core, m) {
   bind_graph_view(m);
   bind_nn(m);
   bind_transforms(m);
+  bind_profile(m);
   bind_compile(m);
   bind_custom_gradient(m);
   bind_layers(m);
