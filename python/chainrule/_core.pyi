@@ -673,13 +673,90 @@ class Module:
         """
         How a loaded model was trained, as JSON; "{}" if unknown.
         """
+class ProfileRow:
+    """
+    Instructions that run together: an op and the elementwise chain behind it.
+    """
+    def __repr__(self) -> str:
+        ...
+    @property
+    def bytes(self) -> float:
+        """
+        Bytes of all operands, read and written.
+        """
+    @property
+    def flops(self) -> float:
+        """
+        Floating-point operations per run.
+        """
+    @property
+    def limit(self) -> float:
+        """
+        Microseconds by arithmetic or memory alone, whichever is longer.
+        """
+    @property
+    def microseconds(self) -> float:
+        """
+        Median per run.
+        """
+    @property
+    def ops(self) -> str:
+        """
+        Their names.
+        """
+    @property
+    def scope(self) -> str:
+        """
+        The layer's path, or an empty text.
+        """
+    @property
+    def shared(self) -> bool:
+        """
+        Whether a team of threads shares it.
+        """
+class Profile:
+    """
+    Where the time of a compiled program goes. Prints as a table.
+    """
+    def __repr__(self) -> str:
+        ...
+    @property
+    def bandwidth(self) -> float:
+        """
+        Measured copy within the cache on one core, GB/s.
+        """
+    @property
+    def microseconds(self) -> float:
+        """
+        Of one run: the rows together.
+        """
+    @property
+    def peak(self) -> float:
+        """
+        Measured multiply-adds of float32 on one core, GFLOP/s.
+        """
+    @property
+    def rows(self) -> list[ProfileRow]:
+        """
+        One ProfileRow per group of instructions, in order.
+        """
+    @property
+    def runs(self) -> int:
+        """
+        Runs measured.
+        """
+    @property
+    def threads(self) -> int:
+        """
+        Threads of the team.
+        """
 class Compiled:
     """
     A compiled function of tensors.
     """
     def __call__(self, *args: typing.Any, out: typing.Any = None) -> typing.Any:
         ...
-    def profile(self, *args: typing.Any, runs: typing.SupportsIndex = 100) -> ...:
+    def profile(self, *args: typing.Any, runs: typing.SupportsIndex = 100) -> Profile:
         """
         Where the time of a call with these arguments goes: a Profile, which prints as a table.
         """
@@ -909,83 +986,6 @@ class AdamW(Optimizer):
     """
     def __init__(self, params: typing.Any = None, *, lr: typing.SupportsFloat | typing.SupportsIndex = 0.001, betas: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] = (0.9, 0.999), eps: typing.SupportsFloat | typing.SupportsIndex = 1e-08, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.01, amsgrad: bool = False, maximize: bool = False) -> None:
         ...
-class ProfileRow:
-    """
-    Instructions that run together: an op and the elementwise chain behind it.
-    """
-    def __repr__(self) -> str:
-        ...
-    @property
-    def bytes(self) -> float:
-        """
-        Bytes of all operands, read and written.
-        """
-    @property
-    def flops(self) -> float:
-        """
-        Floating-point operations per run.
-        """
-    @property
-    def limit(self) -> float:
-        """
-        Microseconds by arithmetic or memory alone, whichever is longer.
-        """
-    @property
-    def microseconds(self) -> float:
-        """
-        Median per run.
-        """
-    @property
-    def ops(self) -> str:
-        """
-        Their names.
-        """
-    @property
-    def scope(self) -> str:
-        """
-        The layer's path, or an empty text.
-        """
-    @property
-    def shared(self) -> bool:
-        """
-        Whether a team of threads shares it.
-        """
-class Profile:
-    """
-    Where the time of a compiled program goes. Prints as a table.
-    """
-    def __repr__(self) -> str:
-        ...
-    @property
-    def bandwidth(self) -> float:
-        """
-        Measured copy within the cache on one core, GB/s.
-        """
-    @property
-    def microseconds(self) -> float:
-        """
-        Of one run: the rows together.
-        """
-    @property
-    def peak(self) -> float:
-        """
-        Measured multiply-adds of float32 on one core, GFLOP/s.
-        """
-    @property
-    def rows(self) -> list[ProfileRow]:
-        """
-        One ProfileRow per group of instructions, in order.
-        """
-    @property
-    def runs(self) -> int:
-        """
-        Runs measured.
-        """
-    @property
-    def threads(self) -> int:
-        """
-        Threads of the team.
-        """
 class History:
     """
     What happened in each epoch: history["loss"] is a list; printed, it is a table.
