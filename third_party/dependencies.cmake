@@ -1,7 +1,8 @@
 # Finds the header-only libraries chainrule is built with (using it needs none). Looked at in this order:
 # CHAINRULE_DEPS_DIR; <package>_DIR; third_party/prefix where it is filled (an sdist brings it so); what find_package
 # sees; the pinned wheel, which pip downloads and checks and which is unpacked into third_party/prefix.
-# Sets CHAINRULE_EIGEN_INCLUDE, CHAINRULE_JSON_INCLUDE, CHAINRULE_DOCTEST_INCLUDE and CHAINRULE_EIGEN_VERSION.
+# Sets CHAINRULE_EIGEN_INCLUDE, CHAINRULE_JSON_INCLUDE, CHAINRULE_EIGEN_VERSION, and where they are needed
+# CHAINRULE_DOCTEST_INCLUDE (tests) and CHAINRULE_CLI11_INCLUDE (benchmarks).
 
 set(CHAINRULE_DEPS_DIR "$ENV{CHAINRULE_DEPS_DIR}" CACHE PATH
     "Where Eigen and nlohmann_json are: an install prefix or an unpacked pgm-build-deps wheel")
@@ -99,10 +100,14 @@ macro(chainrule_find_all)
   if(CHAINRULE_TESTS)
     chainrule_find(CHAINRULE_DOCTEST_INCLUDE doctest 2.4.9 doctest::doctest doctest doctest/doctest.h)
   endif()
+  if(CHAINRULE_BENCH)
+    chainrule_find(CHAINRULE_CLI11_INCLUDE CLI11 2.3 CLI11::CLI11 cli11 CLI/CLI.hpp)
+  endif()
 endmacro()
 
 chainrule_find_all()
-if(NOT CHAINRULE_EIGEN_INCLUDE OR NOT CHAINRULE_JSON_INCLUDE OR (CHAINRULE_TESTS AND NOT CHAINRULE_DOCTEST_INCLUDE))
+if(NOT CHAINRULE_EIGEN_INCLUDE OR NOT CHAINRULE_JSON_INCLUDE OR (CHAINRULE_TESTS AND NOT CHAINRULE_DOCTEST_INCLUDE)
+   OR (CHAINRULE_BENCH AND NOT CHAINRULE_CLI11_INCLUDE))
   chainrule_fetch_prefix()
   chainrule_find_all()
 elseif(SKBUILD_STATE STREQUAL "sdist" AND NOT chainrule_prefix_filled)

@@ -1,7 +1,7 @@
 # Fills third_party/prefix with the headers of the pinned wheel. Not the order in which libraries are looked for:
 # that is dependencies.cmake. The prefix is valid as long as its stamp is the checksum of requirements.txt.
 
-set(chainrule_folders eigen nlohmann_json doctest)
+set(chainrule_folders eigen nlohmann_json doctest cli11)
 file(STRINGS "${chainrule_pin}" chainrule_requirement REGEX "^pgm-build-deps==")
 string(REGEX MATCH "^[^ ]+" chainrule_requirement "${chainrule_requirement}")
 set(chainrule_how "  To get it, one of:

@@ -1,28 +1,22 @@
-// Times the matmul kernel against Eigen's own product on the shapes of the workloads, one thread, and prints GFLOP/s
-// beside the measured FMA peak. Compile with -march=native, or Eigen's column shows the baseline. Not a test: asserts
-// nothing.
+// Times the matrix product on the shapes of the workloads: our kernel beside Eigen's product on one thread, and a
+// compiled product on all threads, each beside the measured FMA peak.
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include <ctime>
-#include <random>
+#include <cmath>
 #include <string>
 #include <tuple>
-#include <utility>
 #include <vector>
 
 #include <Eigen/Core>
 
-#include "chainrule/dtype.hpp"
-#include "dispatch/dispatch.hpp"
-#include "kernels/abi.hpp"
-#include "ops/matmul_plan.hpp"
+#include "chainrule/chainrule.hpp"
+#include "clock.hpp"
+#include "machine.hpp"
+#include "op_call.hpp"
+#include "report.hpp"
 
 namespace {
 
-using chainrule::DType;
-namespace kernels = chainrule::kernels;
+namespace cr = chainrule;
 
 struct Shape {
   const char* workload;
@@ -77,134 +71,144 @@ constexpr Shape shapes[] = {
     {"square 1024", 1024, 1024, 1024, false, false},
 };
 
-// Processor time of this process, which other load on the machine does not add to.
-double now() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
-
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
+double flops(const Shape& s) {
+  return 2.0 * static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
 }
+cr::Shape shape_a(const Shape& s) { return s.transpose_a ? cr::Shape{s.k, s.m} : cr::Shape{s.m, s.k}; }
+cr::Shape shape_b(const Shape& s) { return s.transpose_b ? cr::Shape{s.n, s.k} : cr::Shape{s.k, s.n}; }
 
-// One sample of the FMA rate: independent chains of packets, enough to keep every FMA unit of one core busy.
-template <class T, int... C> double peak_sample(std::integer_sequence<int, C...>) {
-  using Packet = typename Eigen::internal::packet_traits<T>::type;
-  constexpr int lanes = Eigen::internal::packet_traits<T>::size, chains = sizeof...(C), count = 200000;
-  volatile T start = T(0.999);  // values the compiler cannot know, or it would compute one chain of them
-  const Packet factor = Eigen::internal::pset1<Packet>(T(start));
-  Packet acc[chains] = {Eigen::internal::pset1<Packet>(start + T(C))...};
-  const double begin = now();
-  for (int i = 0; i < count; ++i) ((acc[C] = Eigen::internal::pmadd(factor, acc[C], factor)), ...);
-  const double seconds = now() - begin;
-  start = (Eigen::internal::pfirst(acc[C]) + ...);
-  return 2.0 * lanes * chains * count / seconds * 1e-9;
-}
-template <class T> double peak_sample() { return peak_sample<T>(std::make_integer_sequence<int, 12>()); }
-
+// Our kernel and Eigen's product of the same operands.
 template <class T> class Case {
  public:
-  explicit Case(const Shape& shape) : shape_(shape) {
-    std::mt19937 random(1);
-    std::uniform_real_distribution<float> uniform(-1, 1);
-    // 64-byte aligned operands, as the library's arena gives them.
-    for (auto [memory, size] : {std::pair{&a_, shape.m * shape.k},
-                                {&b_, shape.k * shape.n},
-                                {&c_, shape.m * shape.n},
-                                {&d_, shape.m * shape.n}}) {
-      *memory = static_cast<T*>(std::aligned_alloc(64, (static_cast<std::size_t>(size) * sizeof(T) + 63) / 64 * 64));
-      for (std::int64_t i = 0; i < size; ++i) (*memory)[i] = static_cast<T>(uniform(random));
-    }
-    kernels::MatmulPlan matmul{};
-    matmul.batch = 1;
-    matmul.m = shape.m, matmul.n = shape.n, matmul.k = shape.k;
-    matmul.transpose_a = shape.transpose_a, matmul.transpose_b = shape.transpose_b;
-    chainrule::plan_matmul(plan_, matmul, chainrule::dtype_of<T>);
-    scratch_ = std::aligned_alloc(64, static_cast<std::size_t>(plan_.scratch_bytes + 63) / 64 * 64 + 64);
-    kernel_ = chainrule::dispatch::find_kernel("matmul", chainrule::dtype_of<T>);
-  }
-  ~Case() {
-    for (void* p :
-         {static_cast<void*>(a_), static_cast<void*>(b_), static_cast<void*>(c_), static_cast<void*>(d_), scratch_})
-      std::free(p);
-  }
-  Case(const Case&) = delete;
-  Case& operator=(const Case&) = delete;
+  explicit Case(const Shape& shape)
+      : shape_(shape),
+        ours_("matmul", {type(shape_a(shape)), type(shape_b(shape))}, attributes(shape)),
+        product_(shape.m, shape.n) {}
 
-  void ours() {
-    const void* in[] = {a_, b_};
-    void* out[] = {c_};
-    kernel_({in, out, &plan_}, {0, plan_.units}, scratch_);
-  }
-
+  void ours() { ours_(); }
   void eigen() {
-    using Matrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-    using Map = Eigen::Map<Matrix, Eigen::Aligned64>;
     const auto [m, n, k] = std::tuple{shape_.m, shape_.n, shape_.k};
-    Map c(d_, m, n);
+    const T *a = ours_.template in<T>(0), *b = ours_.template in<T>(1);
     if (shape_.transpose_a)
-      c.noalias() = Map(a_, k, m).transpose() * Map(b_, k, n);
+      product_.noalias() = Map(a, k, m).transpose() * Map(b, k, n);
     else if (shape_.transpose_b)
-      c.noalias() = Map(a_, m, k) * Map(b_, n, k).transpose();
+      product_.noalias() = Map(a, m, k) * Map(b, n, k).transpose();
     else
-      c.noalias() = Map(a_, m, k) * Map(b_, k, n);
+      product_.noalias() = Map(a, m, k) * Map(b, k, n);
   }
-
   double difference() const {
-    double worst = 0;
-    for (std::int64_t i = 0; i < shape_.m * shape_.n; ++i)
-      worst = std::max(worst, static_cast<double>(std::abs(c_[i] - d_[i])));
-    return worst;
+    return static_cast<double>((Map(ours_.template out<T>(0), shape_.m, shape_.n) - product_).cwiseAbs().maxCoeff());
   }
 
  private:
+  using Matrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+  using Map = Eigen::Map<const Matrix, Eigen::Aligned64>;
+  static cr::TensorType type(const cr::Shape& shape) { return {cr::dtype_of<T>, shape}; }
+  static cr::Attrs attributes(const Shape& shape) {
+    cr::Attrs attrs;
+    attrs.ints[0] = shape.transpose_a, attrs.ints[1] = shape.transpose_b;
+    return attrs;
+  }
+
   Shape shape_;
-  T *a_, *b_, *c_, *d_;
-  void* scratch_;
-  kernels::Plan plan_;
-  kernels::Kernel kernel_;
+  bench::OpCall ours_;
+  Matrix product_;
 };
 
-template <class F> double seconds_per_call(F&& call, double flops) {
-  const int count = std::max(1, static_cast<int>(2e8 / (flops + 4000)));
-  const double begin = now();
-  for (int i = 0; i < count; ++i) call();
-  return (now() - begin) / count;
+// Our product as programs run it, on the threads that set_num_threads allows. Transposes are folded into it.
+class CompiledProduct {
+ public:
+  CompiledProduct(const Shape& shape, cr::DType dtype)
+      : x_{cr::Tensor::ones(shape_a(shape), dtype), cr::Tensor::ones(shape_b(shape), dtype)},
+        result_(cr::Tensor::empty({shape.m, shape.n}, dtype)),
+        view_{{const_cast<void*>(result_.raw_data()), result_.shape(), dtype}},
+        run_(cr::compile([shape](const std::vector<cr::Tensor>& x) {
+          return std::vector<cr::Tensor>{cr::matmul(shape.transpose_a ? cr::transpose(x[0]) : x[0],
+                                                    shape.transpose_b ? cr::transpose(x[1]) : x[1])};
+        })) {}
+  void operator()() { run_(x_, view_); }
+
+ private:
+  std::vector<cr::Tensor> x_;
+  cr::Tensor result_;
+  std::vector<cr::OutputView> view_;
+  cr::Compiled run_;
+};
+
+template <class T> void serial(const bench::Options& options, bench::Report& report, double lanes_of_float) {
+  for (const Shape& shape : shapes) {
+    if (std::string(shape.workload).find(options.filter) == std::string::npos) continue;
+    Case<T> c(shape);
+    c.ours(), c.eigen();
+    const bool differs = !(c.difference() <= 1e-2);
+    const double seconds = options.seconds / options.repeats;
+    bench::Timing ours(bench::processor_time, seconds, [&] { c.ours(); });
+    bench::Timing eigen(bench::processor_time, seconds, [&] { c.eigen(); });
+    std::vector<double> peaks;
+    for (int i = 0; i < options.repeats; ++i) {  // in turn: the clock of a shared machine wanders
+      peaks.push_back(bench::fma_gflops(1, seconds / 4) * lanes_of_float);
+      ours.sample(), eigen.sample();
+    }
+    const double t = ours.median(), e = eigen.median(), peak = bench::median(peaks);
+    const double rate = flops(shape) / t * 1e-9;
+    report.row({{"product", std::string(shape.workload) + (differs ? " DIFFERS" : "")},
+                {"m", shape.m},
+                {"n", shape.n},
+                {"k", shape.k},
+                {"form", std::string(shape.transpose_a ? "T" : "N") + (shape.transpose_b ? "T" : "N")},
+                {"us", t * 1e6},
+                {"GFLOP/s", rate},
+                {"Eigen", flops(shape) / e * 1e-9},
+                {"ratio", e / t},
+                {"FMA peak", peak},
+                {"share, %", 100 * rate / peak}});
+  }
 }
 
-template <class T> void table(const char* name, const char* filter) {
-  // The clock wanders on shared machines, so the peak is sampled between the repeats of each row.
-  std::printf("%s, one core\n", name);
-  std::printf("%-20s %5s %5s %5s %2s %10s %9s %9s %6s %9s %6s\n", "workload", "m", "n", "k", "op", "us", "GFLOP/s",
-              "Eigen", "ratio", "FMA peak", "share");
+void parallel(const bench::Options& options, bench::Report& report, cr::DType dtype, double lanes_of_float) {
+  const int threads = bench::processors();
+  cr::set_num_threads(threads);
   for (const Shape& shape : shapes) {
-    if (std::strstr(shape.workload, filter) == nullptr) continue;
-    Case<T> c(shape);
-    const double flops =
-        2.0 * static_cast<double>(shape.m) * static_cast<double>(shape.n) * static_cast<double>(shape.k);
-    std::vector<double> ours, eigen, peaks;
-    c.ours(), c.eigen();
-    for (int repeat = 0; repeat < (flops > 1e9 ? 7 : 15); ++repeat) {
-      peaks.push_back(peak_sample<T>());
-      ours.push_back(seconds_per_call([&] { c.ours(); }, flops));
-      eigen.push_back(seconds_per_call([&] { c.eigen(); }, flops));
+    if (std::string(shape.workload).find(options.filter) == std::string::npos || flops(shape) < 1e6) continue;
+    CompiledProduct product(shape, dtype);
+    const double seconds = options.seconds / options.repeats;
+    bench::Timing ours(bench::wall, seconds, [&] { product(); });
+    std::vector<double> peaks;
+    for (int i = 0; i < options.repeats; ++i) {
+      peaks.push_back(bench::fma_gflops(threads, seconds / 4) * lanes_of_float);
+      ours.sample();
     }
-    const double t = median(ours), e = median(eigen), peak = median(peaks);
-    std::printf("%-20s %5lld %5lld %5lld %c%c %10.2f %9.1f %9.1f %6.2f %9.1f %5.0f%%%s\n", shape.workload,
-                static_cast<long long>(shape.m), static_cast<long long>(shape.n), static_cast<long long>(shape.k),
-                shape.transpose_a ? 'T' : 'N', shape.transpose_b ? 'T' : 'N', t * 1e6, flops / t * 1e-9,
-                flops / e * 1e-9, e / t, peak, 100 * flops / t * 1e-9 / peak, c.difference() > 1e-2 ? " DIFFERS" : "");
-    std::fflush(stdout);
+    const double t = ours.median(), peak = bench::median(peaks), rate = flops(shape) / t * 1e-9;
+    report.row({{"product", shape.workload},
+                {"threads", threads},
+                {"us", t * 1e6},
+                {"GFLOP/s", rate},
+                {"FMA peak", peak},
+                {"share, %", 100 * rate / peak}});
   }
+}
+
+void measure(const bench::Options& options, bool twice) {
+  const char* dtype = twice ? "float64" : "float32";
+  bench::Json all = {{"dtype", dtype}};
+  bench::Report one(options, std::string(dtype) + ", one thread, processor time");
+  twice ? serial<double>(options, one, 0.5) : serial<float>(options, one, 1);
+  one.finish(all, "serial");
+  if (bench::processors() > 1) {
+    bench::Report team(options, std::string(dtype) + ", all threads, compiled; products above 10^6 operations");
+    parallel(options, team, twice ? cr::DType::float64 : cr::DType::float32, twice ? 0.5 : 1);
+    team.finish(all, "parallel");
+  }
+  bench::write_json(options, all);
 }
 
 }  // namespace
 
-// matmul [float32|float64] [part of a workload's name]
 int main(int argc, char** argv) {
-  const std::string dtype = argc > 1 ? argv[1] : "float32";
-  const char* filter = argc > 2 ? argv[2] : "";
-  if (dtype == "float64")
-    table<double>("float64", filter);
-  else
-    table<float>("float32", filter);
+  CLI::App app("Times matrix products beside Eigen's, and beside the FMA peak");
+  bench::Options options;
+  bench::add_options(app, options, 0.5, 9, "a product, as in the table: mnist, dW, ...");
+  bool twice = false;
+  app.add_flag("--float64", twice, "in place of float32");
+  return bench::run_main(app, argc, argv, [&] { measure(options, twice); });
 }
