@@ -1,5 +1,5 @@
 """chainrule as a peer. Variants of training: fit (whole epochs in one call), step (one call per step); of
-inference: predict, compile."""
+inference: predictor (into an array that is there), compile (the same), predict."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from chainrule import nn, optim
 from workloads import Array, Layers, Workload
 
-VARIANTS = {"train": ("fit", "step"), "infer": ("predict", "compile"), "update": ("step",)}
+VARIANTS = {"train": ("fit", "step"), "infer": ("predictor", "compile", "predict"), "update": ("step",)}
 
 
 def versions() -> dict[str, str]:
@@ -61,9 +61,13 @@ class Infer:
         model = _network(layers).eval()
         if variant == "predict":
             self.call = model.predict
-        else:
-            compiled = cr.compile(model)
-            self.call = lambda x: compiled(x).numpy()
+            return
+        if variant == "predictor" and not hasattr(cr, "Predictor"):
+            raise NotImplementedError("this version of chainrule has no Predictor")
+        cr.set_grad_enabled(False)
+        run = cr.Predictor(model) if variant == "predictor" else cr.compile(model)
+        out = np.empty((1, workload.sizes[-1]), np.float32)
+        self.call = lambda x: run(x, out=out)
 
 
 class Update:

@@ -21,6 +21,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from judge import median
+from processes import Row, Rows, Setup, in_turn, last_line
+from tables import cell, markdown, number
 
 LIBRARIES = ("chainrule", "torch")
 AGREEMENT = 1e-5
@@ -61,65 +64,69 @@ def expressions(library: str) -> dict[str, Callable[[], Any]]:
 
 
 def worker(library: str, seconds: float) -> None:
-    """Prints {expression: [nanoseconds, sum of the result]}; the loop's own time is taken off."""
+    """Prints {expression: nanoseconds} and the sums of the results; the loop's own time is taken off."""
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-1:])
-    result: dict[str, Any] = {}
+    times: dict[str, float] = {}
+    sums: dict[str, float] = {}
     for name, f in {"": lambda: None, **expressions(library)}.items():
         timer = timeit.Timer(f)
         calls = 1000
-        while (elapsed := timer.timeit(calls)) < seconds / 5:
+        while timer.timeit(calls) < seconds / 5:
             calls *= 2
-        best = min(elapsed, *timer.repeat(5, calls)) / calls * 1e9
-        empty = result[""][0] if name else 0.0
-        result[name] = [best - empty, float(f().sum()) if name else 0.0]
-    del result[""]
-    m = importlib.import_module(library)
-    sys.stdout.write(json.dumps({"version": m.__version__, "times": result}) + "\n")
+        times[name] = statistics.median(timer.repeat(5, calls)) / calls * 1e9 - times.get("", 0.0)
+        sums[name] = float(f().sum()) if name else 0.0
+    del times[""]
+    version = {library: importlib.import_module(library).__version__}
+    sys.stdout.write(json.dumps({"samples": times, "sums": sums, "versions": version}) + "\n")
 
 
-def measure(library: str, executable: str, seconds: float) -> dict[str, Any]:
-    command = [executable, __file__, "--worker", library, f"--seconds={seconds}"]
+def once(setup: Setup, library: str) -> Row:
+    command = [setup.executable(library), __file__, "--worker", library, f"--seconds={setup.seconds}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        return {"missing": (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]}
+        return {"missing": last_line(done.stderr, f"exit code {done.returncode}")}
     return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def measure(setup: Setup) -> Rows:
+    rows = in_turn("eager", setup.chosen(LIBRARIES), setup.repeats, lambda peer, _: once(setup, peer))
+    sums = [row["sums"] for row in rows.values() if "sums" in row]
+    for row in rows.values():
+        for name, value in row.get("sums", {}).items():
+            if abs(value - sums[0][name]) > AGREEMENT * max(1.0, abs(value)):
+                row["void"] = f"another result of {name}"
+    return rows
+
+
+def ratios(rows: Rows) -> dict[str, float]:
+    """PyTorch's time over ours, by expression."""
+    ours, rival = (rows.get(library, {}) for library in LIBRARIES)
+    return {
+        name: b / a
+        for name in ours.get("samples", {})
+        if (a := median(ours, name)) and (b := median(rival, name))
+    }
+
+
+def table(rows: Rows) -> str:
+    names = dict.fromkeys(name for row in rows.values() for name in row["samples"])
+    by = ratios(rows)
+    lines = [[f"`{n}`", *(cell(row, n) for row in rows.values()), number(by.get(n))] for n in names]
+    missing = [f"\n- {library}: {row['missing']}" for library, row in rows.items() if "missing" in row]
+    return "\n".join([markdown(["nanoseconds", *rows, "ratio"], lines), *missing])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--python", action="append", default=[], metavar="LIBRARY=PATH")
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=1.0, help="per expression and process (1)")
     parser.add_argument("--worker", metavar="LIBRARY", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
         return worker(options.worker, options.seconds)
-    pythons = dict(entry.split("=", 1) for entry in options.python)
-    runs: dict[str, list[dict[str, Any]]] = {library: [] for library in LIBRARIES}
-    missing: dict[str, str] = {}
-    for _ in range(options.repeats):  # A B A B: a slow minute of the machine falls on all of them
-        for library in LIBRARIES:
-            if library in missing:
-                continue
-            run = measure(library, pythons.get(library, sys.executable), options.seconds)
-            if "missing" in run:
-                missing[library] = run["missing"]
-            else:
-                runs[library].append(run)
-    there = [library for library in LIBRARIES if runs[library]]
-    if not there:
-        sys.exit("\n".join(f"{library}: {why}" for library, why in missing.items()))
-    print("| nanoseconds | " + " | ".join(f"{k} {runs[k][0]['version']}" for k in there) + " | ratio |")
-    print("|---" * (len(there) + 2) + "|")
-    for name in runs[there[0]][0]["times"]:
-        times = [statistics.median(run["times"][name][0] for run in runs[k]) for k in there]
-        sums = [runs[k][0]["times"][name][1] for k in there]
-        ratio = f"{times[1] / times[0]:.1f}" if len(times) > 1 else ""
-        if max(sums) - min(sums) > AGREEMENT * max(1.0, *map(abs, sums)):
-            ratio = f"void: sums are {sums}"
-        print(f"| `{name}` | " + " | ".join(f"{t:.0f}" for t in times) + f" | {ratio} |")
-    for library, why in missing.items():
-        print(f"\n{library} is missing: {why}")
+    python = dict(entry.split("=", 1) for entry in options.python)
+    print(table(measure(Setup(options.repeats, options.seconds, python=python))))
     return None
 
 

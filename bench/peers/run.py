@@ -1,4 +1,5 @@
-"""Runs the workloads on every library in turn; prints tables and the environment. See bench/README.md."""
+"""Runs the workloads on every library in turn, and whatever else is asked for; prints tables, the machine's
+limits and the goals. See bench/README.md."""
 
 from __future__ import annotations
 
@@ -7,201 +8,222 @@ import datetime
 import json
 import os
 import platform
-import statistics
-import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from workloads import WORKLOADS, Workload
+import eager
+import goals
+import growth
+import limits
+import native
+import picture
+import startup
+import tables
+import training
+from processes import Setup
+from workloads import TRAINING, WORKLOADS
 
-HERE = Path(__file__).resolve().parent
-PEERS = {
-    "train": ["chainrule:fit", "chainrule:step", "torch", "jax:step", "jax:scan", "sklearn"],
-    "infer": ["chainrule:predict", "chainrule:compile", "torch", "jax", "onnx", "numpy"],
-    "update": ["chainrule:step", "torch", "jax"],
+OTHERS = {
+    "eager": "single eager operations, called from Python",
+    "import": "import time",
+    "first": "first step, tracing and compiling included; and peak memory",
+    "memory": "the same",
+    "wheel": "size of the wheel",
+    "scaling": "steps over numbers of threads",
+    "load": "steps while every processor has other work",
+    "growth": "cost as batch, width, depth and data grow",
+    "native": "the programs of bench/cpp",
 }
-AGREEMENT = 1e-4  # relative; a library whose loss differs by more has computed something else
-SHOWN = ("OMP_", "MKL_", "OPENBLAS_", "XLA_", "GOMP_", "KMP_", "CHAINRULE_")
-
-
-def measure(
-    options: argparse.Namespace, peer: str, workload: Workload, threads: int, check: bool
-) -> dict[str, Any]:
-    """One process. An error of the library is a result, too."""
-    executable = options.python.get(peer.partition(":")[0], sys.executable)
-    environment = {name: value for name, value in os.environ.items() if name not in options.unset}
-    command = [executable, HERE / "worker.py", peer, workload.name]
-    command += [f"--threads={threads}", f"--seconds={options.seconds}"]
-    done = subprocess.run(
-        command + ["--check"] * check, env=environment, capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        return {"missing": (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]}
-    return dict(json.loads(done.stdout.splitlines()[-1]))
-
-
-def collect(options: argparse.Namespace, workload: Workload, threads: int) -> dict[str, Any]:
-    """peer -> {us: [one per repeat], loss or error, versions, missing, void}."""
-    peers = [p for p in options.peers or PEERS[workload.kind] if p in PEERS[workload.kind]]
-    rows: dict[str, Any] = {peer: {"us": []} for peer in peers}
-    for repeat in range(options.repeats):
-        for peer in peers:  # A B C A B C: a slow minute of the machine falls on all of them
-            row = rows[peer]
-            if "missing" in row:
-                continue
-            result = measure(options, peer, workload, threads, check=repeat == 0)
-            if "us" in result:
-                row["us"].append(result.pop("us"))
-            row.update(result)
-            print(
-                f"{workload.name} {threads} {peer} {repeat + 1}/{options.repeats}",
-                file=sys.stderr,
-                flush=True,
-            )
-    judge(rows)
-    return rows
-
-
-def judge(rows: dict[str, Any]) -> None:
-    """Marks as void what did not compute the same."""
-    losses = sorted(row["loss"] for row in rows.values() if "loss" in row)
-    for row in rows.values():
-        if "loss" in row:
-            usual = statistics.median_low(losses)
-            row["error"] = abs(row["loss"] - usual) / abs(usual)
-        if "error" in row and not row["error"] <= AGREEMENT:  # NaN is void, too
-            row["void"] = f"differs by {row['error']:.1e}"
-
-
-def cell(row: dict[str, Any]) -> str:
-    """median (lowest - highest), or why there is none."""
-    if "void" in row:
-        return "void"
-    if not row["us"]:
-        return "-"
-    low, high = min(row["us"]), max(row["us"])
-    digits = 0 if high >= 1000 else 1 if high >= 10 else 2
-    return f"{statistics.median(row['us']):.{digits}f} ({low:.{digits}f} - {high:.{digits}f})"
-
-
-def best(rows: dict[str, Any], ours: bool) -> float | None:
-    medians = [
-        statistics.median(row["us"])
-        for peer, row in rows.items()
-        if row["us"] and "void" not in row and peer.startswith("chainrule") == ours
-    ]
-    return min(medians, default=None)
-
-
-def tables(results: dict[str, Any], threads: int, peak: float | None) -> str:
-    """A table per kind of workload: they have different peers."""
-    kinds = dict.fromkeys(WORKLOADS[name].kind for name in results)
-    chosen = [
-        {name: rows for name, rows in results.items() if WORKLOADS[name].kind == kind} for kind in kinds
-    ]
-    return "\n\n".join(table(some, threads, peak) for some in chosen)
-
-
-def table(results: dict[str, Any], threads: int, peak: float | None) -> str:
-    """Microseconds per step: a line per workload, a column per library."""
-    peers = list(dict.fromkeys(peer for rows in results.values() for peer in rows))
-    counted = any(WORKLOADS[name].flops() for name in results)
-    head = ["workload", *peers, "best rival / ours", *(["ours, GFLOP/s"] if counted else [])]
-    head += ["of the peak"] if counted and peak else []
-    lines = [head, ["---"] * len(head)]
-    for name, rows in results.items():
-        ours, rival, flops = best(rows, True), best(rows, False), WORKLOADS[name].flops()
-        line = [name, *(cell(rows[peer]) if peer in rows else "" for peer in peers)]
-        line.append(f"{rival / ours:.2f}" if ours and rival else "")
-        if counted:
-            rate = flops / ours / 1e3 if ours else 0.0
-            line.append(f"{rate:.1f}" if ours else "")
-            if peak:
-                line.append(f"{100 * rate / (peak * threads):.0f} %" if ours else "")
-        lines.append(line)
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+GROUPS = {
+    "train": TRAINING,
+    "infer": [name for name, w in WORKLOADS.items() if w.kind == "infer"],
+    "adam": [name for name, w in WORKLOADS.items() if w.kind == "update"],
+    "all": [*WORKLOADS, *(name for name in OTHERS if name != "memory")],
+}
+NAMES = [*WORKLOADS, *OTHERS, "limits", *GROUPS]
+SHOWN = ("OMP_", "MKL_", "OPENBLAS_", "XLA_", "GOMP_", "KMP_", "CHAINRULE_", "TORCH")
+RESULTS = limits.ROOT / "bench" / "results" / "peers.json"
+LOADED = ("tiny", "digits", "mnist")  # of the training workloads, unless others are named
 
 
 def processor() -> str:
     try:
-        text = Path("/proc/cpuinfo").read_text()
-        return next(
-            line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")
-        )
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor()
 
 
-def environment(everything: dict[int, dict[str, Any]], options: argparse.Namespace) -> list[str]:
-    rows = [row for results in everything.values() for peers in results.values() for row in peers.values()]
-    versions = {k: v for row in rows for k, v in row.get("versions", {}).items() if k != "threads"}
-    settings = {k: v for k, v in os.environ.items() if k.startswith(SHOWN) and k not in options.unset}
-    lines = [
-        f"date: {datetime.datetime.now().astimezone():%Y-%m-%d %H:%M %z}",
-        f"processor: {processor()}; {len(os.sched_getaffinity(0))} usable",
-        f"system: {platform.system()} {platform.release()}, Python {platform.python_version()}",
-        "libraries: " + ", ".join(f"{k} {v}" for k, v in versions.items()),
-        "settings: " + (", ".join(f"{k}={v}" for k, v in sorted(settings.items())) or "none"),
-        "load average at the end: " + " ".join(f"{load:.1f}" for load in os.getloadavg()),
-        f"{options.repeats} processes each in turn, at least {options.seconds} s measured in each; "
-        "microseconds per step, median (lowest - highest)",
-    ]
-    return [f"- {line}" for line in lines]
+def versions(results: Any) -> Iterator[tuple[str, str]]:
+    """From every row, wherever it is."""
+    if isinstance(results, dict):
+        yield from (pair for pair in results.get("versions", {}).items() if pair[0] != "threads")
+        for value in results.values():
+            yield from versions(value)
 
 
-def remarks(everything: dict[int, dict[str, Any]]) -> list[str]:
-    """Why a cell is empty or void, and how well the rest agrees."""
-    lines: dict[str, None] = {}
-    for threads, results in everything.items():
-        for name, rows in results.items():
-            for peer, row in rows.items():
-                for word in ("missing", "void"):
-                    if word in row:
-                        lines[f"- {name}, {peer}, threads {threads}: {word}: {row[word]}"] = None
-    agreeing = [
-        row["error"] for results in everything.values() for rows in results.values() for row in rows.values()
-        if "error" in row and "void" not in row
-    ]  # fmt: skip
-    if agreeing:
-        steps = Workload("", "").steps_checked
-        lines[f"- the others agree to {max(agreeing):.1e} relative after {steps} steps"] = None
-    return list(lines)
+def environment(setup: Setup, results: dict[str, Any]) -> dict[str, Any]:
+    hidden = setup.unset
+    return {
+        "date": f"{datetime.datetime.now().astimezone():%Y-%m-%d %H:%M %z}",
+        "processor": processor(),
+        "processors": len(os.sched_getaffinity(0)),
+        "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
+        "libraries": dict(versions(results)),
+        "settings": {k: v for k, v in sorted(os.environ.items()) if k.startswith(SHOWN) and k not in hidden},
+        "load average at the end": [round(load, 1) for load in os.getloadavg()],
+        "processes": setup.repeats,
+        "seconds in each": setup.seconds,
+    }
+
+
+def report(results: dict[str, Any]) -> str:
+    """Everything that was measured, as text."""
+    workloads = results["workloads"]
+    parts = ["# Limits", limits.tables(results["limits"])]
+    kinds = {"train": "Training", "infer": "One sample", "update": "Adam's update"}
+    for kind, title in kinds.items():
+        chosen = {name: rows for name, rows in workloads.items() if WORKLOADS[name].kind == kind}
+        if not chosen:
+            continue
+        parts.append(f"# {title}: microseconds, median (lowest - highest)")
+        for n in sorted({n for rows in chosen.values() for n in rows}, key=int):
+            parts += [f"{n} thread{'s' * (n != '1')}", tables.per_threads(chosen, n)]
+        if kind == "infer":
+            parts += ["single calls, 1 thread", tables.latencies(chosen, "1")]
+        parts.append(tables.standing(chosen, lambda name, n: limits.of_name(results["limits"], name, n)))
+    others: dict[str, tuple[str, Callable[[Any], str]]] = {
+        "eager": ("One eager operation", eager.table),
+        "import": ("Import", startup.table_import),
+        "start": ("First step and memory", startup.table_start),
+        "wheel": ("Wheel", startup.table_wheel),
+        "scaling": ("Threads", training.table_scaling),
+        "load": ("A busy loop on every processor", training.table_load),
+        "growth": ("Growth, one thread", growth.table),
+        "native": ("Without Python", native.table),
+    }
+    for name, (title, table) in others.items():
+        if name in results:
+            parts += [f"# {title}", table(results[name])]
+    parts += ["# Goals", goals.table(results["goals"]), "# Remarks"]
+    lines = [f"{key}: {value}" for key, value in results["environment"].items()]
+    parts.append("\n".join(f"- {line}" for line in lines + tables.remarks(results)))
+    return "\n\n".join(part for part in parts if part)
+
+
+class Run:
+    """One run of the command: measures in order, and keeps the file up to date."""
+
+    def __init__(self, setup: Setup, options: argparse.Namespace) -> None:
+        self.setup, self.options = setup, options
+        self.results: dict[str, Any] = {"environment": {}, "limits": {}, "workloads": {}}
+        self.binary, self.why = limits.find(options.limits)
+        self.samples: list[dict[str, Any]] = []
+        if self.binary is None:
+            print(self.why, file=sys.stderr)
+
+    def sample_limits(self) -> None:
+        """Again before each measurement: the clock of a shared machine wanders."""
+        if self.binary is None:
+            self.results["limits"] = {"missing": self.why}
+            return
+        sample = limits.sample(self.binary, self.setup.threads, min(self.setup.seconds, 0.1))
+        self.samples.append({**sample, "empty call, ns": limits.empty_calls()})
+        self.results["limits"] = limits.combined(self.samples)
+
+    def keep(self) -> None:
+        self.results["goals"] = goals.judged(self.results)
+        self.results["environment"] = environment(self.setup, self.results)
+        self.options.json.parent.mkdir(parents=True, exist_ok=True)
+        self.options.json.write_text(json.dumps(self.results, indent=1) + "\n", encoding="utf-8")
+
+    def measure(self, name: str, chosen: list[str]) -> None:
+        setup, results = self.setup, self.results
+        trained = [n for n in chosen if n in TRAINING]
+        if name in WORKLOADS:
+            results["workloads"][name] = {str(n): training.measure(setup, name, n) for n in setup.threads}
+        elif name == "eager":
+            results["eager"] = eager.measure(setup)
+        elif name == "import":
+            results["import"] = startup.measure_import(setup)
+        elif name in ("first", "memory") and "start" not in results:
+            results["start"] = startup.measure_start(setup)
+        elif name == "wheel":
+            results["wheel"] = startup.measure_wheel(self.options.wheel)
+        elif name == "scaling":
+            results["scaling"] = training.measure_scaling(setup, trained or TRAINING, results["workloads"])
+        elif name == "load":
+            results["load"] = training.measure_load(setup, [n for n in LOADED if n in (trained or LOADED)])
+        elif name == "growth":
+            results["growth"] = growth.measure(setup)
+        elif name == "native":
+            results["native"] = native.measure(setup, self.binary.parent if self.binary else None)
+
+    def all(self, chosen: list[str]) -> dict[str, Any]:
+        for name in chosen:
+            self.sample_limits()
+            self.measure(name, chosen)
+            self.keep()
+        return self.results
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    text = "what to measure; everything by default. Workloads: " + ", ".join(WORKLOADS)
+    text += (
+        "; groups: " + ", ".join(GROUPS) + "; limits; " + "; ".join(f"{k}: {v}" for k, v in OTHERS.items())
+    )
+    parser.add_argument("names", nargs="*", choices=NAMES, default="all", metavar="name", help=text)
+    known = sorted({p for peers in training.PEERS.values() for p in peers})
+    known += sorted({p.partition(":")[0] for p in known} - set(known))
+    of = "of " + ", ".join(known)
+    parser.add_argument("--peers", nargs="+", default=[], metavar="PEER", choices=known, help=of)
+    parser.add_argument("--threads", nargs="+", type=int, default=[], metavar="N", help="1 and all")
+    parser.add_argument("--repeats", type=int, default=10, help="processes per number (10)")
+    parser.add_argument("--seconds", type=float, default=0.5, help="measured in each process (0.5)")
+    python = "the Python that has a library"
+    parser.add_argument("--python", action="append", default=[], metavar="PEER=PATH", help=python)
+    unset = "variable hidden from the peers"
+    parser.add_argument("--unset", action="append", default=[], metavar="NAME", help=unset)
+    binary = "the program `limits`, or none; built by default"
+    parser.add_argument("--limits", metavar="PATH", help=binary)
+    parser.add_argument("--wheel", type=Path, help="the newest in dist/ by default")
+    parser.add_argument("--json", type=Path, default=RESULTS, help="where the numbers go")
+    parser.add_argument("--picture", type=Path, help="where the picture goes (.png beside the JSON)")
+    parser.add_argument("--from", type=Path, dest="earlier", metavar="JSON", help="show an earlier run")
+    options = parser.parse_args()
+    available = len(os.sched_getaffinity(0))
+    for threads in options.threads:
+        if not 1 <= threads <= available:
+            parser.error(f"--threads: 1 to {available} here, got {threads}")
+    if options.repeats < 1 or not options.seconds > 0:
+        parser.error("--repeats and --seconds must be positive")
+    if wrong := [entry for entry in options.python if "=" not in entry]:
+        parser.error(f"--python: give PEER=PATH, for example torch=/path/to/python; got {wrong[0]}")
+    options.threads = tuple(sorted(set(options.threads))) or tuple(sorted({1, available}))
+    return options
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=list(WORKLOADS), metavar="NAME")
-    known = sorted({peer for peers in PEERS.values() for peer in peers})
-    parser.add_argument(
-        "--peers", nargs="+", metavar="PEER", choices=known, help="all by default: " + ", ".join(known)
-    )
-    parser.add_argument("--threads", nargs="+", type=int, metavar="N", help="1 and all by default")
-    parser.add_argument("--repeats", type=int, default=10)
-    parser.add_argument("--seconds", type=float, default=1.0, help="measured in each process, at least (1)")
-    parser.add_argument(
-        "--python", action="append", default=[], metavar="PEER=PATH", help="the Python that has a library"
-    )
-    parser.add_argument(
-        "--unset", action="append", default=[], metavar="NAME", help="variable hidden from the peers"
-    )
-    parser.add_argument(
-        "--peak", type=float, metavar="GFLOPS", help="of one core, to show the fraction reached"
-    )
-    parser.add_argument("--json", type=Path, help="write all measurements there")
-    options = parser.parse_args()
-    options.python = dict(entry.split("=", 1) for entry in options.python)
-    available = len(os.sched_getaffinity(0))
-    everything: dict[int, dict[str, Any]] = {}
-    for threads in options.threads or sorted({1, available}):
-        if not 1 <= threads <= available:
-            parser.error(f"--threads: 1 to {available} here, got {threads}")
-        everything[threads] = {name: collect(options, WORKLOADS[name], threads) for name in options.workloads}
-    for threads, results in everything.items():
-        print(f"\n{threads} thread{'s' if threads > 1 else ''}\n\n{tables(results, threads, options.peak)}")
-    print("\n" + "\n".join(environment(everything, options) + remarks(everything)))
-    if options.json:
-        options.json.write_text(json.dumps(everything, indent=1) + "\n", encoding="utf-8")
+    options = parse()
+    if options.earlier:
+        results = json.loads(options.earlier.read_text())
+        results["goals"] = goals.judged(results)
+        options.json = options.earlier
+    else:
+        setup = Setup(
+            options.repeats, options.seconds, options.threads,
+            dict(entry.split("=", 1) for entry in options.python), tuple(options.unset), tuple(options.peers),
+        )  # fmt: skip
+        names = [options.names] if isinstance(options.names, str) else options.names
+        named = {n for name in names for n in GROUPS.get(name, [name])}
+        chosen = [name for name in NAMES if name in named]
+        results = Run(setup, options).all(chosen)
+    print(report(results))
+    print(f"- {picture.draw(results, options.picture or options.json.with_suffix('.png'))}")
+    print(f"- numbers: {options.json}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One measurement of one library in a process of its own; started by run.py. Prints one line of JSON."""
+"""One measurement of one library in a process of its own, started by processes.py. Prints a line of JSON."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import argparse
 import importlib
 import json
 import os
+import statistics
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+Result = dict[str, Any]  # "samples": {name: number}; "loss", "error"
 
 
 def pin(threads: int) -> None:
@@ -33,29 +37,46 @@ def microseconds(run: Callable[[int], None], unit: int, seconds: float) -> float
         steps = unit * max(2 * steps // unit, round(1.2 * seconds / took * steps / unit))
 
 
-def train(peer: Any, w: Any, variant: str, check: bool, seconds: float) -> dict[str, Any]:
-    layers, (x, y) = w.initial_layers(), w.samples()
-    result: dict[str, Any] = {}
-    job = peer.Train(w.workload, variant, layers, x, y)
-    if check:
-        steps = w.workload.steps_checked
-        job.run(steps)
-        at, b = steps % w.workload.batches, w.workload.batch
-        result["loss"] = w.loss(job.layers(), x[at * b : (at + 1) * b], y[at * b : (at + 1) * b])
-    result["us"] = microseconds(job.run, w.workload.batches, seconds)
+def train(peer: Any, variant: str, w: Any, options: argparse.Namespace) -> Result:
+    from workloads import STEPS_CHECKED, initial_layers, loss, samples
+
+    layers, (x, y) = initial_layers(w), samples(w)
+    result: Result = {}
+    job = peer.Train(w, variant, layers, x, y)
+    if options.check:
+        job.run(STEPS_CHECKED)
+        at, b = STEPS_CHECKED % w.batches, w.batch
+        result["loss"] = loss(job.layers(), x[at * b : (at + 1) * b], y[at * b : (at + 1) * b])
+    result["samples"] = {"us": microseconds(job.run, w.batches, options.seconds)}
     return result
 
 
-def infer(peer: Any, w: Any, variant: str, check: bool, seconds: float) -> dict[str, Any]:
-    import numpy as np
+def percentiles(call: Callable[[Any], Any], inputs: list[Any], calls: int) -> dict[str, float]:
+    """Microseconds of single calls, without the clock's own."""
+    clock = time.perf_counter_ns
+    empty = statistics.median([-(clock() - clock()) for _ in range(1001)])
+    times = []
+    for i in range(calls):
+        x = inputs[i % len(inputs)]
+        start = clock()
+        call(x)
+        times.append(clock() - start)
+    times.sort()
+    at = {"p50": 0.5, "p99": 0.99, "p999": 0.999}
+    return {name: max(times[int(part * calls)] - empty, 0) / 1e3 for name, part in at.items()}
 
-    layers, rng = w.initial_layers(), np.random.default_rng(4)
-    inputs = [rng.standard_normal((1, w.workload.sizes[0]), np.float32) for _ in range(64)]
-    call = peer.Infer(w.workload, variant, layers).call
-    result: dict[str, Any] = {}
-    if check:
-        expected = np.concatenate([w.forward(layers, x) for x in inputs])
-        got = np.concatenate([np.asarray(call(x)) for x in inputs])
+
+def infer(peer: Any, variant: str, w: Any, options: argparse.Namespace) -> Result:
+    import numpy as np
+    from workloads import forward, initial_layers
+
+    layers, rng = initial_layers(w), np.random.default_rng(4)
+    inputs = [rng.standard_normal((1, w.sizes[0]), np.float32) for _ in range(64)]
+    call = peer.Infer(w, variant, layers).call
+    result: Result = {}
+    if options.check:
+        expected = np.concatenate([forward(layers, x) for x in inputs])
+        got = np.concatenate([np.array(call(x)) for x in inputs])
         result["error"] = float(np.abs(got - expected).max() / np.abs(expected).max())
 
     def run(steps: int) -> None:
@@ -63,57 +84,86 @@ def infer(peer: Any, w: Any, variant: str, check: bool, seconds: float) -> dict[
             for x in inputs:
                 call(x)
 
-    result["us"] = microseconds(run, 64, seconds)
+    us = microseconds(run, 64, options.seconds)
+    calls = min(max(int(options.seconds * 1e6 / us), 1000), 200_000)
+    result["samples"] = {"us": us, **percentiles(call, inputs, calls)}
     return result
 
 
-def update(peer: Any, w: Any, variant: str, check: bool, seconds: float) -> dict[str, Any]:
+def update(peer: Any, variant: str, w: Any, options: argparse.Namespace) -> Result:
     import numpy as np
+    from workloads import STEPS_CHECKED, parameter_and_gradient, updated_parameter
 
-    job = peer.Update(w.workload, variant, *w.parameter_and_gradient())
-    result: dict[str, Any] = {}
-    if check:
-        steps = w.workload.steps_checked
-        job.run(steps)
-        expected = w.updated_parameter(steps)
+    job = peer.Update(w, variant, *parameter_and_gradient(w))
+    result: Result = {}
+    if options.check:
+        job.run(STEPS_CHECKED)
+        expected = updated_parameter(w, STEPS_CHECKED)
         result["error"] = float(np.abs(job.value() - expected).max() / np.abs(expected).max())
-    result["us"] = microseconds(job.run, 8, seconds)
+    result["samples"] = {"us": microseconds(job.run, 8, options.seconds)}
     return result
 
 
-class Bound:
-    """The module workloads with one workload filled in."""
+def resident(field: str) -> float:
+    """VmRSS (now) or VmHWM (the most since it was reset), in MB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
 
-    def __init__(self, name: str) -> None:
-        self._module = importlib.import_module("workloads")
-        self.workload = self._module.WORKLOADS[name]
 
-    def __getattr__(self, name: str) -> Any:
-        function = getattr(self._module, name)
-        return function if name in ("loss", "forward") else lambda *args: function(self.workload, *args)
+def start(peer: Any, variant: str, w: Any, options: argparse.Namespace) -> Result:
+    """The first step, with all that comes before it but the import; and the memory of two epochs."""
+    from workloads import initial_layers, samples
+
+    layers, (x, y) = initial_layers(w), samples(w)
+    before = resident("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # VmHWM begins anew
+    begin = time.perf_counter()
+    job = peer.Train(w, variant, layers, x, y)
+    job.run(1)
+    first = time.perf_counter() - begin
+    job.run(2 * w.batches)
+    return {"samples": {"first_ms": first * 1e3, "memory_mb": resident("VmHWM") - before}}
+
+
+def grow(peer: Any, variant: str, series: dict[int, Any], options: argparse.Namespace) -> Result:
+    """Microseconds per epoch where the data grow, else per step."""
+    from workloads import initial_layers, samples
+
+    points = {}
+    for size, w in series.items():
+        job = peer.Train(w, variant, initial_layers(w), *samples(w))
+        per_step = microseconds(job.run, w.batches, options.seconds)
+        points[str(size)] = per_step * (w.batches if options.what == "data" else 1)
+    return {"samples": points}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("mode", choices=["steps", "start", "grow"])
     parser.add_argument("peer", help="torch, jax:scan, ...")
-    parser.add_argument("workload")
-    parser.add_argument("--threads", type=int, required=True)
-    parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("what", help="a workload; for grow: batch, width, depth, data")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=0.5)
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
     pin(options.threads)
+    if options.mode == "start":
+        os.environ["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"  # the first step ever, not the first of today
+    from workloads import WORKLOADS, growing
+
+    work: Any = growing()[options.what] if options.mode == "grow" else WORKLOADS[options.what]
+    kind = work.kind if options.mode == "steps" else "train"
+    run = {"start": start, "grow": grow}.get(options.mode) or {
+        "train": train,
+        "infer": infer,
+        "update": update,
+    }[kind]
     name, _, variant = options.peer.partition(":")
-    bound = Bound(options.workload)
-    kind = bound.workload.kind
     try:
         peer = importlib.import_module(f"{name}_peer")
         if variant not in peer.VARIANTS.get(kind, ()):
             raise NotImplementedError(f"no variant {variant!r} for {kind}")
-        measure = {"train": train, "infer": infer, "update": update}[kind]
-        result = {
-            **measure(peer, bound, variant, options.check, options.seconds),
-            "versions": peer.versions(),
-        }
+        result = {**run(peer, variant, work, options), "versions": peer.versions()}
     except (ImportError, NotImplementedError) as error:
         result = {"missing": f"{type(error).__name__}: {error}"}
     sys.stdout.write(json.dumps(result) + "\n")

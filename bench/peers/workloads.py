@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+STEPS_CHECKED = 100  # after which all libraries must have the same loss
 Array = npt.NDArray[np.float32]
 Layers = list[tuple[Array, Array]]  # (weight (in, out), bias (out,)) of each layer
 
@@ -24,10 +25,10 @@ class Workload:
     lr: float = 1e-3
     parameters: int = 0  # of kind "update"
 
-    @property
-    def steps_checked(self) -> int:
-        """Steps after which all libraries must have the same loss."""
-        return 100
+    def weights(self) -> int:
+        """All parameters."""
+        layers = sum((a + 1) * b for a, b in zip(self.sizes, self.sizes[1:], strict=False))
+        return layers or self.parameters
 
     def flops(self) -> int:
         """Operations of one step's matrix products; the first layer's input needs no gradient."""
@@ -46,9 +47,27 @@ WORKLOADS = {
         Workload("deep", "train", (256,) * 13 + (10,), batch=256, batches=16, lr=3e-6),
         Workload("wide", "train", (1024, 4096, 4096, 1000), batch=512, batches=4, optimizer="sgd", lr=1e-2),
         Workload("infer1", "infer", (784, 256, 128, 10)),
+        Workload("infer64", "infer", (64, 64, 64, 8)),
+        Workload("infer8", "infer", (8, 16, 16, 4)),
         *(Workload(f"adam1e{k}", "update", parameters=10**k) for k in range(3, 8)),
     ]
 }
+
+TRAINING = [name for name, w in WORKLOADS.items() if w.kind == "train"]
+
+
+def growing() -> dict[str, dict[int, Workload]]:
+    """Series in which one thing grows: what grows -> its size -> the workload."""
+
+    def network(sizes: tuple[int, ...], batch: int = 64, batches: int = 16) -> Workload:
+        return Workload("growing", "train", sizes, batch=batch, batches=batches, lr=1e-5)
+
+    return {
+        "batch": {n: network((64, 128, 64, 10), n) for n in (1, 4, 16, 64, 256, 1024, 4096)},
+        "width": {n: network((64, n, n, 10)) for n in (8, 32, 128, 512, 2048)},
+        "depth": {n: network((64,) * (n + 1) + (10,)) for n in (1, 2, 4, 8, 16, 32, 64)},
+        "data": {32 * n: network((64, 128, 64, 10), 32, n) for n in (4, 16, 64, 256, 1024, 4096)},
+    }
 
 
 def initial_layers(workload: Workload) -> Layers:

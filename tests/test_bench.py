@@ -1,0 +1,146 @@
+"""The benchmarks run and judge as they say. No time is looked at."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cpp_build import ROOT
+
+PEERS = ROOT / "bench" / "peers"
+
+
+@pytest.fixture()
+def bench(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The modules of bench/peers, which import one another by their bare names; forgotten afterwards."""
+    before = set(sys.modules)
+    monkeypatch.syspath_prepend(str(PEERS))
+    import goals
+    import growth
+    import judge
+    import limits
+
+    yield type("Bench", (), {"goals": goals, "growth": growth, "judge": judge, "limits": limits})
+    for name in set(sys.modules) - before:
+        if str(PEERS) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
+
+
+def row(*us: float, **other: Any) -> dict[str, Any]:
+    return {"samples": {"us": list(us)}, **other}
+
+
+def test_a_run_of_one_workload(tmp_path: Path) -> None:
+    command = [sys.executable, PEERS / "run.py", "tiny", "--peers", "chainrule:fit", "--threads", "1"]
+    command += [
+        "--repeats",
+        "1",
+        "--seconds",
+        "0.01",
+        "--limits",
+        "none",
+        "--json",
+        tmp_path / "numbers.json",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    results = json.loads((tmp_path / "numbers.json").read_text())
+    assert set(results) == {"environment", "limits", "workloads", "goals"}
+    fit = results["workloads"]["tiny"]["1"]["chainrule:fit"]
+    assert fit["samples"]["us"][0] > 0
+    assert 0 < fit["loss"] < 1
+    assert fit["error"] == 0
+    assert "void" not in fit
+    assert results["environment"]["libraries"]["chainrule"]
+    assert all(goal["met"] is None for goal in results["goals"])
+    for words in ("| tiny |", "limits are not measured", "not measured", "picture"):
+        assert words in done.stdout
+    again = [sys.executable, PEERS / "run.py", "--from", tmp_path / "numbers.json"]
+    shown = subprocess.run(again, capture_output=True, text=True, check=False).stdout
+    assert shown == done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["nothing"], "invalid choice: 'nothing'"),
+        (["tiny", "--threads", "0"], "--threads: 1 to"),
+        (["tiny", "--python", "torch"], "--python: give PEER=PATH"),
+        (["tiny", "--repeats", "0"], "--repeats and --seconds must be positive"),
+    ],
+)
+def test_bad_options_are_refused(options: list[str], words: str) -> None:
+    done = subprocess.run(
+        [sys.executable, PEERS / "run.py", *options], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert words in done.stderr
+
+
+def test_rows_that_computed_something_else_are_void(bench: Any) -> None:
+    rows = {
+        "chainrule:fit": row(1, loss=0.5),
+        "torch": row(2, loss=0.500001),
+        "jax:scan": row(0.1, loss=0.5002),
+        "sklearn": row(0.1, loss=math.nan),
+        "onnx": {"samples": {}, "missing": "ImportError: no"},
+    }
+    bench.judge.judge(rows)
+    assert [peer for peer in rows if "void" in rows[peer]] == ["jax:scan", "sklearn"]
+    assert rows["jax:scan"]["void"] == "differs by 4.0e-04"
+    assert bench.judge.best({"1": rows}, ours=False) == (2, "torch", 1)  # not the faster ones that are void
+
+
+def test_both_sides_count_at_their_better_number_of_threads(bench: Any) -> None:
+    by_threads = {
+        "1": {"chainrule:fit": row(4, 5, 9), "chainrule:step": row(8), "torch": row(30), "onnx": row(50)},
+        "2": {"chainrule:fit": row(7), "chainrule:step": row(6), "torch": row(90), "onnx": row(20, 15, 25)},
+    }
+    assert bench.judge.best(by_threads, ours=True) == (5, "chainrule:fit", 1)
+    assert bench.judge.best(by_threads, ours=False) == (20, "onnx", 2)
+    assert bench.judge.ratio(by_threads) == 4
+    assert bench.judge.ratio(by_threads, library="torch") == 6
+    assert bench.judge.ratio({"1": {"chainrule:fit": row(4)}}) is None
+
+
+def test_goals_are_met_missed_or_not_measured(bench: Any) -> None:
+    fast = {"1": {"chainrule:fit": row(1), "torch": row(12)}}
+    results = {
+        "limits": {"missing": "none"},
+        "workloads": {"tiny": fast, "digits": {"1": {"chainrule:fit": row(10), "torch": row(39)}}},
+        "wheel": {"megabytes": 5.1},
+        "load": {"tiny": {"chainrule:fit": {"samples": {"quiet": [2], "loaded": [5]}}}},
+    }
+    met = {goal["name"]: goal["met"] for goal in bench.goals.judged(results)}
+    assert met["tiny"] is True
+    assert met["digits"] is False
+    assert met["mnist"] is None
+    assert met["wheel"] is False
+    assert met["under load"] is True
+
+
+def test_limits_follow_from_what_the_machine_can_do(bench: Any) -> None:
+    limits = {
+        "peak": [{"threads": 1, "GFLOP/s": 100.0}],
+        "updates": [
+            {"parameters": 1000, "threads": 1, "Adam": 100.0, "SGD": 50.0},
+            {"parameters": 100_000, "threads": 1, "Adam": 10_000.0, "SGD": 5_000.0},
+        ],
+    }
+    assert bench.limits.update_us(limits, 10_000, "Adam", 1) == pytest.approx(1.0)
+    assert bench.limits.update_us(limits, 1_000_000, "SGD", 1) == pytest.approx(50.0)
+    # digits: 32 x (64 x 128 x 4 + 128 x 64 x 6 + 64 x 10 x 6) operations, 17 226 parameters
+    expected = 32 * (64 * 128 * 4 + 128 * 64 * 6 + 64 * 10 * 6) / 100e3 + 1.7226
+    assert bench.limits.of_name(limits, "digits", 1) == pytest.approx(expected)
+    assert bench.limits.of_name(limits, "digits", 2) is None
+    assert bench.limits.combined([{"a": [1.0]}, {"a": [3.0]}, {"a": [10.0]}]) == {"a": [3.0]}
+
+
+def test_exponents_are_fitted_where_the_cost_grows(bench: Any) -> None:
+    samples = {str(n): [5.0 + n**2, 1e9, 0.0] for n in (1, 10, 100, 1000, 10000)}
+    assert bench.growth.exponent({"samples": samples}) == pytest.approx(2, abs=1e-3)
