@@ -15,7 +15,7 @@ from cpp_build import ROOT
 PEERS = ROOT / "bench" / "peers"
 
 
-@pytest.fixture()
+@pytest.fixture
 def bench(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The modules of bench/peers, which import one another by their bare names; forgotten afterwards."""
     before = set(sys.modules)
