@@ -23,6 +23,7 @@ inline constexpr int max_elementwise_inputs = 10;
 struct Plan {
   std::int64_t units;                    // extent of Range
   std::int64_t scratch_bytes;            // scratch per calling thread, 64-byte aligned
+  std::int64_t least_units;              // per call, so that what a call prepares pays; 1 where it prepares nothing
   double cost;                           // estimated nanoseconds on one core for all units; decides about threads
   alignas(64) unsigned char body[1024];  // one of the structs below
 };

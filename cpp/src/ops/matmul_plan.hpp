@@ -28,6 +28,9 @@ inline void plan_matmul(kernels::Plan& plan, const kernels::MatmulPlan& matmul, 
   const std::int64_t block = std::min((rows * 4 / 3 + 16) * depth * size, kernels::matmul_block_bytes);
   plan.scratch_bytes = 2 * depth * kernels::matmul_panel_bytes + block + kernels::matmul_slack_bytes;
 
+  // A call copies B: several rows per element of a column keep that below a few percent.
+  plan.least_units = 4 * matmul.k;
+
   // One core at an ordinary rate of FMAs, and the operands once from the cache.
   const double m = static_cast<double>(rows), n = static_cast<double>(matmul.n), k = static_cast<double>(matmul.k);
   const double bytes = static_cast<double>(size) * (m * k + static_cast<double>(matmul.batch) * n * k + m * n);

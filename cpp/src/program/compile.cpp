@@ -14,7 +14,7 @@
 namespace chainrule {
 namespace {
 
-constexpr double nanoseconds_worth_threads = 12'000;  // below it a group stays on one thread
+constexpr double nanoseconds_worth_threads = 6'000;  // below it a group stays on one thread
 constexpr std::int64_t tile_bytes_elementwise = 32 * 1024, tile_bytes_product = 192 * 1024;
 
 using Index = std::size_t;
@@ -116,6 +116,7 @@ class Compiler {
     for (ValueId id : n.outputs) out.push_back(type(id));
     kernels::Plan plan;
     plan.scratch_bytes = 0;
+    plan.least_units = 1;
     plan.cost = 0;
     n.op->plan(*n.op, in, out, n.attrs, plan);
     return plan;
@@ -164,7 +165,7 @@ class Compiler {
       if (group.count > 1 && group.rows > 0) {
         const std::int64_t row_bytes = std::max<std::int64_t>(1, bytes(leader.outputs[0]) / group.rows);
         const std::int64_t target = leader.op->elementwise ? tile_bytes_elementwise : tile_bytes_product;
-        const std::int64_t least = leader.op->elementwise ? 1024 : 48;
+        const std::int64_t least = leader.op->elementwise ? 1024 : plan.least_units;
         group.tile_rows = std::max(least, target / row_bytes);
       }
     }

@@ -7,20 +7,6 @@
 #include "train/batched_run.hpp"
 
 namespace chainrule {
-namespace {
-
-void gather(const Tensor& from, const Tensor& to, std::span<const std::int64_t> rows) {
-  const std::size_t width = row_bytes(to);
-  const auto* source = static_cast<const std::byte*>(from.raw_data());
-  std::byte* out = bytes_of(to);
-  for (const std::int64_t row : rows) {
-    std::memcpy(out, source + static_cast<std::size_t>(row) * width, width);
-    out += width;
-  }
-}
-
-}  // namespace
-
 bool CompiledStep::fits(const StepInputs& inputs, const optim::Optimizer& optimizer) const {
   if (!(inputs_ == inputs) || workspace_.stale()) return false;
   for (std::size_t i = 0; i < trained_.size(); ++i)
@@ -55,17 +41,35 @@ CompiledStep::CompiledStep(const nn::Module& model, const Loss& loss, optim::Opt
                                                   : static_cast<const void*>(&scalars_single_[k]));
 }
 
-void CompiledStep::load(const std::vector<Tensor>& x, const Tensor& y, const Tensor& weight,
-                        std::span<const std::int64_t> rows, const optim::Optimizer& optimizer, std::uint64_t seed,
-                        std::uint64_t step, std::int64_t optimizer_step, double clip_limit) {
-  for (std::size_t i = 0; i < x_.size(); ++i) gather(x[i], x_[i], rows);
-  gather(y, y_, rows);
-  if (weight_.defined()) gather(weight, weight_, rows);
+void CompiledStep::load_rows(const std::vector<Tensor>& x, const Tensor& y, const Tensor& weight,
+                             std::span<const std::int64_t> rows, int part, int parts) {
+  const auto n = rows.size(), begin = n * static_cast<std::size_t>(part) / static_cast<std::size_t>(parts),
+             end = n * static_cast<std::size_t>(part + 1) / static_cast<std::size_t>(parts);
+  const auto gather = [&](const Tensor& from, const Tensor& to) {
+    const std::size_t width = row_bytes(to);
+    const auto* source = static_cast<const std::byte*>(from.raw_data());
+    for (std::size_t i = begin; i < end; ++i)
+      std::memcpy(bytes_of(to) + i * width, source + static_cast<std::size_t>(rows[i]) * width, width);
+  };
+  for (std::size_t i = 0; i < x_.size(); ++i) gather(x[i], x_[i]);
+  gather(y, y_);
+  if (weight_.defined()) gather(weight, weight_);
+}
+
+void CompiledStep::load_scalars(const optim::Optimizer& optimizer, std::uint64_t seed, std::uint64_t step,
+                                std::int64_t optimizer_step, double clip_limit) {
   counter_[0] = static_cast<std::int64_t>(seed);
   counter_[1] = static_cast<std::int64_t>(step);
   clip_limit_ = clip_limit;
   const FloatEnvironment environment;
   set_scalars(optimizer, optimizer_step);
+}
+
+void CompiledStep::load(const std::vector<Tensor>& x, const Tensor& y, const Tensor& weight,
+                        std::span<const std::int64_t> rows, const optim::Optimizer& optimizer, std::uint64_t seed,
+                        std::uint64_t step, std::int64_t optimizer_step, double clip_limit) {
+  load_rows(x, y, weight, rows, 0, 1);
+  load_scalars(optimizer, seed, step, optimizer_step, clip_limit);
 }
 
 // Out of line, so that no compiler moves its arithmetic out of the floating-point environment around the call.

@@ -22,6 +22,11 @@ class CompiledStep {
   void load(const std::vector<Tensor>& x, const Tensor& y, const Tensor& weight, std::span<const std::int64_t> rows,
             const optim::Optimizer& optimizer, std::uint64_t seed, std::uint64_t step, std::int64_t optimizer_step,
             double clip_limit);
+  // The same in two steps: one of several parts of the rows, by each thread of a team; and the rest.
+  void load_rows(const std::vector<Tensor>& x, const Tensor& y, const Tensor& weight,
+                 std::span<const std::int64_t> rows, int part, int parts);
+  void load_scalars(const optim::Optimizer& optimizer, std::uint64_t seed, std::uint64_t step,
+                    std::int64_t optimizer_step, double clip_limit);
   double scalar(StepOutput output) const;
   TensorType output_type() const;
   const void* output_data() const { return workspace_.output(step_model_output); }

@@ -118,10 +118,11 @@ class FitRun {
     std::int64_t finished = 0;
     run_team(workspace.threads(), [&](int thread, Team& team) {
       for (std::int64_t b = first; b < first + count; ++b) {
+        // Each thread its own rows: the first layer finds them in the cache of the core that multiplies them.
+        step.load_rows(data_.x, data_.y, data_.weight, rows_of(b, size), thread, team.size);
         if (thread == 0)
-          step.load(data_.x, data_.y, data_.weight, rows_of(b, size), s_.optimizer, s_.seed,
-                    s_.global_step + static_cast<std::uint64_t>(b - first), optimizer_steps + b - first + 1,
-                    s_.options.clip_norm.value_or(0));
+          step.load_scalars(s_.optimizer, s_.seed, s_.global_step + static_cast<std::uint64_t>(b - first),
+                            optimizer_steps + b - first + 1, s_.options.clip_norm.value_or(0));
         workspace.run_as(thread, team);
         if (workspace.failed()) break;
         if (thread != 0) continue;

@@ -3,10 +3,6 @@
 
 #include <cstring>
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
-
 #include "graph/tensor_data.hpp"
 
 namespace chainrule {
@@ -30,12 +26,6 @@ void adopt_parameters(const std::vector<Tensor>& parameters) {
   if (total == 0) return;
   auto* block = static_cast<std::byte*>(allocate_aligned(total));
   const std::shared_ptr<void> arena(block, free_aligned);
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-  constexpr std::size_t huge = 2 * 1024 * 1024;
-  const auto first = (reinterpret_cast<std::uintptr_t>(block) + huge - 1) / huge * huge;
-  const auto last = (reinterpret_cast<std::uintptr_t>(block) + total) / huge * huge;
-  if (last > first) madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
-#endif
   std::memset(block, 0, total);
   std::size_t at = 0;
   for (const Tensor& p : parameters) {
