@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cpp_build import ROOT
+from cpp_build import ROOT, library, run
 
 PEERS = ROOT / "bench" / "peers"
 
@@ -36,20 +36,13 @@ def row(*us: float, **other: Any) -> dict[str, Any]:
 
 
 def test_a_run_of_one_workload(tmp_path: Path) -> None:
-    command = [sys.executable, PEERS / "run.py", "tiny", "--peers", "chainrule:fit", "--threads", "1"]
-    command += [
-        "--repeats",
-        "1",
-        "--seconds",
-        "0.01",
-        "--limits",
-        "none",
-        "--json",
-        tmp_path / "numbers.json",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    numbers = tmp_path / "numbers.json"
+    start = [sys.executable, PEERS / "run.py", "tiny"]
+    options = ["--peers", "chainrule:fit", "--threads", "1", "--repeats", "1", "--seconds", "0.01"]
+    options += ["--limits", "none", "--json", numbers]
+    done = subprocess.run([*start, *options], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    results = json.loads((tmp_path / "numbers.json").read_text())
+    results = json.loads(numbers.read_text())
     assert set(results) == {"environment", "limits", "workloads", "goals"}
     fit = results["workloads"]["tiny"]["1"]["chainrule:fit"]
     assert fit["samples"]["us"][0] > 0
@@ -60,9 +53,17 @@ def test_a_run_of_one_workload(tmp_path: Path) -> None:
     assert all(goal["met"] is None for goal in results["goals"])
     for words in ("| tiny |", "limits are not measured", "not measured", "picture"):
         assert words in done.stdout
-    again = [sys.executable, PEERS / "run.py", "--from", tmp_path / "numbers.json"]
+    more = subprocess.run(
+        [*start, "wheel", *options, "--resume"], capture_output=True, text=True, check=False
+    )
+    assert more.returncode == 0, more.stderr
+    assert "tiny, 1 thread" not in more.stderr
+    kept = json.loads(numbers.read_text())
+    assert kept["workloads"] == results["workloads"]
+    assert "wheel" in kept
+    again = [sys.executable, PEERS / "run.py", "--from", numbers]
     shown = subprocess.run(again, capture_output=True, text=True, check=False).stdout
-    assert shown == done.stdout
+    assert shown == more.stdout
 
 
 @pytest.mark.parametrize(
@@ -144,3 +145,31 @@ def test_limits_follow_from_what_the_machine_can_do(bench: Any) -> None:
 def test_exponents_are_fitted_where_the_cost_grows(bench: Any) -> None:
     samples = {str(n): [5.0 + n**2, 1e9, 0.0] for n in (1, 10, 100, 1000, 10000)}
     assert bench.growth.exponent({"samples": samples}) == pytest.approx(2, abs=1e-3)
+
+
+@pytest.mark.build
+def test_the_native_programs_run() -> None:
+    run("cmake", "-S", ROOT, "-B", library(), "-DCHAINRULE_BENCH=ON")
+    run("cmake", "--build", library(), "--target", "bench")
+    programs = {
+        "limits": ["--threads", "1"],
+        "matmul": ["tiny 32-2"],
+        "kernels": ["softmax"],
+        "steps": ["tiny", "--threads", "1"],
+    }
+    for name, words in programs.items():
+        program = library() / "bench" / name
+        tables = json.loads(run(program, *words, "--json", "-", "--seconds", "0.001"))
+        rows = [
+            row
+            for table in tables.values()
+            if isinstance(table, list)
+            for row in table
+            if isinstance(row, dict)
+        ]
+        assert rows
+        numbers = {key: value for row in rows for key, value in row.items() if not isinstance(value, str)}
+        assert all(value > 0 for value in numbers.values()), numbers
+        assert "DIFFERS" not in str(rows)
+        with pytest.raises(AssertionError, match="--seconds"):
+            run(program, "--seconds", "-1")

@@ -43,6 +43,7 @@ GROUPS = {
     "all": [*WORKLOADS, *(name for name in OTHERS if name != "memory")],
 }
 NAMES = [*WORKLOADS, *OTHERS, "limits", *GROUPS]
+STORED = {"first": "start", "memory": "start"}  # names of results that are not those of what was asked for
 SHOWN = ("OMP_", "MKL_", "OPENBLAS_", "XLA_", "GOMP_", "KMP_", "CHAINRULE_", "TORCH")
 RESULTS = limits.ROOT / "bench" / "results" / "peers.json"
 LOADED = ("tiny", "digits", "mnist")  # of the training workloads, unless others are named
@@ -119,15 +120,19 @@ class Run:
     def __init__(self, setup: Setup, options: argparse.Namespace) -> None:
         self.setup, self.options = setup, options
         self.results: dict[str, Any] = {"environment": {}, "limits": {}, "workloads": {}}
+        if options.resume and options.json.is_file():
+            self.results = json.loads(options.json.read_text())
         self.binary, self.why = limits.find(options.limits)
-        self.samples: list[dict[str, Any]] = []
+        known = self.results["limits"]
+        same = known.get("threads") == list(setup.threads)
+        self.samples: list[dict[str, Any]] = [known] if same else []
         if self.binary is None:
             print(self.why, file=sys.stderr)
 
     def sample_limits(self) -> None:
         """Again before each measurement: the clock of a shared machine wanders."""
         if self.binary is None:
-            self.results["limits"] = {"missing": self.why}
+            self.results["limits"] = self.results["limits"] or {"missing": self.why}
             return
         sample = limits.sample(self.binary, self.setup.threads, min(self.setup.seconds, 0.1))
         self.samples.append({**sample, "empty call, ns": limits.empty_calls()})
@@ -148,7 +153,7 @@ class Run:
             results["eager"] = eager.measure(setup)
         elif name == "import":
             results["import"] = startup.measure_import(setup)
-        elif name in ("first", "memory") and "start" not in results:
+        elif name in STORED:
             results["start"] = startup.measure_start(setup)
         elif name == "wheel":
             results["wheel"] = startup.measure_wheel(self.options.wheel)
@@ -161,8 +166,17 @@ class Run:
         elif name == "native":
             results["native"] = native.measure(setup, self.binary.parent if self.binary else None)
 
+    def known(self, name: str) -> bool:
+        """Whether a resumed run has it already."""
+        if name in self.results["workloads"]:
+            return True
+        result = self.results.get(STORED.get(name, name), {})
+        return name != "limits" and bool(result) and "missing" not in result
+
     def all(self, chosen: list[str]) -> dict[str, Any]:
         for name in chosen:
+            if self.known(name):
+                continue
             self.sample_limits()
             self.measure(name, chosen)
             self.keep()
@@ -192,6 +206,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--wheel", type=Path, help="the newest in dist/ by default")
     parser.add_argument("--json", type=Path, default=RESULTS, help="where the numbers go")
     parser.add_argument("--picture", type=Path, help="where the picture goes (.png beside the JSON)")
+    resume = "measure only what the JSON file does not hold yet"
+    parser.add_argument("--resume", action="store_true", help=resume)
     parser.add_argument("--from", type=Path, dest="earlier", metavar="JSON", help="show an earlier run")
     options = parser.parse_args()
     available = len(os.sched_getaffinity(0))
