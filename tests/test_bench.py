@@ -24,8 +24,13 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Any:
     import growth
     import judge
     import limits
+    import processes
 
-    yield type("Bench", (), {"goals": goals, "growth": growth, "judge": judge, "limits": limits})
+    yield type(
+        "Bench",
+        (),
+        {"goals": goals, "growth": growth, "judge": judge, "limits": limits, "processes": processes},
+    )
     for name in set(sys.modules) - before:
         if str(PEERS) in str(getattr(sys.modules[name], "__file__", "")):
             del sys.modules[name]
@@ -107,6 +112,13 @@ def test_both_sides_count_at_their_better_number_of_threads(bench: Any) -> None:
     assert bench.judge.ratio(by_threads) == 4
     assert bench.judge.ratio(by_threads, library="torch") == 6
     assert bench.judge.ratio({"1": {"chainrule:fit": row(4)}}) is None
+
+
+def test_a_library_means_its_plain_variant_or_all(bench: Any) -> None:
+    setup = bench.processes.Setup(peers=("torch", "jax", "chainrule:fit"))
+    peers = ["chainrule:fit", "chainrule:step", "torch", "torch:compile", "jax:step", "jax:scan", "onnx"]
+    assert setup.chosen(peers) == ["chainrule:fit", "torch", "jax:step", "jax:scan"]
+    assert bench.processes.Setup().chosen(peers) == peers
 
 
 def test_goals_are_met_missed_or_not_measured(bench: Any) -> None:

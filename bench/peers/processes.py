@@ -29,7 +29,10 @@ class Setup:
     peers: tuple[str, ...] = ()  # none: all
 
     def chosen(self, peers: Iterable[str]) -> list[str]:
-        return [p for p in peers if not self.peers or p in self.peers or p.partition(":")[0] in self.peers]
+        """A library's name means the variant without a name, or all variants where there is none."""
+        all_of_them = list(peers)
+        whole = {name for name in self.peers if name not in all_of_them}
+        return [p for p in all_of_them if not self.peers or p in self.peers or p.partition(":")[0] in whole]
 
     def executable(self, peer: str) -> str:
         return self.python.get(peer.partition(":")[0], sys.executable)
