@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <ctime>
 #include <fstream>
 #include <memory>
 #include <new>
@@ -29,8 +30,19 @@ constexpr std::size_t lanes = width / sizeof(float);
 // The compiler must think that this is read and written.
 void touch(void* p) { asm volatile("" : : "r"(p) : "memory"); }
 
+// Of the calling thread alone.
+double thread_time() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+// Whether the threads of a measurement need one another in order to go on.
+enum class Meeting : std::uint8_t { never, always };
+
 // body(thread, passes) on every thread, from one meeting of all to the next; seconds per pass.
-template <class Body> double seconds_per_pass(int threads, double seconds, const Body& body) {
+template <Meeting meeting = Meeting::never, class Body>
+double seconds_per_pass(int threads, double seconds, const Body& body) {
   const auto took = [&](std::int64_t passes) {
     double start = 0, end = 0;
 #pragma omp parallel num_threads(threads)
@@ -44,7 +56,12 @@ template <class Body> double seconds_per_pass(int threads, double seconds, const
     }
     return end - start;
   };
-  const std::int64_t passes = calls_for(seconds / 5, took);
+  const std::int64_t passes = calls_for(seconds / 5, [&](std::int64_t tried) {
+    if constexpr (meeting == Meeting::always) return took(tried);
+    const double start = thread_time();  // which other load on the machine does not add to
+    body(0, tried);
+    return thread_time() - start;
+  });
   std::vector<double> samples(5);
   for (double& sample : samples) sample = took(passes) / static_cast<double>(passes);
   return median(samples);
@@ -175,13 +192,13 @@ double update_ns(int threads, std::int64_t n, Streams streams, double seconds) {
 
 double spin_barrier_ns(int threads, double seconds) {
   SpinBarrier barrier(threads);
-  return 1e9 * seconds_per_pass(threads, seconds, [&](int, std::int64_t passes) {
+  return 1e9 * seconds_per_pass<Meeting::always>(threads, seconds, [&](int, std::int64_t passes) {
            for (std::int64_t i = 0; i < passes; ++i) barrier.wait();
          });
 }
 
 double openmp_barrier_ns(int threads, double seconds) {
-  return 1e9 * seconds_per_pass(threads, seconds, [](int, std::int64_t passes) {
+  return 1e9 * seconds_per_pass<Meeting::always>(threads, seconds, [](int, std::int64_t passes) {
            for (std::int64_t i = 0; i < passes; ++i) {
 #pragma omp barrier
            }
