@@ -1,7 +1,9 @@
 # Compiles every kernel file once per instruction set level. Levels share no symbol: Eigen is renamed, our own code is
 # in `inline namespace CHAINRULE_ISA`; otherwise the linker would keep one copy of a template for all levels.
-# Sets CHAINRULE_LEVELS and CHAINRULE_KERNEL_OBJECTS.
+# Kernels for AMX, which some processors of level v4 have beside it, are compiled once.
+# Sets CHAINRULE_LEVELS, CHAINRULE_AMX and CHAINRULE_KERNEL_OBJECTS.
 include(CheckCXXCompilerFlag)
+include(CheckCXXSourceCompiles)
 
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$" AND CMAKE_SIZEOF_VOID_P EQUAL 8)
   set(default_isas "v2;v3;v4")
@@ -36,20 +38,36 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU") # its own AVX-512 headers set these off
   list(APPEND kernel_flags -Wno-uninitialized -Wno-maybe-uninitialized -Wno-ignored-attributes)
 endif()
 
+set(amx_march -march=x86-64-v4 -mavx512bf16 -mamx-tile -mamx-bf16)
+set(CHAINRULE_AMX OFF)
+if(CMAKE_SYSTEM_NAME STREQUAL "Linux" AND default_isas MATCHES v2 AND CHAINRULE_LEVELS MATCHES "v4|native")
+  string(REPLACE ";" " " CMAKE_REQUIRED_FLAGS "${amx_march}")
+  check_cxx_source_compiles("int main() { asm volatile(\"tilerelease\"); }" CHAINRULE_COMPILER_KNOWS_AMX)
+  unset(CMAKE_REQUIRED_FLAGS)
+  set(CHAINRULE_AMX ${CHAINRULE_COMPILER_KNOWS_AMX})
+endif()
+
 file(GLOB kernels CONFIGURE_DEPENDS src/kernels/*.cpp)
+set(amx_kernels ${CMAKE_CURRENT_SOURCE_DIR}/src/kernels/matmul_bf16.cpp)
+list(REMOVE_ITEM kernels ${amx_kernels})
 set(CHAINRULE_KERNEL_OBJECTS)
 add_custom_target(chainrule_kernels)
-foreach(level IN LISTS CHAINRULE_LEVELS)
-  if(NOT kernels)
-    break()
-  endif()
+set(kernel_sets ${CHAINRULE_LEVELS})
+if(CHAINRULE_AMX)
+  list(APPEND kernel_sets amx)
+endif()
+foreach(level IN LISTS kernel_sets)
+  set(sources ${kernels})
   set(march -march=x86-64-${level})
   if(level STREQUAL "native")
     set(march -march=native)
   elseif(level STREQUAL "default")
     set(march)
+  elseif(level STREQUAL "amx")
+    set(march ${amx_march})
+    set(sources ${amx_kernels})
   endif()
-  add_library(chainrule_kernels_${level} OBJECT ${kernels})
+  add_library(chainrule_kernels_${level} OBJECT ${sources})
   target_link_libraries(chainrule_kernels_${level} PRIVATE chainrule_private)
   target_compile_definitions(chainrule_kernels_${level} PRIVATE
     CHAINRULE_ISA=isa_${level} Eigen=Eigen_${level} NDEBUG EIGEN_NO_DEBUG EIGEN_DONT_PARALLELIZE EIGEN_MPL2_ONLY EIGEN_NO_IO)

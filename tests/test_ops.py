@@ -29,6 +29,7 @@ NOT_OPS = {
     "functional_call",
     "grad",
     "grad_enabled",
+    "has_bf16",
     "hessian",
     "hvp",
     "isa_level",

@@ -47,9 +47,11 @@ void bind_errors(py::module_& m) {
 void bind_config(py::module_& m) {
   m.attr("__version__") = std::to_string(CHAINRULE_VERSION_MAJOR) + "." + std::to_string(CHAINRULE_VERSION_MINOR) +
                           "." + std::to_string(CHAINRULE_VERSION_PATCH);
-  m.def("config", &config, "Version, instruction set and why, threads, Eigen version and build type, as text.");
+  m.def("config", &config, "Version, instruction set and why, bf16, threads, Eigen version and build type, as text.");
   m.def("show_config", [] { py::print(config()); }, "Print what this build is and what it runs on.");
   m.def("isa_level", &isa_level, "The instruction set in use: \"v2\", \"v3\", \"v4\", \"native\" or \"default\".");
+  m.def("has_bf16", &has_bf16,
+        "Whether Trainer(..., precision=\"bf16\") can run here: on processors with AMX, unless CHAINRULE_ISA caps it.");
   m.def("num_threads", &num_threads, "How many threads chainrule uses.");
   m.def("set_num_threads", &set_num_threads, "threads"_a, "Use this many threads, at least 1.");
   m.def(

@@ -48,6 +48,10 @@ struct TrainerOptions {
   std::vector<Metric> metrics{};
   std::optional<double> clip_norm{};
   std::uint64_t seed = 0;
+  // "bf16": steps compute matrix products of operands rounded to bfloat16, with sums, parameters, gradients, optimizer
+  // and all other ops in float32. Needs a processor with AMX (has_bf16) and a float32 model. Evaluation and prediction
+  // are in float32 either way.
+  std::string precision = "float32";
 };
 
 // What fit reports while it runs, at most every slice (50 ms) and once at the end of an epoch.

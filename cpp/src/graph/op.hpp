@@ -126,6 +126,7 @@ struct Op {
   bool inplace_pairs = false;  // output j may take input pair(j)'s memory (updates)
   std::array<std::int8_t, 4> pair{-1, -1, -1, -1};
   std::uint32_t transposable = 0;  // bit i: a transposition of the last two axes of input i folds into ints[i]
+  bool matrix_product = false;     // its plan is a MatmulPlan of two operands: may run at another precision
   bool epilogue = false;           // an elementwise chain may run behind each range of units
   bool rowwise = false;            // units are rows; may run by slab
   bool internal = false;           // no public name

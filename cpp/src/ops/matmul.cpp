@@ -134,7 +134,7 @@ void add_matmul_ops(std::vector<Op>& ops) {
   op.batch_rule = batch_matmul;
   op.broadcasts = true;
   op.transposable = 3;
-  op.epilogue = op.rowwise = true;
+  op.matrix_product = op.epilogue = op.rowwise = true;
   op.flops = flops_matmul;
   attach_kernels(op, "matmul");
   ops.push_back(op);

@@ -7,6 +7,7 @@
 #include "core/fail.hpp"
 #include "graph/call_rule.hpp"
 #include "graph/tensor_data.hpp"
+#include "program/bf16_products.hpp"
 #include "program/memory_plan.hpp"
 #include "program/passes.hpp"
 #include "program/program.hpp"
@@ -21,8 +22,9 @@ using Index = std::size_t;
 
 class Compiler {
  public:
-  explicit Compiler(const GraphData& graph) : program_(std::make_shared<Program>()) {
+  Compiler(const GraphData& graph, Precision precision) : program_(std::make_shared<Program>()) {
     program_->graph = optimize(inline_calls(graph));
+    if (precision == Precision::bf16) program_->graph = products_in_bf16(program_->graph, bf16_ops());
     buffer_of_.assign(g().types.size(), -1);
     locate_outside_values();
     select_nodes();
@@ -334,7 +336,9 @@ class Compiler {
 
 }  // namespace
 
-std::shared_ptr<const Program> compile_program(const GraphData& graph) { return Compiler(graph).take(); }
+std::shared_ptr<const Program> compile_program(const GraphData& graph, Precision precision) {
+  return Compiler(graph, precision).take();
+}
 
 std::string Program::str() const {
   std::string text;

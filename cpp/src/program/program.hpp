@@ -57,6 +57,8 @@ struct Program {
   std::string str() const;
 };
 
-std::shared_ptr<const Program> compile_program(const GraphData& graph);
+// What float32 matrix products compute in. bf16: operands rounded to bfloat16, sums in float32; needs AMX.
+enum class Precision : std::uint8_t { float32, bf16 };
+std::shared_ptr<const Program> compile_program(const GraphData& graph, Precision precision = Precision::float32);
 
 }  // namespace chainrule

@@ -15,9 +15,9 @@ bool CompiledStep::fits(const StepInputs& inputs, const optim::Optimizer& optimi
 }
 
 CompiledStep::CompiledStep(const nn::Module& model, const Loss& loss, optim::Optimizer& optimizer,
-                           const StepInputs& inputs, bool clip)
+                           const StepInputs& inputs, bool clip, Precision precision)
     : inputs_(inputs),
-      workspace_(compile_program(trace_step(model, loss, optimizer, inputs, clip)), available_threads()) {
+      workspace_(compile_program(trace_step(model, loss, optimizer, inputs, clip), precision), available_threads()) {
   for (const Tensor& p : optimizer.parameters()) trained_.push_back(p.requires_grad());
   std::size_t at = 0;
   for (const TensorType& type : inputs.x) {

@@ -13,7 +13,7 @@ namespace chainrule {
 class CompiledStep {
  public:
   CompiledStep(const nn::Module& model, const Loss& loss, optim::Optimizer& optimizer, const StepInputs& inputs,
-               bool clip);
+               bool clip, Precision precision = Precision::float32);
 
   bool fits(const StepInputs& inputs, const optim::Optimizer& optimizer) const;
   Workspace& workspace() { return workspace_; }

@@ -2,8 +2,6 @@
 // ranges, addresses, continued sums. Operands end at a page that must not be touched, so a read or write past the end
 // is fatal.
 #include <doctest/doctest.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -15,6 +13,7 @@
 #include <vector>
 
 #include "dispatch/dispatch.hpp"
+#include "guarded.hpp"
 #include "kernels/abi.hpp"
 #include "ops/matmul_plan.hpp"
 
@@ -23,6 +22,7 @@ namespace {
 using chainrule::kernels::MatmulPlan;
 using chainrule::kernels::Plan;
 using chainrule::kernels::Status;
+using kernel_test::Guarded;
 
 MatmulPlan shape(std::int64_t m, std::int64_t n, std::int64_t k, int transposes, std::int64_t batch = 1) {
   MatmulPlan p{};
@@ -30,39 +30,6 @@ MatmulPlan shape(std::int64_t m, std::int64_t n, std::int64_t k, int transposes,
   p.transpose_a = transposes & 1, p.transpose_b = transposes >> 1;
   return p;
 }
-
-// `count` elements whose last byte is followed by an inaccessible page; `gap` bytes nearer to the front on demand.
-template <class T> class Guarded {
- public:
-  explicit Guarded(std::int64_t count, std::int64_t gap = 0) : count_(count) {
-    const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-    const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(T) + static_cast<std::size_t>(gap);
-    length_ = (bytes + page - 1) / page * page + page;
-    memory_ = static_cast<char*>(mmap(nullptr, length_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-    REQUIRE(memory_ != MAP_FAILED);
-    REQUIRE(mprotect(memory_ + length_ - page, page, PROT_NONE) == 0);
-    data_ = reinterpret_cast<T*>(memory_ + length_ - page - bytes);
-  }
-  ~Guarded() { munmap(memory_, length_); }
-  Guarded(const Guarded&) = delete;
-  Guarded& operator=(const Guarded&) = delete;
-
-  T* data() { return data_; }
-  T& operator[](std::int64_t i) { return data_[i]; }
-  std::int64_t size() const { return count_; }
-  void fill_random(unsigned seed) {
-    std::mt19937 random(seed);
-    std::uniform_real_distribution<double> uniform(-1, 1);
-    for (std::int64_t i = 0; i < count_; ++i) data_[i] = static_cast<T>(uniform(random));
-  }
-  void fill(T value) { std::fill(data_, data_ + count_, value); }
-
- private:
-  std::int64_t count_;
-  std::size_t length_;
-  char* memory_;
-  T* data_;
-};
 
 template <class T> void call(const MatmulPlan& matmul, const T* a, const T* b, T* c, std::int64_t begin,
                              std::int64_t end) {
