@@ -1083,15 +1083,25 @@ class Progress:
 class Trainer:
     """
     Fits a model to data through one compiled step.
+
+    >>> model = nn.MLP([2, 16, 1], seed=0)
+    >>> precision = "bf16" if cr.has_bf16() else "float32"
+    >>> trainer = cr.Trainer(model, nn.MSELoss(), optim.Adam(lr=0.02), precision=precision)
+    >>> history = trainer.fit([[0.0, 1.0], [1.0, 2.0]], [[1.0], [3.0]], epochs=100)
+    >>> history["loss"][-1] < 0.01
+    True
     """
     def __copy__(self) -> Trainer:
         ...
     def __getstate__(self) -> tuple[typing.Any, ...]:
         ...
-    def __init__(self, model: typing.Any, loss: typing.Any, optimizer: typing.Any, *, metrics: typing.Any = (), clip_norm: typing.SupportsFloat | typing.SupportsIndex | None = None, seed: typing.Any = 0) -> None:
+    def __init__(self, model: typing.Any, loss: typing.Any, optimizer: typing.Any, *, metrics: typing.Any = (), clip_norm: typing.SupportsFloat | typing.SupportsIndex | None = None, seed: typing.Any = 0, precision: str = 'float32') -> None:
         """
         metrics: names (accuracy, mae, rmse, r2) or functions m(output, target) on whole-set NumPy arrays.
         clip_norm: largest norm of all gradients together. seed: keys shuffling and dropout.
+        precision: "float32", or "bf16" on processors with AMX: training steps round the operands of matrix products to
+        bfloat16 and sum in float32; parameters, gradients, optimizer, evaluation and prediction stay float32. Raises
+        StateError where has_bf16() is False, DTypeError for a model that is not float32.
         """
     def __repr__(self) -> str:
         ...
@@ -1392,7 +1402,7 @@ def concatenate(parts: typing.Any, axis: typing.SupportsIndex | None = 0) -> Ten
     """
 def config() -> str:
     """
-    Version, instruction set and why, threads, Eigen version and build type, as text.
+    Version, instruction set and why, bf16, threads, Eigen version and build type, as text.
     """
 def constant_(weight: typing.Any, value: typing.SupportsFloat | typing.SupportsIndex) -> Tensor:
     """
@@ -1551,6 +1561,10 @@ def greater(a: typing.Any, b: typing.Any) -> Tensor:
 def greater_equal(a: typing.Any, b: typing.Any) -> Tensor:
     """
     a >= b.
+    """
+def has_bf16() -> bool:
+    """
+    Whether Trainer(..., precision="bf16") can run here: on processors with AMX, unless CHAINRULE_ISA caps it.
     """
 def hessian(f: typing.Any, argnums: typing.Any = 0, has_aux: bool = False) -> typing.Any:
     """
