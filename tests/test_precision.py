@@ -1,4 +1,4 @@
-"""Trainer(precision="bf16"): what it asks for and what it trains. Machines without AMX test that it is refused."""
+"""Trainer(precision="bf16"): what it asks for and what it trains; without AMX, that it is refused."""
 
 import os
 import pickle
@@ -94,12 +94,12 @@ def digits():
 
 
 def refused(digits):
-    """True, having checked that bf16 is refused and nothing else is changed by asking, where there is no AMX."""
+    """Where there is no AMX: True, having checked that bf16 is refused and that asking changes nothing."""
     if cr.has_bf16():
         return False
     model = nn.MLP([64, 10], seed=0)
     before = model.state_dict()
-    with pytest.raises(cr.StateError, match='use precision="float32"$'):
+    with pytest.raises(cr.StateError, match=r'use precision="float32"$'):
         trainer(model, precision="bf16")
     assert all((value == before[name]).all() for name, value in model.state_dict().items())
     trainer(model).fit(*digits[:2])
@@ -135,7 +135,7 @@ class TestTraining:
     def test_predictions_stay_float32(self, digits):
         if refused(digits):
             return
-        X, y, Xt, yt = digits
+        X, y, Xt = digits[:3]
         t = trainer(precision="bf16")
         t.fit(X, y)
         assert (t.predict(Xt) == trainer(t.model).predict(Xt)).all()
