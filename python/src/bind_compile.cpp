@@ -71,22 +71,7 @@ class CompiledTrees {
   }
 
   static py::object write(const Variant& variant, const std::vector<Tensor>& inputs, const py::object& out) {
-    std::vector<OutputView> views;
-    const auto add = [&](py::handle item) {
-      if (!py::isinstance<py::array>(item))
-        throw DTypeError("compile: out= takes NumPy arrays, one per output, got " + type_name(item));
-      auto array = py::reinterpret_borrow<py::array>(item);
-      if (!array.writeable()) throw ValueError("compile: out= is read-only");
-      if ((array.flags() & py::array::c_style) == 0)
-        throw ValueError("compile: out= is not C-contiguous; use np.empty(shape, dtype)");
-      Shape shape;
-      for (py::ssize_t d = 0; d < array.ndim(); ++d) shape.push_back(array.shape(d));
-      views.push_back({array.mutable_data(), shape, to_dtype(array.dtype())});
-    };
-    if (PyTuple_Check(out.ptr()) || PyList_Check(out.ptr()))
-      for (py::handle item : out) add(item);
-    else
-      add(out);
+    const std::vector<OutputView> views = output_views(out, "compile");
     const py::gil_scoped_release unlocked;
     variant.compiled(inputs, views);
     return {};

@@ -37,6 +37,7 @@ void bind_profile(py::module_& m);
 void bind_compile(py::module_& m);
 void bind_custom_gradient(py::module_& m);
 void bind_model(py::module_& m);
+void bind_predictor(py::module_& m);
 void bind_argument_errors(py::module_& m);  // last: for all that is bound by then
 
 // A leaf that a module owns or will own; Python sees it as a subclass of Tensor whose numpy() is a live view.
@@ -66,6 +67,9 @@ Shape to_shape(py::handle shape, const char* op);  // an int or a sequence of in
 // An int or a sequence or array of ints; `what` is the argument's name.
 std::vector<std::int64_t> to_integers(py::handle value, const char* op, const char* what);
 std::uint64_t to_seed(py::handle seed, const char* op);
+
+// The memory of out=: a contiguous, writable array, or a tuple or list of them.
+std::vector<OutputView> output_views(py::handle out, const char* op);
 
 // --- and back -------------------------------------------------------------------------------------------------------
 py::array to_numpy(const Tensor& t);                          // a new array

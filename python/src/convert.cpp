@@ -263,6 +263,24 @@ std::vector<Tensor> borrow_inputs(py::handle value, const char* op) {
   return tensors;
 }
 
+std::vector<OutputView> output_views(py::handle out, const char* op) {
+  std::vector<OutputView> views;
+  const auto add = [&](py::handle item) {
+    if (!py::isinstance<py::array>(item))
+      throw DTypeError(std::string(op) + ": out= takes NumPy arrays, one per output, got " + type_name(item));
+    auto array = py::reinterpret_borrow<py::array>(item);
+    if (!array.writeable()) throw ValueError(std::string(op) + ": out= is read-only");
+    if ((array.flags() & contiguous) != contiguous)
+      throw ValueError(std::string(op) + ": out= is not C-contiguous; use np.empty(shape, dtype)");
+    views.push_back({array.mutable_data(), shape_of(array, op), dtype_of_array(array.dtype(), op)});
+  };
+  if (is_sequence(out))
+    for (py::handle item : out) add(item);
+  else
+    add(out);
+  return views;
+}
+
 DType to_dtype(py::handle value) {
   if (py::isinstance<py::str>(value)) return dtype_from_name(value.cast<std::string>());
   if (value.ptr() == reinterpret_cast<PyObject*>(&PyFloat_Type))

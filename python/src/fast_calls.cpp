@@ -34,15 +34,6 @@ PyObject* wrap(Tensor&& t) {
   return reinterpret_cast<PyObject*>(self);
 }
 
-template <class F> PyObject* guarded(F&& f) noexcept {
-  try {
-    return f();
-  } catch (py::error_already_set& error) { error.restore(); } catch (...) {
-    py::detail::try_translate_exceptions();
-  }
-  return nullptr;
-}
-
 bool is_small(const Tensor& t) { return t.size() <= release_threshold; }
 
 // A Python number beside a floating tensor is that tensor's dtype; undefined for everything else.

@@ -27,6 +27,16 @@ inline constexpr Operator operators[] = {
     {"__ge__", nullptr, &greater_equal, "greater_equal"},
 };
 
+// What f returns, or null with Python's error set.
+template <class F> PyObject* guarded(F&& f) noexcept {
+  try {
+    return f();
+  } catch (py::error_already_set& error) { error.restore(); } catch (...) {
+    py::detail::try_translate_exceptions();
+  }
+  return nullptr;
+}
+
 void bind_fast_calls(py::module_& m);  // last: for what is bound by then
 
 }  // namespace chainrule::python

@@ -12,6 +12,7 @@
 #include "chainrule/nn.hpp"
 #include "chainrule/ops.hpp"
 #include "chainrule/optim.hpp"
+#include "chainrule/predictor.hpp"
 #include "chainrule/profile.hpp"
 #include "chainrule/random.hpp"
 #include "chainrule/structure.hpp"

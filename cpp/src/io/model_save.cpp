@@ -6,6 +6,7 @@
 #include "core/fail.hpp"
 #include "graph/tensor_data.hpp"
 #include "io/batch_graph_json.hpp"
+#include "io/input_shapes.hpp"
 #include "io/model_file.hpp"
 #include "io/model_tree.hpp"
 #include "nn/module_tree.hpp"
@@ -82,29 +83,16 @@ class Modes {
   std::vector<std::pair<nn::ModuleImpl*, bool>> modes_;
 };
 
-std::optional<std::int64_t> first_features(nn::ModuleImpl& root) {
-  if (const auto features = root.in_features()) return features;
-  std::optional<std::int64_t> features;
-  nn::each_module(root, [&](const std::string&, nn::ModuleImpl& module) {
-    if (!features) features = module.in_features();
-  });
-  return features;
-}
-
-struct Samples {
-  std::vector<Shape> shapes;
-  bool guessed = false;
-};
-Samples samples_of(nn::ModuleImpl& root, const SaveOptions& options, const LoadedModel* loaded) {
+InputShapes samples_of(nn::ModuleImpl& root, const SaveOptions& options) {
   if (!options.input_shapes.empty()) return {options.input_shapes, false};
   if (!options.input_shape.empty()) return {{options.input_shape}, false};
-  if (loaded != nullptr) return {loaded->file().input_shapes, false};
-  if (const auto features = first_features(root)) return {{Shape{*features}}, true};
+  if (const InputShapes known = input_shapes(root); !known.shapes.empty()) return known;
   fail<StateError>(writer, "the shape of a sample is not known: no layer tells its number of inputs", root.kind(),
                    "give it: save(path, input_shape=(28, 28)); in C++ SaveOptions{.input_shape = {28, 28}}");
 }
 
-BatchGraph traced(const nn::Module& model, bool train, const Samples& samples, const Types& types, const Paths& paths) {
+BatchGraph traced(const nn::Module& model, bool train, const InputShapes& samples, const Types& types,
+                  const Paths& paths) {
   nn::ModuleImpl& root = *model.impl();
   const Modes modes(root);
   root.set_training(train);
@@ -136,7 +124,7 @@ WrittenModel write_model(const nn::Module& model, const SaveOptions& options) {
   const auto* loaded = dynamic_cast<const LoadedModel*>(&root);
   std::vector<nn::NamedTensor> tensors = tensors_of(root);
   const Paths paths(tensors);
-  const Samples samples = samples_of(root, options, loaded);
+  const InputShapes samples = samples_of(root, options);
   const DType dtype = model.dtype();
   Types types;
   Json shapes = Json::array();
