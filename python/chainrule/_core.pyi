@@ -1270,6 +1270,62 @@ class Schema:
         """
         Features after encoding.
         """
+class Predictor:
+    """
+    A model compiled for `batch` samples, with a copy of its weights: p(x, out=None). It infers, whatever the model's flag
+    says, and gives the bits of model.predict. Nothing is allocated in C++, nothing is locked; one sample uses one thread.
+
+    x has shape (batch, ...), or that of one sample where batch is 1, and so has the result; several inputs or outputs are
+    tuples. output: "raw", "proba" or "class", as in predict. input_shape: of one sample, where neither the layers nor
+    the model's file tell it; input_shapes and input_dtypes: of several inputs. copy.copy(p) shares the weights and can run
+    in another thread. Raises StateError, ShapeError, DTypeError.
+
+    >>> model = nn.Linear(3, 2, seed=0)
+    >>> p = cr.Predictor(model)
+    >>> x, y = np.ones(3, np.float32), np.empty(2, np.float32)
+    >>> p(x, out=y) is y, bool((y == model.predict(x[None])[0]).all())
+    (True, True)
+    """
+    def __call__(self, x: typing.Any, out: typing.Any = None) -> typing.Any:
+        """
+        The model's output for x, as a new array or in out.
+        """
+    def __copy__(self) -> Predictor:
+        ...
+    def __init__(self, model: typing.Any, batch: typing.SupportsIndex = 1, *, output: str = 'raw', input_shape: typing.Any = None, input_shapes: typing.Any = None, input_dtypes: typing.Any = None) -> None:
+        ...
+    def __reduce__(self) -> tuple[typing.Any, ...]:
+        ...
+    def __repr__(self) -> str:
+        ...
+    def copy(self) -> Predictor:
+        """
+        Another one with the same weights and memory of its own, for another thread.
+        """
+    def profile(self, *, runs: typing.SupportsIndex = 1000) -> Profile:
+        """
+        Where the time of a call goes: a Profile, which prints as a table.
+        """
+    def refresh(self) -> None:
+        """
+        Take the model's present weights, for all copies; none of them may be running. StateError where layers or
+        tensors of the model were exchanged, or its dtype changed.
+        """
+    @property
+    def batch(self) -> int:
+        """
+        Samples per call.
+        """
+    @property
+    def input_shapes(self) -> tuple[typing.Any, ...]:
+        """
+        Of each input, with the batch.
+        """
+    @property
+    def output_shapes(self) -> tuple[typing.Any, ...]:
+        """
+        Of each output, with the batch.
+        """
 def BCELoss(*, reduction: str = 'mean') -> Loss:
     """
     Binary cross-entropy of probabilities.
