@@ -24,7 +24,24 @@ from cases import (
     special,
 )
 
-erf, erfc = np.vectorize(math.erf, otypes=[float]), np.vectorize(math.erfc, otypes=[float])
+
+def libm(f, slope, low, high):
+    """A function of `math` on arrays. Its tangent near 0 and its limits outside low..high will do."""
+    call = np.vectorize(f, otypes=[float])
+
+    def whole(x):
+        x = np.asarray(x, np.float64)
+        y = np.asarray(slope * x if f(0) == 0 else f(0) + slope * x)
+        some = (x > low) & (x < high) & (np.abs(x) > 2.0**-27)
+        y[some] = call(x[some])
+        y[x <= low], y[x >= high] = f(-INF), f(INF)
+        return y
+
+    return whole
+
+
+erf = libm(math.erf, 2 / math.sqrt(math.pi), -6, 6)
+erfc = libm(math.erfc, -2 / math.sqrt(math.pi), -6, 28)
 
 
 def sigmoid(x):
@@ -36,10 +53,14 @@ def clip(x, low=-1, high=2):
     return np.minimum(np.maximum(x, low), high)
 
 
+def held(x):  # for x s(x) with s -> 0 as x -> -inf: a limit, not inf * 0
+    return np.maximum(x, -1000)
+
+
 def gelu_tanh(x):  # 0.5 x (1 + tanh u) = x sigmoid(2u), which keeps its accuracy in the lower tail
     number = np.asarray(x).dtype.type
     slope = 2 * np.sqrt(2 / number("3.141592653589793238462643383"))
-    return x * sigmoid(slope * (x + number("0.044715") * x**3))
+    return held(x) * sigmoid(slope * (x + number("0.044715") * x**3))
 
 
 def mod(a, b):
@@ -136,15 +157,17 @@ UNARY = (
           values((0, 0.0), (-0.0, -0.0), (INF, 1), (-INF, -1), (1e4, 1), (-1e4, -1)),
           errors=text_refused("tanh"), everywhere=True),
     unary("softplus", lambda x: np.logaddexp(0, x), Arg(-6, 6), 4,
-          values((INF, INF), (-INF, 0), (1e4, 1e4), (-1e4, 0)), errors=text_refused("softplus")),
-    unary("gelu", lambda x: 0.5 * x * erfc(-x / math.sqrt(2)), Arg(-4, 4), 6,
+          values((INF, INF), (-INF, 0), (1e4, 1e4), (-1e4, 0)), errors=text_refused("softplus"),
+          everywhere=True),
+    unary("gelu", lambda x: 0.5 * held(x) * erfc(-x / math.sqrt(2)), Arg(-4, 4), 4,
           values((0, 0.0), (INF, INF), (-INF, -0.0), (1e4, 1e4), (-1e4, -0.0)), errors=text_refused("gelu"),
-          ulp64=12),
+          everywhere=True, ulp64=12),
     unary("gelu_tanh", gelu_tanh, Arg(-4, 4), 4,
           values((0, 0.0), (INF, INF), (-INF, -0.0), (1e4, 1e4), (-1e4, -0.0)),
           errors=text_refused("gelu_tanh"), everywhere=True, ulp64=16),
-    unary("silu", lambda x: x * sigmoid(x), Arg(-6, 6), 6,
-          values((0, 0.0), (INF, INF), (-INF, -0.0), (1e4, 1e4), (-1e4, -0.0)), errors=text_refused("silu")),
+    unary("silu", lambda x: held(x) * sigmoid(x), Arg(-6, 6), 4,
+          values((0, 0.0), (INF, INF), (-INF, -0.0), (1e4, 1e4), (-1e4, -0.0)), errors=text_refused("silu"),
+          everywhere=True),
     unary("erf", erf, ANY, 4, values((0, 0.0), (-0.0, -0.0), (INF, 1), (-INF, -1), (1e4, 1), (-1e4, -1)),
           errors=text_refused("erf"), everywhere=True),
     unary("arctan", np.arctan, ANY, 4,

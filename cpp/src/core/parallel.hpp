@@ -14,6 +14,9 @@ class Barrier {
  public:
   explicit Barrier(int threads) : threads_(threads) {}
   void wait() noexcept;
+  std::uint32_t passed() const noexcept {
+    return generation_.load(std::memory_order_relaxed);
+  }  // how often all have met
 
  private:
   const int threads_;
