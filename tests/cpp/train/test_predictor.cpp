@@ -213,7 +213,7 @@ TEST_CASE("messages") {
       "Predictor: the input has the wrong shape: (2, 40) was given for (1, 40) or (40,); it is compiled for 1 sample: "
       "make a Predictor with batch=2, or use model.predict for any number");
   CHECK(message_of<ValueError>([&] { Predictor(model, 0); }) == "Predictor: batch must be at least 1: 0");
-  CHECK(message_of<StateError>([&] { Predictor(nn::ReLU()); }) ==
+  CHECK(message_of<StateError>([&] { Predictor{nn::ReLU{}}; }) ==
         "Predictor: the shape of a sample is not known: no layer tells its number of inputs: ReLU; give it: "
         "Predictor(model, input_shape=(28, 28)); in C++ PredictorOptions{.input_shape = {28, 28}}");
   const Predictor moved = std::move(predict);
