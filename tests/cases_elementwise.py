@@ -50,7 +50,7 @@ def sigmoid(x):
 
 
 def clip(x, low=-1, high=2):
-    return np.minimum(np.maximum(x, low), high)
+    return np.clip(x, low, high)
 
 
 def held(x):  # for x s(x) with s -> 0 as x -> -inf: a limit, not inf * 0
@@ -227,10 +227,15 @@ UNARY = (
           (*values((0, 0.0), (-INF, -1), (INF, 2), (1e4, 2), (1.5, 1.5), low=-1, high=2),
            *values((-INF, -INF), (3, 2), (-9, -9), low=-INF, high=2)),
           integers=INTEGERS,
-          samples=shapes(*(s.shapes for s in UNARY_SHAPES), low=-1, high=2),
+          samples=(*shapes(*(s.shapes for s in UNARY_SHAPES), low=-1, high=2),
+                   *shapes(((7,),), low=-1, high=None), *shapes(((7,),), low=None, high=2)),
           bench=shapes(*(s.shapes for s in BENCH), low=-1, high=2),
           errors=(bad(f32(2), 2, 1, error=cr.ValueError,
                       text="clip: low is above high: 2.000000 and 1.000000; exchange them"),
+                  bad(f32(2), error=cr.ValueError,
+                      text="clip: no bound was given; give low, high or both"),
+                  bad(f32(2), None, NAN, error=cr.ValueError,
+                      text="clip: a bound is not a number: nan; leave it out for no bound"),
                   bad(f32(2), 2, NAN, error=cr.ValueError,
                       text="clip: low is above high: 2.000000 and nan; exchange them"))),
 )  # fmt: skip

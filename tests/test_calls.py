@@ -69,6 +69,31 @@ class TestCompile:
         close(out["y"], [2, 4])
         close(out["parts"][1][0], 1)
 
+    def test_arguments_by_name(self):
+        seen = []
+
+        def f(x, y=1.0, **more):
+            seen.append((tuple(sorted(more)), x.shape))
+            return x - y + 10 * sum(more.values())
+
+        fast = cr.compile(f)
+        x, y = cr.tensor(X[0]), cr.tensor(V)
+        close(fast(x, y), X[0] - V)
+        traced = len(seen)
+        close(fast(y=y, x=x), X[0] - V)
+        close(fast(x=x, y=y), X[0] - V)  # the order of names makes no difference
+        assert len(seen) == 2 * traced
+        close(fast(x), X[0] - 1)
+        close(fast(x, a=y, b=cr.tensor(1.0, dtype="float64")), X[0] - 1 + 10 * V + 10)
+        close(fast(x, b=y, a=cr.tensor(1.0, dtype="float64")), X[0] - 1 + 10 * V + 10)
+        out = np.empty(3)
+        assert fast(x, y=y, out=out) is out
+        close(out, X[0] - V)
+        close(cr.grad(lambda v: (fast(x, y=v) ** 2).sum())(y), -2 * (X[0] - V))
+        close(cr.compile(lambda x, v: fast(x, y=v))(x, y), X[0] - V)
+        nested = cr.compile(lambda x, p: x * p["w"][0])
+        close(nested(x, p={"w": [y]}), X[0] * V)
+
     def test_out(self):
         compiled = cr.compile(lambda x: (x * 2, x.sum()))
         doubled, total = np.empty(3), np.empty(())

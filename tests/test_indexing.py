@@ -178,11 +178,53 @@ class TestTraced:
     def test_a_traced_index_is_checked_when_it_runs(self):
         fast = cr.compile(lambda x, i, j: x[i, j])
         fast(X, ROWS, COLUMNS)
-        with pytest.raises(cr.IndexError, match="an index is out of range"):
-            fast(X, ROWS + 1, COLUMNS)
+        n = len(X)
+        text = f"an index is out of range: {n} for {n} entries; indices run from -{n} to {n - 1}$"
+        with pytest.raises(cr.IndexError, match="^flat_index: " + text):
+            fast(X, ROWS * 0 + n, COLUMNS)
         one = cr.compile(lambda x, i: x[i])
-        with pytest.raises(cr.IndexError, match="an index is out of range"):
-            one(X, ROWS + 1)
+        with pytest.raises(cr.IndexError, match="^take: " + text):
+            one(X, ROWS * 0 + n)
+        one(X, ROWS)
+
+    @pytest.mark.parametrize(
+        ("name", "f", "index", "run"),
+        [
+            ("take", lambda x, i: cr.take(x, i, axis=1), 3, "-3 to 2"),
+            ("take", lambda x, i: cr.take_along_axis(x, cr.expand_dims(i, 1), axis=1), -4, "-3 to 2"),
+            ("take_along", lambda x, i: cr.take_along(x, i), 2**40, "-3 to 2"),
+            ("one_hot", lambda x, i: cr.one_hot(i, 3) @ cr.cast(x, "float32").T, -1, "0 to 2"),
+            ("put", lambda x, i: cr.grad(lambda w: cr.take(x * w, i, axis=1).sum())(x), 3, "-3 to 2"),
+        ],
+    )
+    def test_the_wrong_index_is_named(self, name, f, index, run):
+        x = np.ones((4, 3))
+        good, bad = np.array([0, 1, 2, 0]), np.array([0, 1, index, 0])
+        fast = cr.compile(f)
+        fast(x, good)
+        with pytest.raises(
+            cr.IndexError,
+            match=rf"^{name}: an index is out of range: {index} for 3 entries; indices run from {run}$",
+        ):
+            fast(x, bad)
+        fast(x, good)
+
+    def test_in_a_module_and_a_step(self):
+        class Pick(cr.nn.Module):
+            def forward(self, x, i):
+                return x[i]
+
+        model = cr.nn.Linear(2, 1, seed=0)
+        pick = Pick()
+        step = cr.training_step(
+            lambda x, i: (pick(model(x), i) ** 2).mean(), cr.optim.SGD(model.parameters(), lr=0.1)
+        )
+        x = np.ones((5, 2), np.float32)
+        step(x, np.array([0, 4]))
+        before = model.weight.numpy().copy()
+        with pytest.raises(cr.IndexError, match=r"take: an index is out of range: 5 for 5 entries"):
+            step(x, np.array([0, 5]))
+        np.testing.assert_array_equal(before, model.weight.numpy())
 
     def test_an_array_as_mask_is_a_constant(self):
         same_bits(numpy(cr.compile(lambda x: x[MASK])(X)), X[MASK])

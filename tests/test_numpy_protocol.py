@@ -211,6 +211,72 @@ class TestRefused:
             np.exp(A, out=cr.tensor(A))
 
 
+class TestConveniences:
+    def test_clip_on_one_side(self):
+        x = cr.tensor([-3.0, 0.5, 4.0], requires_grad=True)
+        for clip in (np.clip, cr.clip, lambda t, *bounds: t.clip(*bounds)):
+            assert clip(x, None, 2).detach().numpy().tolist() == [-3, 0.5, 2]
+            assert clip(x, 0, None).detach().numpy().tolist() == [0, 0.5, 4]
+        np.clip(x, None, 2).sum().backward()
+        assert x.grad.numpy().tolist() == [1, 1, 0]
+        assert x.clip(high=1).detach().numpy().tolist() == [-3, 0.5, 1]
+        ints = np.clip(cr.tensor([-3, 1, 2**60]), None, 2)
+        assert (ints.dtype, ints.tolist()) == ("int64", [-3, 1, 2])
+        assert np.clip(cr.tensor(np.uint8([0, 9])), 3, None).tolist() == [3, 9]
+
+    @pytest.mark.parametrize("decimals", [-2, -1, 0, 1, 2, 3])
+    def test_round(self, decimals):
+        x = np.array([0.125, -1.005, 2.675, 1234.5678, 55.0, 45.0, np.inf, np.nan])
+        t = cr.tensor(x)
+        for result in (np.round(t, decimals), cr.round(t, decimals), t.round(decimals), round(t, decimals)):
+            np.testing.assert_array_equal(result.numpy(), np.round(x, decimals))
+        np.testing.assert_array_equal(
+            cr.compile(lambda t: cr.round(t, decimals=decimals))(t).numpy(), np.round(x, decimals)
+        )
+        i = np.array([15, 25, -35, 1249])
+        result = np.round(cr.tensor(i), decimals)
+        assert result.dtype == "int64"
+        assert result.tolist() == np.round(i, decimals).tolist()
+        assert cr.grad(lambda t: cr.round(t, decimals).sum())(cr.tensor([1.5])).tolist() == [0]
+
+    def test_norms_of_any_order(self):
+        x = np.array([[1.0, 0.0, -2.0], [0.5, 3.0, -0.25]])
+        for order in (0, 0.5, 1.5, 3, 7, np.inf):
+            result = np.linalg.norm(cr.tensor(x), order, axis=1)
+            np.testing.assert_allclose(result.numpy(), np.linalg.norm(x, order, axis=1), rtol=1e-14)
+        for order in (-1, -2.5, -np.inf):
+            result = np.linalg.norm(cr.tensor(x[1]), order)
+            np.testing.assert_allclose(result.item(), np.linalg.norm(x[1], order), rtol=1e-14)
+        cr.check_gradients(lambda t: cr.norm(t, 3, axis=1).sum(), x)
+        cr.check_gradients(lambda t: cr.norm(t, -1.5), x[1])
+        for order in (0, 0.5, 1.5, 3, -1):  # at 0 the derivative is 0
+            g = cr.grad(lambda t, p=order: cr.norm(t, p))(cr.tensor([0.0, 0.0]))
+            assert g.tolist() == [0, 0]
+        assert cr.grad(lambda t: cr.norm(t, 0.5))(cr.tensor([4.0, 0.0])).tolist() == [1, 0]
+
+    @pytest.mark.parametrize("kind", ["float32", "float64", "int32", "int64", "uint8", "bool"])
+    def test_scalars_keep_their_dtype(self, kind):
+        value = getattr(np, {"bool": "bool_"}.get(kind, kind))(1)
+        for made in (
+            cr.tensor(value),
+            cr.tensor([value, value]),
+            cr.tensor(np.array(value)),
+            cr.Tensor(value),
+        ):
+            assert made.dtype == kind
+
+    def test_no_axes(self):
+        t = cr.tensor(2.0)
+        for run in (np.transpose, cr.transpose, lambda t, axes: t.transpose(axes)):
+            assert run(t, ()).item() == 2
+        with pytest.raises(cr.ValueError, match="transpose: axis is an empty tuple"):
+            cr.transpose(cr.zeros((2, 2)), ())
+
+    def test_nan_has_no_sign(self):
+        assert repr(cr.tensor(-np.nan)) == "Tensor(nan)"
+        assert str(cr.tensor([-np.nan, np.nan, -np.inf])) == "Tensor([nan, nan, -inf])"
+
+
 def test_facts_are_not_values():
     x = cr.tensor(A, requires_grad=True)
     assert np.shape(x) == (2, 3)

@@ -44,6 +44,40 @@ class TestTrainingStep:
         same(model, by_hand)
         assert step.step_count == 5
 
+    def test_arguments_by_name(self):
+        def loss(x, y, *, scale=1.0, shift=0.0):
+            return ((model(x) * scale + shift - y) ** 2).mean()
+
+        def step_with(call):
+            nonlocal model
+            model = net()
+            step = cr.training_step(loss, optim.SGD(model.parameters(), lr=0.1))
+            return [call(step) for _ in range(2)] + [model.parameters()[0].numpy().tolist()]
+
+        model = net()
+        Z = X @ np.ones((3, 2), np.float32)
+        plain = step_with(lambda s: s(X, Y))
+        assert step_with(lambda s: s(y=Y, x=X)) == plain
+        assert step_with(lambda s: s(X, y=Y)) == plain
+        assert step_with(lambda s: s(X, Y, scale=1.0)) == plain
+        model = net()
+        step = cr.training_step(loss, optim.SGD(model.parameters(), lr=0.0))
+        # One shape and dtype, three meanings: the program of one is not that of another.
+        by_name = {
+            "scale": step(X, Y, scale=np.float32(0.5)),
+            "shift": step(X, Y, shift=np.float32(0.5)),
+            "plain": step(X, Y),
+            "y, x": cr.training_step(lambda y, x: ((y - x) ** 2).mean() + 0 * model(X).sum(),
+                                     optim.SGD(model.parameters(), lr=0.0))(x=Z, y=Y),
+        }  # fmt: skip
+        out = np.asarray(model(X).detach().numpy())
+        assert by_name["scale"] == pytest.approx(((out * 0.5 - Y) ** 2).mean(), rel=1e-5)
+        assert by_name["shift"] == pytest.approx(((out + 0.5 - Y) ** 2).mean(), rel=1e-5)
+        assert by_name["plain"] == pytest.approx(((out - Y) ** 2).mean(), rel=1e-5)
+        assert by_name["y, x"] == pytest.approx(((Y - Z) ** 2).mean(), rel=1e-5)
+        with pytest.raises(TypeError, match="unexpected keyword argument 'wrong'"):
+            step(X, Y, wrong=1.0)
+
     def test_bits_of_the_trainer(self):
         model, other = net(), net()
         step = cr.training_step(mse(model), optim.Adam(model.parameters(), lr=1e-2), clip_norm=0.5)

@@ -98,6 +98,8 @@ class Tensor:
         ...
     def __ror__(self, arg0: typing.Any) -> typing.Any:
         ...
+    def __round__(self, decimals: typing.SupportsIndex | None = None) -> Tensor:
+        ...
     def __rpow__(self, other: typing.Any) -> Tensor:
         ...
     def __rsub__(self, other: typing.Any) -> Tensor:
@@ -165,9 +167,9 @@ class Tensor:
         """
         Smallest integer not below x, in x's dtype. The derivative is 0.
         """
-    def clip(self, low: typing.SupportsFloat | typing.SupportsIndex, high: typing.SupportsFloat | typing.SupportsIndex) -> Tensor:
+    def clip(self, low: typing.SupportsFloat | typing.SupportsIndex | None = None, high: typing.SupportsFloat | typing.SupportsIndex | None = None) -> Tensor:
         """
-        Values limited to [low, high].
+        Values limited to [low, high]; None leaves a side open.
         """
     def copy_(self, source: typing.Any) -> typing.Self:
         """
@@ -285,7 +287,7 @@ class Tensor:
         """
     def numpy(self) -> numpy.typing.NDArray[typing.Any]:
         """
-        The values as a new NumPy array.
+        The values as a new NumPy array. A gradient ends there, as in item(), tolist(), float(t) and np.asarray(t).
         """
     def prod(self, axis: typing.Any = None, keepdims: bool = False) -> Tensor:
         """
@@ -311,9 +313,9 @@ class Tensor:
         """
         Let backward() leave a .grad in this result of an operation, too (leaves have one anyway). Returns the tensor.
         """
-    def round(self) -> Tensor:
+    def round(self, decimals: typing.SupportsIndex = 0) -> Tensor:
         """
-        Nearest integer, halves to even, in x's dtype. The derivative is 0.
+        Rounded to so many decimals, halves to even; below 0 to tens, hundreds, ...
         """
     def sigmoid(self) -> Tensor:
         """
@@ -618,7 +620,7 @@ class Module:
         """
         Set requires_grad of all parameters. Returns the module.
         """
-    def save(self, arg0: typing.Any) -> None:
+    def save(self, path: typing.Any) -> None:
         """
         Write the model to a file that Python and C++ load. An existing file is replaced only once the new one is whole.
         """
@@ -754,7 +756,7 @@ class Compiled:
     """
     A compiled function of tensors.
     """
-    def __call__(self, *args: typing.Any, out: typing.Any = None) -> typing.Any:
+    def __call__(self, *args: typing.Any, out: typing.Any = None, **kwargs: typing.Any) -> typing.Any:
         ...
     def profile(self, *args: typing.Any, runs: typing.SupportsIndex = 100) -> Profile:
         """
@@ -1172,7 +1174,7 @@ class TrainingStep:
     """
     A compiled step: call it with the inputs of its losses.
     """
-    def __call__(self, *args: typing.Any) -> typing.Any:
+    def __call__(self, *args: typing.Any, **kwargs: typing.Any) -> typing.Any:
         ...
     @property
     def step_count(self) -> int:
@@ -1440,13 +1442,13 @@ def check_gradients(f: typing.Any, *args: typing.Any, tolerance: typing.Supports
     """
     Derivatives of f in reverse and forward mode beside central differences, in float64: a table with a line per tensor among the arguments. A ValueError with the table where an error exceeds tolerance * max(1, |derivative|). Tensors that f captures must be float64.
     """
-def clip(x: typing.Any, low: typing.SupportsFloat | typing.SupportsIndex, high: typing.SupportsFloat | typing.SupportsIndex) -> Tensor:
+def clip(x: typing.Any, low: typing.SupportsFloat | typing.SupportsIndex | None = None, high: typing.SupportsFloat | typing.SupportsIndex | None = None) -> Tensor:
     """
-    Values limited to [low, high].
+    Values limited to [low, high]; None leaves a side open.
     """
 def compile(f: typing.Any) -> Compiled:
     """
-    f compiled: traced once per structure, shapes and dtypes of its arguments, then run as a program. A branch on values is an error. Calls are recorded where a gradient is wanted; out= takes NumPy arrays to write the results to.
+    f compiled: traced once per structure, shapes and dtypes of its arguments, then run as a program. A branch on values is an error. Arguments may be passed by name. Calls are recorded where a gradient is wanted; out= takes NumPy arrays to write the results to.
     """
 def concat(parts: typing.Any, axis: typing.SupportsIndex | None = 0) -> Tensor:
     """
@@ -1624,7 +1626,7 @@ def has_bf16() -> bool:
     """
 def hessian(f: typing.Any, argnums: typing.Any = 0, has_aux: bool = False) -> typing.Any:
     """
-    The function that gives the second derivatives of scalar-valued f, of shape x.shape + x.shape, by forward mode over reverse mode. For trees, a tree of trees: entry [a][b] is d2f / da db.
+    The function that gives the second derivatives of scalar-valued f, of shape x.shape + x.shape, by forward mode over reverse mode. For trees, a tree of trees: entry [a][b] is d2f / da db. Where f returns tuples, lists or dicts of scalars, so is the result, with the second derivatives of each.
 
     >>> cr.hessian(lambda x: x[0] ** 2 * x[1])(cr.tensor([1.0, 2.0]))
     Tensor([[4., 2.],
@@ -1663,7 +1665,7 @@ def isnan(x: typing.Any) -> Tensor:
     """
 def jacobian(f: typing.Any, argnums: typing.Any = 0, has_aux: bool = False, mode: str = 'auto') -> typing.Any:
     """
-    The function that gives the Jacobian of f, of shape f(x).shape + x.shape. mode: "reverse" (one sweep carries all outputs' cotangents), "forward" (all inputs' tangents) or "auto" (the one that carries fewer).
+    The function that gives the Jacobian of f, of shape f(x).shape + x.shape. mode: "reverse" (one sweep carries all outputs' cotangents), "forward" (all inputs' tangents) or "auto" (the one that carries fewer). Where f returns tuples, lists or dicts of tensors, so is the result, with the Jacobian of each.
 
     >>> cr.jacobian(lambda x: x ** 2)(cr.tensor([1.0, 2.0]))
     Tensor([[2., 0.],
@@ -1818,9 +1820,9 @@ def norm(x: typing.Any, ord: typing.Any = None, axis: typing.Any = None, keepdim
     """
     Norm over one axis, two or (without an order) any number, all by default, as numpy.linalg.norm.
 
-    None or "fro": the root of the sum of squares. Vectors (one axis): 1, 2, inf, -inf. Matrices (two axes): 1, the
-    largest sum of a column's absolute values, inf, of a row's, or -inf, the smallest. The derivative at 0 is defined
-    as 0.
+    None or "fro": the root of the sum of squares. Vectors (one axis): a number p, (sum |x|^p)^(1/p); 0 counts what
+    is not 0, inf and -inf are the largest and smallest |x|. Matrices (two axes): 1, the largest sum of a column's
+    absolute values, inf, of a row's, or -inf, the smallest. The derivative at 0 is defined as 0.
     """
 def normal_(weight: typing.Any, mean: typing.SupportsFloat | typing.SupportsIndex = 0.0, std: typing.SupportsFloat | typing.SupportsIndex = 1.0, *, seed: typing.Any = None) -> Tensor:
     """
@@ -1910,9 +1912,9 @@ def reshape(x: typing.Any, shape: typing.Any) -> Tensor:
     """
     Another shape of the same size; one size may be -1.
     """
-def round(x: typing.Any) -> Tensor:
+def round(x: typing.Any, decimals: typing.SupportsIndex = 0) -> Tensor:
     """
-    Nearest integer, halves to even, in x's dtype. The derivative is 0.
+    Rounded to so many decimals, halves to even, in x's dtype; below 0 to tens, hundreds, ... The derivative is 0.
     """
 def save(model: typing.Any, path: typing.Any, *, schema: typing.Any = None, training: str = '{}', input_shape: typing.Any = None) -> None:
     """
@@ -2036,7 +2038,8 @@ def tanh(x: typing.Any) -> Tensor:
 def tensor(value: typing.Any, dtype: typing.Any = None, *, requires_grad: bool = False) -> Tensor:
     """
     A new tensor from numbers, nested lists, an array or a tensor; always a copy. Python floats become float32, ints
-    int64, bools bool; arrays keep their dtype.
+    int64, bools bool; arrays and NumPy's scalars keep their dtype. Tensors, also in lists, keep their gradients and are
+    traced; requires_grad=True makes a new leaf, without what computed the values.
     """
 def tensordot(a: typing.Any, b: typing.Any, axes: typing.Any = 2) -> Tensor:
     """
@@ -2059,7 +2062,7 @@ def trace(f: typing.Any, *args: typing.Any) -> Graph:
     """
 def training_step(loss: typing.Any, optimizer: typing.Any = None, *, clip_norm: typing.SupportsFloat | typing.SupportsIndex | None = None, seed: typing.Any = 0) -> TrainingStep:
     """
-    A step that lowers loss(*inputs), any function of tensors and modules that returns one number, by moving the optimizer's parameters and no others. The step is traced once per shapes of its inputs and runs as one program; calling it gives the loss before the update, a float. A list of (loss, optimizer) pairs runs in order, each loss seeing what the optimizers before it have done, and gives a tuple. Modules compute in the mode, train or eval, that they are in. A step whose loss or gradients are not finite changes nothing and raises ValueError. clip_norm: the largest norm of an optimizer's gradients; seed: keys dropout.
+    A step that lowers loss(*inputs), any function of tensors and modules that returns one number, by moving the optimizer's parameters and no others. The step is traced once per shapes of its inputs and runs as one program; calling it, with arguments by position or by name, gives the loss before the update, a float. A list of (loss, optimizer) pairs runs in order, each loss seeing what the optimizers before it have done, and gives a tuple. Modules compute in the mode, train or eval, that they are in. A step whose loss or gradients are not finite changes nothing and raises ValueError. clip_norm: the largest norm of an optimizer's gradients; seed: keys dropout.
 
     >>> model = nn.Linear(2, 1, seed=0)
     >>> step = cr.training_step(lambda x, y: ((model(x) - y) ** 2).mean(), optim.SGD(model.parameters(), lr=0.1))
@@ -2093,7 +2096,7 @@ def vjp(f: typing.Any, *args: typing.Any) -> tuple[typing.Any, typing.Any]:
     """
 def vmap(f: typing.Any, in_axes: typing.Any = 0, out_axes: typing.Any = 0) -> typing.Any:
     """
-    f, written for one sample, on a batch of them. in_axes: the axis of the batch in every argument, or a tuple with one per argument, None for what all samples share; out_axes: where it goes in the outputs. f is traced on one sample: a branch on values is an error.
+    f, written for one sample, on a batch of them. Every sample gets random draws and dropout masks of its own. in_axes: the axis of the batch in every argument, or a tuple with one per argument, None for what all samples share; out_axes: where it goes in the outputs. f is traced on one sample: a branch on values is an error.
 
     >>> cr.vmap(cr.grad(lambda x: (x ** 2).sum()))(cr.tensor([[1.0, 2.0], [3.0, 4.0]]))
     Tensor([[2., 4.],

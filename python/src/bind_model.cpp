@@ -52,13 +52,14 @@ void bind_model(py::module_& m) {
       "data"_a, "Read a model from the bytes of a model file.");
 
   py::object module = m.attr("Module");
-  const auto method = [&](const char* name, auto f, const char* doc) {
-    module.attr(name) = py::cpp_function(f, py::name(name), py::is_method(module), py::doc(doc));
+  const auto method = [&](const char* name, auto f, const char* doc, auto... arguments) {
+    module.attr(name) = py::cpp_function(f, py::name(name), py::is_method(module), arguments..., py::doc(doc));
   };
   method(
       "save", [](const py::object& self, const py::object& path) { unwrap_module(self, "save").save(path_of(path)); },
       "Write the model to a file that Python and C++ load. An existing file is replaced only once the new one is "
-      "whole.");
+      "whole.",
+      "path"_a);
   method(
       "to_bytes", [](const py::object& self) { return py::bytes(unwrap_module(self, "to_bytes").to_bytes()); },
       "The bytes of the model file.");

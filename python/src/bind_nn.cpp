@@ -91,7 +91,7 @@ void bind_states(ModuleClass& c) {
   c.def(
       "buffer",
       [](const py::object& self, const std::string& name, const py::object& value) {
-        return self.cast<ModuleImpl&>().add_buffer(name, new_tensor(value, py::none()));
+        return self.cast<ModuleImpl&>().add_buffer(name, new_leaf(value, py::none()));
       },
       "name"_a, "value"_a,
       "Keep an array with the module: saved and copied with it, not trained. Reachable as an attribute.");

@@ -40,11 +40,18 @@ void bind_elementwise(py::module_& m) {
       "x"_a, "alpha"_a = 1.0, "x where positive, else alpha * (e^x - 1) (Clevert et al., 2015).");
   m.def(
       "clip",
-      [](const py::object& x, double low, double high) {
+      [](const py::object& x, std::optional<double> low, std::optional<double> high) {
         const Tensor t = operand(x, "clip");
         return run(t, [&] { return clip(t, low, high); });
       },
-      "x"_a, "low"_a, "high"_a, "Values limited to [low, high].");
+      "x"_a, "low"_a = py::none(), "high"_a = py::none(), "Values limited to [low, high]; None leaves a side open.");
+  m.attr("round") = py::cpp_function(
+      [](const py::object& x, int decimals) {
+        const Tensor t = borrow(x, "round");
+        return run(t, [&] { return round(t, decimals); });
+      },
+      py::name("round"), py::scope(m), "x"_a, "decimals"_a = 0,
+      "Rounded to so many decimals, halves to even, in x's dtype; below 0 to tens, hundreds, ... The derivative is 0.");
   m.def(
       "where",
       [](const py::object& condition, const py::object& a, const py::object& b) {
@@ -82,7 +89,7 @@ std::optional<double> to_order(const py::object& ord) {
   if (py::isinstance<py::str>(ord)) {
     const auto name = ord.cast<std::string>();
     if (name == "fro") return std::nullopt;
-    throw ValueError("norm: not an order: '" + name + "'; use None, 'fro', 1, 2, inf or -inf");
+    throw ValueError("norm: not an order: '" + name + "'; use None, 'fro' or a number");
   }
   return ord.cast<double>();
 }
@@ -118,11 +125,10 @@ void bind_reductions(py::module_& m) {
       },
       "x"_a, "ord"_a = py::none(), "axis"_a = py::none(), "keepdims"_a = false,
       "Norm over one axis, two or (without an order) any number, all by default, as numpy.linalg.norm.\n\n"
-      "None or \"fro\": the root of the sum of squares. Vectors (one axis): 1, 2, inf, -inf. Matrices (two axes): 1, "
-      "the\n"
-      "largest sum of a column's absolute values, inf, of a row's, or -inf, the smallest. The derivative at 0 is "
-      "defined\n"
-      "as 0.");
+      "None or \"fro\": the root of the sum of squares. Vectors (one axis): a number p, (sum |x|^p)^(1/p); 0 counts "
+      "what\n"
+      "is not 0, inf and -inf are the largest and smallest |x|. Matrices (two axes): 1, the largest sum of a column's\n"
+      "absolute values, inf, of a row's, or -inf, the smallest. The derivative at 0 is defined as 0.");
   const auto place = [&m](const char* name, Tensor (*f)(const Tensor&, std::optional<int>, bool), const char* doc) {
     m.def(
         name,

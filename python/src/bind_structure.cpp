@@ -20,7 +20,9 @@ void bind_shapes(py::module_& m) {
   m.def(
       "transpose",
       [](const py::object& x, const py::object& axes) {
-        return transpose(operand(x, "transpose"), to_axes(axes, "transpose"));
+        const Tensor t = operand(x, "transpose");
+        const bool none = PyTuple_Check(axes.ptr()) && py::len(axes) == 0;  // all the axes that a scalar has
+        return transpose(t, none && t.rank() == 0 ? Dims{} : to_axes(axes, "transpose"));
       },
       "x"_a, "axes"_a = py::none(), "Axes in the given order; reversed by default.");
   m.def(

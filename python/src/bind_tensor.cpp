@@ -56,11 +56,7 @@ void bind_operators(TensorClass& c) {
 }
 
 double to_number(const Tensor& t, const char* what) {
-  if (t.symbolic())
-    throw StateError(
-        std::string(what) + ": " + python_line() +
-        "a traced tensor has no value yet; keep it a tensor (where(condition, a, b) chooses between values), or "
-        "run the function on values (grad does; compile, Trainer and save trace)");
+  check_has_values(t, what);
   if (t.size() != 1)
     throw ShapeError(std::string(what) + ": needs a tensor of one element, got shape " + t.shape().str() +
                      "; reduce it first, e.g. with .sum() or .max()");
@@ -81,8 +77,12 @@ py::object item(const Tensor& t) {
   }
 }
 
+// What NumPy calls for np.asarray(t), np.array([t, u]), a[0] = t and whatever else wants an array. In a function that
+// is being differentiated or traced a gradient would be lost by it; elsewhere it is a look at the values.
 py::object array_protocol(const py::object& self, const py::object& dtype, const py::object& copy) {
   const Tensor& t = self.cast<const Tensor&>();
+  check_has_values(t, "numpy");
+  check_gradient_is_kept(t);
   const bool may_share = py::isinstance<Parameter>(self) && (copy.is_none() || !copy.cast<bool>());
   py::object array = may_share ? live_view(t, self) : to_numpy(t);
   if (!may_share && !copy.is_none() && !copy.cast<bool>())
@@ -98,11 +98,19 @@ void bind_values(TensorClass& c) {
       "dtype", [](const Tensor& t) { return std::string(name_of(t.dtype())); }, "Name of the element type.");
   c.def_property_readonly("symbolic", &Tensor::symbolic,
                           "Whether it is traced: a place in a graph that has values when the graph runs.");
-  c.def("numpy", [](const Tensor& t) { return to_numpy(t); }, "The values as a new NumPy array.");
+  c.def(
+      "numpy", [](const Tensor& t) { return to_numpy(t); },
+      "The values as a new NumPy array. A gradient ends there, as in item(), tolist(), float(t) and np.asarray(t).");
   c.def("__array__", &array_protocol, "dtype"_a = py::none(), "copy"_a = py::none());
   c.def("item", &item, "The only element as a Python number.");
-  c.def("tolist", [](const Tensor& t) { return to_numpy(t).attr("tolist")(); }, "The values as nested Python lists.");
-  c.def("__float__", [](const Tensor& t) { return to_number(t, "float"); });
+  c.def(
+      "tolist", [](const Tensor& t) { return to_numpy(t, "tolist").attr("tolist")(); },
+      "The values as nested Python lists.");
+  c.def("__float__", [](const Tensor& t) {
+    const double value = to_number(t, "float");
+    if (t.requires_grad() && storing_an_item()) check_gradient_is_kept(t);  // NumPy's way of a[0] = t
+    return value;
+  });
   c.def("__int__", [](const Tensor& t) { return py::int_(item(t)); });
   c.def("__bool__", [](const Tensor& t) { return to_number(t, "bool") != 0.0; });
   c.def("__len__", [](const Tensor& t) {
@@ -122,7 +130,7 @@ void bind_values(TensorClass& c) {
     return py::iter(rows);
   });
   c.def("__contains__",
-        [](const Tensor& t, const py::object& value) { return to_numpy(t).attr("__contains__")(value); });
+        [](const Tensor& t, const py::object& value) { return to_numpy(t, "in").attr("__contains__")(value); });
   c.def("__repr__", &Tensor::str);
   c.def("__str__", &Tensor::str);
   c.def("_repr_html_", [](const Tensor& t) {
@@ -135,7 +143,7 @@ void bind_values(TensorClass& c) {
   });
   c.def("__deepcopy__", [](const py::object& self, const py::dict&) {
     const Tensor& t = self.cast<const Tensor&>();
-    Tensor copy = new_tensor(self, py::none());
+    Tensor copy = new_leaf(self, py::none());
     if (t.requires_grad()) copy.requires_grad_(true);
     return py::isinstance<Parameter>(self) ? py::cast(Parameter(copy)) : py::cast(copy);
   });
@@ -282,8 +290,14 @@ void bind_methods(TensorClass& c) {
       "log_softmax", [](const Tensor& t, int axis) { return log_softmax(t, axis); }, "axis"_a = -1,
       "log(softmax(x)) along the axis, without overflow.");
   c.def(
-      "clip", [](const Tensor& t, double low, double high) { return clip(t, low, high); }, "low"_a, "high"_a,
-      "Values limited to [low, high].");
+      "clip", [](const Tensor& t, std::optional<double> low, std::optional<double> high) { return clip(t, low, high); },
+      "low"_a = py::none(), "high"_a = py::none(), "Values limited to [low, high]; None leaves a side open.");
+  c.attr("round") = py::cpp_function([](const Tensor& t, int decimals) { return round(t, decimals); },
+                                     py::name("round"), py::is_method(c), "decimals"_a = 0,
+                                     "Rounded to so many decimals, halves to even; below 0 to tens, hundreds, ...");
+  c.def(
+      "__round__", [](const Tensor& t, std::optional<int> decimals) { return round(t, decimals.value_or(0)); },
+      "decimals"_a = py::none());
   c.def(
       "astype", [](const Tensor& t, const py::object& dtype) { return t.astype(to_dtype(dtype)); }, "dtype"_a,
       "The values in another dtype.");
@@ -316,44 +330,6 @@ void bind_methods(TensorClass& c) {
   reduction("any", &any, "Whether any element along the axes (all by default) is not 0.");
   reduction("all", &all, "Whether no element along the axes (all by default) is 0.");
   c.def("flatten", [](const Tensor& t) { return t.reshape({-1}); }, "All elements along one axis.");
-}
-
-void bind_making(py::module_& m) {
-  m.def(
-      "tensor",
-      [](const py::object& value, const py::object& dtype, bool requires_grad) {
-        Tensor t = new_tensor(value, dtype);
-        if (requires_grad) t.requires_grad_(true);
-        return t;
-      },
-      "value"_a, "dtype"_a = py::none(), py::kw_only(), "requires_grad"_a = false,
-      "A new tensor from numbers, nested lists, an array or a tensor; always a copy. Python floats become float32, "
-      "ints\n"
-      "int64, bools bool; arrays keep their dtype.");
-  m.def(
-      "from_numpy", [](const py::array& array) { return share_array(array, "from_numpy"); }, "array"_a,
-      "A tensor on the array's own memory, without a copy. It is never written through; later changes of the array "
-      "show.");
-  const auto filled = [&m](const char* name, Tensor (*make)(const Shape&, DType), const char* doc) {
-    m.def(
-        name,
-        [make, name](const py::object& shape, const py::object& dtype) {
-          const Shape sizes = to_shape(shape, name);
-          (void)sizes.checked_size(name);
-          return make(sizes, to_dtype(dtype));
-        },
-        "shape"_a, "dtype"_a = "float32", doc);
-  };
-  filled("zeros", &Tensor::zeros, "A tensor of zeros.");
-  filled("ones", &Tensor::ones, "A tensor of ones.");
-  m.def(
-      "full",
-      [](const py::object& shape, double value, const py::object& dtype) {
-        const Shape sizes = to_shape(shape, "full");
-        (void)sizes.checked_size("full");
-        return Tensor::full(sizes, value, to_dtype(dtype));
-      },
-      "shape"_a, "value"_a, "dtype"_a = "float32", "A tensor with the same value everywhere.");
 }
 
 void bind_recording(py::module_& m) {
@@ -401,7 +377,7 @@ void bind_tensor(py::module_& m) {
   TensorClass c(m, "Tensor",
                 "An array that may record how it was computed. Made with chainrule.tensor or by operations.");
   const auto make = [](const py::object& value, bool requires_grad) {
-    Tensor t = new_tensor(value, py::none());
+    Tensor t = new_leaf(value, py::none());
     if (requires_grad) t.requires_grad_(true);
     return t;
   };
@@ -413,7 +389,7 @@ void bind_tensor(py::module_& m) {
   py::class_<Parameter, Tensor>(m, "Parameter",
                                 "A tensor that a module trains: it registers itself when assigned to one.")
       .def(py::init([](const py::object& value, bool requires_grad) {
-             Parameter p(new_tensor(value, py::none()));
+             Parameter p(new_leaf(value, py::none()));
              if (!is_floating(p.dtype()))
                throw DTypeError("Parameter: only floating-point values can be trained, got " +
                                 std::string(name_of(p.dtype())) + "; pass floats, e.g. array.astype(np.float32)");

@@ -1,8 +1,59 @@
 // training_step: a compiled step for any loss.
-#include "common.hpp"
+#include <algorithm>
+
+#include "tree_call.hpp"
 
 namespace chainrule::python {
 namespace {
+
+// A step, and the names of the inputs that the present call gives by name: the last ones, in the order of their names.
+struct NamedStep {
+  std::shared_ptr<std::vector<std::string>> names;
+  TrainingStep step;
+};
+
+Function to_loss_function(const py::object& loss, const std::shared_ptr<std::vector<std::string>>& names) {
+  check_function(loss, "training_step");
+  return [held_loss = hold(loss), names](const std::vector<Tensor>& inputs) {
+    const py::gil_scoped_acquire locked;
+    const std::size_t positional = inputs.size() - names->size();
+    py::tuple arguments(positional);
+    for (std::size_t i = 0; i < positional; ++i) arguments[i] = py::cast(inputs[i]);
+    py::dict named;
+    for (std::size_t i = positional; i < inputs.size(); ++i)
+      named[py::str((*names)[i - positional])] = py::cast(inputs[i]);
+    const py::object result = held(held_loss)(*arguments, **named);
+    if (result.is_none()) throw ValueError("training_step: the loss returned None; return a tensor of one element");
+    return to_tensors(result, "training_step");
+  };
+}
+
+py::object take_step(NamedStep& s, const py::args& args, const py::kwargs& kwargs) {
+  std::vector<Tensor> inputs;
+  const auto add = [&](py::handle value) {
+    inputs.push_back(borrow(value, "training_step"));
+    if (inputs.back().weak()) inputs.back() = new_tensor(value, py::none());
+  };
+  for (py::handle value : args) add(value);
+  std::vector<std::string> names;
+  for (auto [name, value] : kwargs) names.push_back(name.cast<std::string>());
+  std::sort(names.begin(), names.end());
+  std::string variant;
+  for (const std::string& name : names) {
+    add(kwargs[name.c_str()]);
+    variant += name + ",";
+  }
+  *s.names = std::move(names);
+  std::vector<double> losses;
+  {
+    const py::gil_scoped_release unlocked;
+    losses = s.step(inputs, variant);
+  }
+  if (losses.size() == 1) return py::float_(losses[0]);
+  py::tuple all(losses.size());
+  for (std::size_t i = 0; i < losses.size(); ++i) all[i] = py::float_(losses[i]);
+  return all;
+}
 
 optim::Optimizer to_optimizer(const py::object& value) {
   if (!py::isinstance<optim::Optimizer>(value))
@@ -11,10 +62,11 @@ optim::Optimizer to_optimizer(const py::object& value) {
   return value.cast<optim::Optimizer>();
 }
 
-std::vector<LossAndOptimizer> to_parts(const py::object& loss, const py::object& optimizer) {
+std::vector<LossAndOptimizer> to_parts(const py::object& loss, const py::object& optimizer,
+                                       const std::shared_ptr<std::vector<std::string>>& names) {
   std::vector<LossAndOptimizer> parts;
   if (!optimizer.is_none()) {
-    parts.push_back({to_function(loss), to_optimizer(optimizer)});
+    parts.push_back({to_loss_function(loss, names), to_optimizer(optimizer)});
     return parts;
   }
   if (!PyList_Check(loss.ptr()) && !PyTuple_Check(loss.ptr()))
@@ -22,7 +74,7 @@ std::vector<LossAndOptimizer> to_parts(const py::object& loss, const py::object&
   for (py::handle item : loss) {
     if (!PyTuple_Check(item.ptr()) || py::len(item) != 2)
       throw DTypeError("training_step: expected (loss, optimizer) pairs, got " + type_name(item));
-    parts.push_back({to_function(item[py::int_(0)]), to_optimizer(item[py::int_(1)])});
+    parts.push_back({to_loss_function(item[py::int_(0)], names), to_optimizer(item[py::int_(1)])});
   }
   return parts;
 }
@@ -30,38 +82,24 @@ std::vector<LossAndOptimizer> to_parts(const py::object& loss, const py::object&
 }  // namespace
 
 void bind_training_step(py::module_& m) {
-  py::class_<TrainingStep>(m, "TrainingStep", "A compiled step: call it with the inputs of its losses.")
-      .def("__call__",
-           [](TrainingStep& step, const py::args& args) -> py::object {
-             std::vector<Tensor> inputs;
-             for (py::handle arg : args) {
-               inputs.push_back(borrow(arg, "training_step"));
-               if (inputs.back().weak()) inputs.back() = new_tensor(arg, py::none());
-             }
-             std::vector<double> losses;
-             {
-               const py::gil_scoped_release unlocked;
-               losses = step(inputs);
-             }
-             if (losses.size() == 1) return py::float_(losses[0]);
-             py::tuple all(losses.size());
-             for (std::size_t i = 0; i < losses.size(); ++i) all[i] = py::float_(losses[i]);
-             return all;
-           })
-      .def_property_readonly("step_count", &TrainingStep::step_count, "Steps taken.");
+  py::class_<NamedStep>(m, "TrainingStep", "A compiled step: call it with the inputs of its losses.")
+      .def("__call__", &take_step)
+      .def_property_readonly("step_count", [](const NamedStep& s) { return s.step.step_count(); }, "Steps taken.");
   m.def(
       "training_step",
       [](const py::object& loss, const py::object& optimizer, const std::optional<double>& clip_norm,
          const py::object& seed) {
+        const auto names = std::make_shared<std::vector<std::string>>();
         TrainingStepOptions options;
         options.clip_norm = clip_norm;
         options.seed = to_seed(seed, "training_step");
-        return TrainingStep(to_parts(loss, optimizer), options);
+        return NamedStep{names, TrainingStep(to_parts(loss, optimizer, names), options)};
       },
       "loss"_a, "optimizer"_a = py::none(), py::kw_only(), "clip_norm"_a = py::none(), "seed"_a = 0,
       "A step that lowers loss(*inputs), any function of tensors and modules that returns one number, by moving the "
       "optimizer's parameters and no others. The step is traced once per shapes of its inputs and runs as one program; "
-      "calling it gives the loss before the update, a float. A list of (loss, optimizer) pairs runs in order, each "
+      "calling it, with arguments by position or by name, gives the loss before the update, a float. A list of (loss, "
+      "optimizer) pairs runs in order, each "
       "loss "
       "seeing what the optimizers before it have done, and gives a tuple. Modules compute in the mode, train or eval, "
       "that "

@@ -82,7 +82,8 @@ py::object derivative(const py::object& f, const py::object& argnums, bool has_a
 }
 
 py::object gradient(Call& call, bool bare, bool has_aux, bool with_value) {
-  const auto [value, gradients] = value_and_gradients(call.scalar_function(has_aux), call.primals);
+  const auto [value, gradients] =
+      value_and_gradients(call.scalar_function(has_aux), call.primals, with_value ? "value_and_grad" : "grad");
   const py::object g = structure_of(call.trees(), bare).build(gradients);
   const py::object aux = has_aux ? settled(call.aux, call.primals) : py::none();
   if (!with_value) return has_aux ? py::object(py::make_tuple(g, aux)) : g;
@@ -97,28 +98,35 @@ JacobianMode to_mode(const std::string& mode) {
   throw ValueError("jacobian: mode is \"" + mode + "\"; use \"auto\", \"reverse\" or \"forward\"");
 }
 
-// A tree whose every leaf is a tree: blocks[i][j].
-py::object nested(const Tree& outer, const Tree& inner, const std::vector<std::vector<Tensor>>& blocks) {
+// The tree with other leaves, of any kind: results[0], results[1], ...
+py::object filled(const Tree& tree, const std::vector<py::object>& results) {
   std::vector<Tensor> positions;
-  for (std::size_t i = 0; i < blocks.size(); ++i) positions.push_back(Tensor::scalar(static_cast<double>(i)));
-  const py::object frame = outer.build(positions);
+  for (std::size_t i = 0; i < results.size(); ++i) positions.push_back(Tensor::scalar(static_cast<double>(i)));
   std::size_t next = 0;
   const std::function<py::object(const py::object&)> fill = [&](const py::object& at) -> py::object {
-    if (is_tensor(at)) return inner.build(blocks[next++]);
+    if (is_tensor(at)) return results[next++];
     if (PyDict_Check(at.ptr())) {
-      py::dict filled;
+      py::dict items;
       for (auto [key, item] : py::reinterpret_borrow<py::dict>(at))
-        filled[key] = fill(py::reinterpret_borrow<py::object>(item));
-      return filled;
+        items[key] = fill(py::reinterpret_borrow<py::object>(item));
+      return items;
     }
     if (PyList_Check(at.ptr()) || PyTuple_Check(at.ptr())) {
-      py::list filled;
-      for (py::handle item : at) filled.append(fill(py::reinterpret_borrow<py::object>(item)));
-      return PyTuple_Check(at.ptr()) ? py::object(py::tuple(filled)) : py::object(filled);
+      py::list items;
+      for (py::handle item : at) items.append(fill(py::reinterpret_borrow<py::object>(item)));
+      if (PyList_Check(at.ptr())) return items;
+      return PyTuple_CheckExact(at.ptr()) ? py::object(py::tuple(items)) : py::type::of(at)(*items);
     }
     return at;
   };
-  return fill(frame);
+  return fill(tree.build(positions));
+}
+
+// A tree whose every leaf is a tree: blocks[i][j].
+py::object nested(const Tree& outer, const Tree& inner, const std::vector<std::vector<Tensor>>& blocks) {
+  std::vector<py::object> results;
+  for (const auto& block : blocks) results.push_back(inner.build(block));
+  return filled(outer, results);
 }
 
 // --- vmap ------------------------------------------------------------------------------------------------------------
@@ -185,30 +193,36 @@ void bind_transforms(py::module_& m) {
       [](const py::object& f, const py::object& argnums, bool has_aux, const std::string& mode) {
         const JacobianMode how = to_mode(mode);
         return derivative(f, argnums, has_aux, "jacobian", [how](Call& call, bool bare, bool aux) -> py::object {
-          const auto [y, jacobians] = value_and_jacobians(call.scalar_function(aux), call.primals, how);
-          const py::object j = structure_of(call.trees(), bare).build(jacobians);
+          const Jacobians jacobians = values_and_jacobians(call.function(aux), call.primals, how).second;
+          const py::object j = nested(call.output, structure_of(call.trees(), bare), jacobians);
           return aux ? py::object(py::make_tuple(j, settled(call.aux, call.primals))) : j;
         });
       },
       "f"_a, "argnums"_a = 0, "has_aux"_a = false, "mode"_a = "auto",
       "The function that gives the Jacobian of f, of shape f(x).shape + x.shape. mode: \"reverse\" (one sweep carries "
       "all "
-      "outputs' cotangents), \"forward\" (all inputs' tangents) or \"auto\" (the one that carries fewer).\n\n"
+      "outputs' cotangents), \"forward\" (all inputs' tangents) or \"auto\" (the one that carries fewer). Where f "
+      "returns "
+      "tuples, lists or dicts of tensors, so is the result, with the Jacobian of each.\n\n"
       ">>> cr.jacobian(lambda x: x ** 2)(cr.tensor([1.0, 2.0]))\n"
       "Tensor([[2., 0.],\n        [0., 4.]])");
   m.def(
       "hessian",
       [](const py::object& f, const py::object& argnums, bool has_aux) {
         return derivative(f, argnums, has_aux, "hessian", [](Call& call, bool bare, bool aux) -> py::object {
-          const auto blocks = hessian(call.scalar_function(aux), call.primals);
+          const auto blocks = hessians(call.function(aux), call.primals);
           const Tree structure = structure_of(call.trees(), bare);
-          const py::object h = nested(structure, structure, blocks);
+          std::vector<py::object> each;
+          for (const auto& block : blocks) each.push_back(nested(structure, structure, block));
+          const py::object h = filled(call.output, each);
           return aux ? py::object(py::make_tuple(h, settled(call.aux, call.primals))) : h;
         });
       },
       "f"_a, "argnums"_a = 0, "has_aux"_a = false,
       "The function that gives the second derivatives of scalar-valued f, of shape x.shape + x.shape, by forward mode "
-      "over reverse mode. For trees, a tree of trees: entry [a][b] is d2f / da db.\n\n"
+      "over reverse mode. For trees, a tree of trees: entry [a][b] is d2f / da db. Where f returns tuples, lists or "
+      "dicts "
+      "of scalars, so is the result, with the second derivatives of each.\n\n"
       ">>> cr.hessian(lambda x: x[0] ** 2 * x[1])(cr.tensor([1.0, 2.0]))\n"
       "Tensor([[4., 2.],\n        [2., 0.]])");
   m.def(
@@ -306,7 +320,8 @@ void bind_transforms(py::module_& m) {
                           f, "vmap");
       },
       "f"_a, "in_axes"_a = 0, "out_axes"_a = 0,
-      "f, written for one sample, on a batch of them. in_axes: the axis of the batch in every argument, or a tuple "
+      "f, written for one sample, on a batch of them. Every sample gets random draws and dropout masks of its own. "
+      "in_axes: the axis of the batch in every argument, or a tuple "
       "with one "
       "per argument, None for what all samples share; out_axes: where it goes in the outputs. f is traced on one "
       "sample: "

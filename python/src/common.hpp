@@ -20,6 +20,7 @@ using namespace pybind11::literals;
 void bind_errors(py::module_& m);
 void bind_config(py::module_& m);
 void bind_tensor(py::module_& m);
+void bind_making(py::module_& m);
 void bind_ops(py::module_& m);
 void bind_structure(py::module_& m);
 void bind_random(py::module_& m);
@@ -49,13 +50,15 @@ struct Parameter : Tensor {
 // --- into tensors ---------------------------------------------------------------------------------------------------
 bool is_tensor(py::handle value);
 bool is_operand(py::handle value);  // what an operator accepts: tensor, number, array, list, tuple
-// A tensor as it is; a Python or NumPy scalar as a weak scalar; an array or nested list as a copy.
+// A tensor as it is; a Python or NumPy scalar as a weak scalar; an array or nested list as a copy. A nested list with
+// tensors in it is stacked by the op, so that they keep their gradients and are traced.
 Tensor to_tensor(py::handle value, const char* op);
 // The same, but a contiguous array is read in place: only for inputs that nothing keeps after the call.
 Tensor borrow(py::handle value, const char* op);
 Tensor to_tensor_or_undefined(py::handle value, const char* op);  // None: undefined
-// Never weak, always a copy: what cr.tensor gives.
+// Never weak, always a copy: what cr.tensor gives. Of recorded tensors it is recorded, too.
 Tensor new_tensor(py::handle value, py::handle dtype);
+Tensor new_leaf(py::handle value, py::handle dtype);         // the same without the record
 Tensor share_array(const py::array& array, const char* op);  // no copy; throws where it would need one
 // The tensors a function receives or returns: a tensor or a tuple or list of them.
 std::vector<Tensor> to_tensors(py::handle value, const char* op);
@@ -71,8 +74,16 @@ std::uint64_t to_seed(py::handle seed, const char* op);
 // The memory of out=: a contiguous, writable array, or a tuple or list of them.
 std::vector<OutputView> output_views(py::handle out, const char* op);
 
+// Lists and tuples, nested.
+bool is_numpy_scalar(py::handle value);
+bool is_sequence(py::handle value);
+bool holds_tensor(py::handle value);
+bool has_python_numbers(py::handle value);  // Python's own (their floats become float32), not NumPy's (with a dtype)
+Tensor stacked(py::handle list, const char* op);  // one with tensors in it; Python's numbers take their dtype
+
 // --- and back -------------------------------------------------------------------------------------------------------
-py::array to_numpy(const Tensor& t);                          // a new array
+// A new array; what: the call that errors name.
+py::array to_numpy(const Tensor& t, const char* what = "numpy");
 py::array live_view(const Tensor& t, py::handle owner);       // read-only, on the tensor's own memory
 py::object from_tensors(const std::vector<Tensor>& tensors);  // one: itself; several: a tuple
 py::object tensor_or_none(const Tensor& t);
@@ -85,6 +96,10 @@ std::vector<nn::NamedTensor> from_dict(const py::dict& d, const char* op);
 std::shared_ptr<PyObject> hold(py::object object);
 py::object held(const std::shared_ptr<PyObject>& object);
 std::string type_name(py::handle value);
+// Where a tensor becomes a NumPy value: throws StateError, with the user's line, if a gradient were lost by it.
+void check_gradient_is_kept(const Tensor& t);
+bool storing_an_item();                                    // whether Python is executing a[...] = value
+void check_has_values(const Tensor& t, const char* what);  // throws StateError, with the user's line, where traced
 std::string python_line();  // "line 3 of x.py: ", where Python is right now; empty outside Python code
 
 // The function itself, whose wrong calls from now on get one line instead of pybind11's list: for functions made at run

@@ -13,11 +13,6 @@ py::handle tensor_type() {
   return type;
 }
 
-bool is_numpy_scalar(py::handle value) {
-  static const py::handle generic = py::object(py::module_::import("numpy").attr("generic")).release();
-  return PyObject_TypeCheck(value.ptr(), reinterpret_cast<PyTypeObject*>(generic.ptr())) != 0;
-}
-
 py::module_ numpy() { return py::module_::import("numpy"); }
 
 [[noreturn]] void unsupported(const py::dtype& dtype, const char* op) {
@@ -100,18 +95,6 @@ Tensor borrow_array(const py::array& array, const char* op) {
   return Tensor::view_raw(source.data(), shape_of(source, op), dtype, hold(source));
 }
 
-bool is_sequence(py::handle value) { return PyList_Check(value.ptr()) || PyTuple_Check(value.ptr()); }
-
-// Whether a nested list's numbers are Python's own (their floats become float32) or NumPy's (which keep their dtype).
-bool has_python_numbers(py::handle value) {
-  py::object first = py::reinterpret_borrow<py::object>(value);
-  while (is_sequence(first)) {
-    if (py::len(first) == 0) return true;
-    first = py::object(first[py::int_(0)]);
-  }
-  return !py::isinstance<py::array>(first) && !is_numpy_scalar(first);
-}
-
 py::array as_array(py::handle value, const char* op) {
   if (py::isinstance<py::array>(value)) {
     // Of the subclasses only a masked array means something else than its values.
@@ -177,14 +160,6 @@ template <class List> List to_list(py::handle value, const char* op, const char*
 
 }  // namespace
 
-std::string python_line() {
-  PyFrameObject* frame = PyEval_GetFrame();  // borrowed
-  if (frame == nullptr) return {};
-  const auto code = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(PyFrame_GetCode(frame)));
-  const auto path = code.attr("co_filename").cast<std::string>();
-  return "line " + std::to_string(PyFrame_GetLineNumber(frame)) + " of " + path.substr(path.rfind('/') + 1) + ": ";
-}
-
 std::string type_name(py::handle value) { return Py_TYPE(value.ptr())->tp_name; }
 
 bool is_tensor(py::handle value) {
@@ -201,12 +176,14 @@ bool is_operand(py::handle value) {
 Tensor to_tensor(py::handle value, const char* op) {
   if (is_tensor(value)) return value.cast<const Tensor&>();
   const Tensor scalar = scalar_or_undefined(value, op);
+  if (!scalar.defined() && holds_tensor(value)) return stacked(value, op);
   return scalar.defined() ? scalar : copy_array(as_array(value, op), op).freeze();
 }
 
 Tensor borrow(py::handle value, const char* op) {
   if (is_tensor(value)) return value.cast<const Tensor&>();
   const Tensor scalar = scalar_or_undefined(value, op);
+  if (!scalar.defined() && holds_tensor(value)) return stacked(value, op);
   return scalar.defined() ? scalar : borrow_array(as_array(value, op), op).freeze();
 }
 
@@ -219,8 +196,16 @@ Tensor new_tensor(py::handle value, py::handle dtype) {
   if (is_tensor(value)) {
     const Tensor& t = value.cast<const Tensor&>();
     if (t.symbolic()) return given ? t.astype(to_dtype(dtype)) : t;
+    if (t.requires_grad() && grad_enabled()) {
+      const Tensor copy = stack({t}).reshape(t.shape());  // the one op that copies
+      return given ? copy.astype(to_dtype(dtype)) : copy;
+    }
     const Tensor copy = Tensor::from_raw(t.raw_data(), static_cast<std::size_t>(t.size()), t.shape(), t.dtype());
     return given ? copy.astype(to_dtype(dtype)) : copy;
+  }
+  if (holds_tensor(value)) {
+    const Tensor t = stacked(value, "tensor");
+    return given ? t.astype(to_dtype(dtype)) : t;
   }
   const bool plain =  // np.float64 is a float, too, but keeps its dtype
       !is_numpy_scalar(value) && (PyFloat_Check(value.ptr()) || PyLong_Check(value.ptr()) || is_sequence(value));
@@ -236,6 +221,11 @@ Tensor new_tensor(py::handle value, py::handle dtype) {
       is_numpy_scalar(value) ? py::array(numpy().attr("asarray")(value)) : as_array(value, "tensor");
   const Tensor t = copy_array(array, "tensor");
   return given ? t.astype(to_dtype(dtype)) : t;
+}
+
+Tensor new_leaf(py::handle value, py::handle dtype) {
+  const Tensor t = new_tensor(value, dtype);
+  return t.requires_grad() ? t.detach() : t;
 }
 
 Tensor share_array(const py::array& array, const char* op) {
@@ -315,10 +305,8 @@ std::uint64_t to_seed(py::handle seed, const char* op) {
                    std::string(py::repr(seed)));
 }
 
-py::array to_numpy(const Tensor& t) {
-  if (t.symbolic())
-    throw StateError(
-        "numpy: this tensor is traced and has no values yet; compute with chainrule's own functions instead");
+py::array to_numpy(const Tensor& t, const char* what) {
+  check_has_values(t, what);
   if (t.dtype() == DType::bfloat16) return to_numpy(t.detach().astype(DType::float32));
   py::array array(py::dtype(std::string(name_of(t.dtype()))),
                   std::vector<py::ssize_t>(t.shape().begin(), t.shape().end()));
@@ -371,7 +359,7 @@ std::vector<nn::NamedTensor> from_dict(const py::dict& d, const char* op) {
     py::object array = py::reinterpret_borrow<py::object>(value);
     if (py::hasattr(array, "detach") && !is_tensor(array))
       array = array.attr("detach")();  // a torch tensor with a gradient
-    tensors.push_back({name.cast<std::string>(), new_tensor(array, py::none())});
+    tensors.push_back({name.cast<std::string>(), new_leaf(array, py::none())});
   }
   return tensors;
 }

@@ -43,6 +43,10 @@ Tensor to_entries(py::handle item) {
                        " picks nothing; use astype(\"int64\") for positions or a comparison for a mask");
     return t;
   }
+  if (!py::isinstance<py::array>(item)) {
+    for (py::handle entry : item)
+      if (is_tensor(entry)) return to_entries(py::cast(to_tensor(item, "index")));
+  }
   py::array array = py::module_::import("numpy").attr("asarray")(item);
   if (array.size() == 0 && !py::isinstance<py::array>(item)) array = array.attr("astype")("int64");
   const char kind = array.dtype().kind();

@@ -52,6 +52,9 @@ class CHAINRULE_API Graph {
 
 using Function = std::function<std::vector<Tensor>(const std::vector<Tensor>&)>;
 
+// Whether a function is being traced on this thread: what it computes has no values yet.
+CHAINRULE_API bool tracing() noexcept;
+
 // Calls f once on symbolic tensors shaped like the examples and records what it does.
 CHAINRULE_API Graph trace(const Function& f, const std::vector<Tensor>& examples);
 

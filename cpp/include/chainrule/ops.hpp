@@ -28,7 +28,9 @@ inline Tensor operator/(const Tensor& a, const Tensor& b) { return divide(a, b);
 // --- elementwise, with attributes or three operands ----------------------------------------------------------------
 CHAINRULE_API Tensor leaky_relu(const Tensor& x, double negative_slope = 0.01);
 CHAINRULE_API Tensor elu(const Tensor& x, double alpha = 1.0);
-CHAINRULE_API Tensor clip(const Tensor& x, double low, double high);
+// Values limited to [low, high]; without one of the bounds on the other side only.
+CHAINRULE_API Tensor clip(const Tensor& x, std::optional<double> low, std::optional<double> high);
+CHAINRULE_API Tensor round(const Tensor& x, int decimals);  // to so many decimals, as NumPy's; below 0: to tens
 CHAINRULE_API Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b);  // condition is bool
 CHAINRULE_API Tensor fma(const Tensor& a, const Tensor& b, const Tensor& c);            // a * b + c, rounded once
 CHAINRULE_API Tensor cast(const Tensor& x, DType dtype);
@@ -61,8 +63,9 @@ CHAINRULE_API Tensor max(const Tensor& x, const Dims& axes = {}, bool keepdims =
 CHAINRULE_API Tensor min(const Tensor& x, const Dims& axes = {}, bool keepdims = false);
 CHAINRULE_API Tensor var(const Tensor& x, const Dims& axes = {}, bool keepdims = false, int ddof = 0);
 CHAINRULE_API Tensor std(const Tensor& x, const Dims& axes = {}, bool keepdims = false, int ddof = 0);
-// No order: the root of the sum of squares. Along one axis 1, 2, inf or -inf; of matrices (two axes, rows first) 1, inf
-// or -inf. The derivative at 0 is 0.
+// No order: the root of the sum of squares. Along one axis any number p, the p-th root of sum |x|^p (0 counts
+// what is not 0; inf and -inf are the largest and smallest |x|); of matrices (two axes, rows first) 1, inf or -inf.
+// The derivative at 0 is 0.
 CHAINRULE_API Tensor norm(const Tensor& x, std::optional<double> ord = {}, const Dims& axes = {},
                           bool keepdims = false);
 CHAINRULE_API Tensor logsumexp(const Tensor& x, const Dims& axes = {}, bool keepdims = false);

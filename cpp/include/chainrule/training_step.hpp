@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "chainrule/graph.hpp"
@@ -31,8 +32,8 @@ class CHAINRULE_API TrainingStep {
   TrainingStep(Function loss, const optim::Optimizer& optimizer, const TrainingStepOptions& options = {});
 
   // The losses before the update, one per part. Where a loss or a gradient is not finite nothing changes, and
-  // ValueError says which.
-  std::vector<double> operator()(const std::vector<Tensor>& inputs);
+  // ValueError says which. variant: a name for what else the losses make of the inputs, each of which is traced.
+  std::vector<double> operator()(const std::vector<Tensor>& inputs, const std::string& variant = {});
   std::int64_t step_count() const;
 
  private:

@@ -18,9 +18,10 @@ namespace chainrule {
 CHAINRULE_API bool differentiating() noexcept;
 
 // --- functions of several tensors ------------------------------------------------------------------------------------
-// f returns one tensor of one element; its value, and one gradient per argument.
+// f returns one tensor of one element; its value, and one gradient per argument. who: the name that errors begin with.
 CHAINRULE_API std::pair<Tensor, std::vector<Tensor>> value_and_gradients(const Function& f,
-                                                                         const std::vector<Tensor>& x);
+                                                                         const std::vector<Tensor>& x,
+                                                                         const char* who = "grad");
 
 // The outputs, and the map from cotangents of the outputs (one each) to cotangents of the arguments. It can be called
 // any number of times: f runs once.
@@ -40,8 +41,15 @@ enum class JacobianMode : std::uint8_t { automatic, reverse, forward };
 CHAINRULE_API std::pair<Tensor, std::vector<Tensor>> value_and_jacobians(const Function& f,
                                                                          const std::vector<Tensor>& x,
                                                                          JacobianMode mode = JacobianMode::automatic);
+// The same for any number of outputs: the values, and Jacobian [k][i] of shape y[k].shape + x[i].shape.
+using Jacobians = std::vector<std::vector<Tensor>>;
+CHAINRULE_API std::pair<std::vector<Tensor>, Jacobians> values_and_jacobians(
+    const Function& f, const std::vector<Tensor>& x, JacobianMode mode = JacobianMode::automatic,
+    const char* who = "jacobian");
 // Second derivatives of scalar-valued f, forward over reverse: block [i][j] has shape x[i].shape + x[j].shape.
 CHAINRULE_API std::vector<std::vector<Tensor>> hessian(const Function& f, const std::vector<Tensor>& x);
+// The same for every output of f, each a scalar: block [k][i][j].
+CHAINRULE_API std::vector<std::vector<std::vector<Tensor>>> hessians(const Function& f, const std::vector<Tensor>& x);
 // The Hessian of scalar-valued f times v, without the Hessian: the derivative of its gradient along v.
 CHAINRULE_API std::vector<Tensor> hvp(const Function& f, const std::vector<Tensor>& x, const std::vector<Tensor>& v);
 // How f's one output moves when x moves along v: <gradient, v> for scalar-valued f.
@@ -49,7 +57,8 @@ CHAINRULE_API Tensor directional_derivative(const Function& f, const std::vector
                                             const std::vector<Tensor>& v);
 
 // f, written for one sample, on a batch: in_axes says where the batch is in each argument (none: all samples share
-// it), out_axes where it goes in the outputs, given their number. f is traced once per call, on one sample.
+// it), out_axes where it goes in the outputs, given their number. f is traced once per call, on one sample. Random
+// draws and dropout's masks differ from sample to sample.
 CHAINRULE_API std::vector<Tensor> vmap_call(const Function& f, const std::vector<Tensor>& x,
                                             const std::vector<std::optional<int>>& in_axes,
                                             const std::function<std::vector<int>(std::size_t outputs)>& out_axes);
@@ -81,7 +90,7 @@ template <TensorFunction F> auto grad(F f) {
 }
 template <TensorFunction F> auto value_and_grad(F f) {
   return [f = as_function(std::move(f))](const Tensor& x) {
-    auto [value, gradients] = value_and_gradients(f, {x});
+    auto [value, gradients] = value_and_gradients(f, {x}, "value_and_grad");
     return std::pair<Tensor, Tensor>(value, gradients[0]);
   };
 }

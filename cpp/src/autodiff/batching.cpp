@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/fail.hpp"
+#include "graph/call_rule.hpp"
 #include "graph/state_update.hpp"
 #include "graph/tensor_data.hpp"
 #include "ops/operands.hpp"
@@ -93,10 +94,16 @@ Tensors on_batch(const BatchContext& c) {
   return sample_by_sample(c);
 }
 
+bool has_draws(const Node& node) {
+  if (!node.attrs.call) return node.op->draws;
+  const std::vector<Node>& called = node.attrs.call->primal.nodes;
+  return std::any_of(called.begin(), called.end(), has_draws);
+}
+
 }  // namespace
 
 Tensors replay_batched(const GraphData& graph, std::span<const Tensor> arguments, std::span<const char> batched,
-                       std::int64_t size) {
+                       std::int64_t size, Draws draws) {
   std::vector<Tensor> values(graph.types.size());
   std::vector<char> has_batch(graph.types.size(), 0);
   const auto at = [&](ValueId id) { return static_cast<std::size_t>(id); };
@@ -111,7 +118,7 @@ Tensors replay_batched(const GraphData& graph, std::span<const Tensor> arguments
   for (const Node& node : graph.nodes) {
     x.clear();
     flags.clear();
-    char any = 0;
+    char any = draws == Draws::own && has_draws(node);
     for (ValueId id : node.inputs) {
       x.push_back(values[at(id)]);
       flags.push_back(has_batch[at(id)]);
@@ -135,13 +142,13 @@ Tensors replay_batched(const GraphData& graph, std::span<const Tensor> arguments
   return results;
 }
 
-GraphData batch(const GraphData& graph, std::span<const char> batched, std::int64_t size) {
+GraphData batch(const GraphData& graph, std::span<const char> batched, std::int64_t size, Draws draws) {
   Types types;
   for (std::size_t i = 0; i < graph.inputs.size(); ++i) {
     types.push_back(graph.types[static_cast<std::size_t>(graph.inputs[i])]);
     if (batched[i]) types.back().shape.insert(0, size);
   }
-  return trace_types([&](const Tensors& x) { return replay_batched(graph, x, batched, size); }, types);
+  return trace_types([&](const Tensors& x) { return replay_batched(graph, x, batched, size, draws); }, types);
 }
 
 }  // namespace chainrule

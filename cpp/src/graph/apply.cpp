@@ -79,7 +79,7 @@ void run(const Op& op, std::span<const Tensor> inputs, std::span<const TensorTyp
     });
     status = static_cast<kernels::Status>(worst.load());
   }
-  check_status(status, op);
+  check_status(status, op, in, in_pointers, attrs);
 }
 
 SavedValue save(const Tensor& t) {
@@ -165,7 +165,8 @@ Operands look_at(const Op& op, std::span<const Tensor> inputs) {
     operands.wanted |= data.requires_grad || data.node != nullptr;
     operands.constant &= data.constant;
   }
-  if (Tracer* now = TraceScope::current(); now != nullptr && !operands.tracer && !operands.constant)
+  // A draw belongs to the function that makes it, wherever its counter comes from: to each of its samples, in vmap.
+  if (Tracer* now = TraceScope::current(); now != nullptr && (operands.tracer ? op.draws : !operands.constant))
     operands.tracer = now->shared_from_this();
   return operands;
 }
@@ -210,15 +211,47 @@ Results call(const Op& op, std::span<const Tensor> given, const Attrs& attrs) {
 
 }  // namespace
 
-void check_status(kernels::Status status, const Op& op) {
+namespace {
+
+// The first entry that names no position: what it is and how many there are; where they begin.
+struct WrongPosition {
+  std::int64_t entry = 0;
+  Positions allowed{};
+  std::int64_t first() const { return allowed.from_end ? -allowed.n : 0; }
+};
+WrongPosition wrong_position(const Op& op, std::span<const TensorType> in, const void* const* in_bytes,
+                             const Attrs& attrs) {
+  if (op.positions == nullptr) return {};
+  for (const Positions& p : op.positions(in, attrs)) {
+    const auto* at = static_cast<const std::int64_t*>(in_bytes[p.input]);
+    for (std::int64_t i = 0; i < in[p.input].shape.size(); ++i)
+      if (const WrongPosition wrong{at[i], p}; (at[i] < wrong.first() || at[i] >= p.n) && at[i] != p.ignored)
+        return wrong;
+  }
+  return {};
+}
+
+}  // namespace
+
+void check_status(kernels::Status status, const Op& op, std::span<const TensorType> in, const void* const* in_bytes,
+                  const Attrs& attrs) {
   switch (status) {
     case kernels::Status::ok:
       return;
-    case kernels::Status::bad_label:
-      fail<IndexError>(op.name, "a label is outside the classes", "labels must be 0 ... classes - 1",
-                       "check the target, or set ignore_index");
-    case kernels::Status::bad_index:
-      fail<IndexError>(op.name, "an index is out of range", "", "indices run from -n to n - 1");
+    case kernels::Status::bad_label: {
+      const WrongPosition wrong = wrong_position(op, in, in_bytes, attrs);
+      fail<IndexError>(
+          op.name, "a label is outside the classes",
+          "label " + std::to_string(wrong.entry) + ", " + std::to_string(wrong.allowed.n) + " classes",
+          "labels must be 0 ... " + std::to_string(wrong.allowed.n - 1) + "; check the target, or set ignore_index");
+    }
+    case kernels::Status::bad_index: {
+      const WrongPosition wrong = wrong_position(op, in, in_bytes, attrs);
+      fail<IndexError>(
+          op.name, "an index is out of range",
+          std::to_string(wrong.entry) + " for " + std::to_string(wrong.allowed.n) + " entries",
+          "indices run from " + std::to_string(wrong.first()) + " to " + std::to_string(wrong.allowed.n - 1));
+    }
     case kernels::Status::negative_exponent:
       fail<ValueError>(op.name, "integers to negative powers are not integers", "an exponent is below 0",
                        "use floats, for instance x.astype(\"float64\")");

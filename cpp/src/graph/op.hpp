@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -78,6 +79,14 @@ struct BatchContext {
 // (loop).
 enum class Batch : std::uint8_t { elementwise, leading, rule, loop };
 
+// An input whose entries are positions: -n ... n - 1, or 0 ... n - 1, or `ignored`.
+struct Positions {
+  std::size_t input;
+  std::int64_t n;
+  bool from_end = true;
+  std::optional<std::int64_t> ignored{};
+};
+
 // Bit i: input i (15: that and all behind it); bit 16 + j: output j.
 using SaveMask = std::uint32_t;
 inline constexpr SaveMask save_nothing = 0, save_inputs = 0xFFFFu, save_output = 0x10000u;
@@ -109,6 +118,9 @@ struct Op {
   // Derivative::composite: the same computation from ops that have rules; used when it is differentiated again.
   Tensors (*decompose)(std::span<const Tensor> x, const Attrs&) = nullptr;
 
+  // The inputs that name positions, so that the error of a kernel that met a wrong one can tell it.
+  std::vector<Positions> (*positions)(std::span<const TensorType> in, const Attrs&) = nullptr;
+
   // How it is written: between two operands ("+"), before one ("-"); empty: as a call.
   std::string_view symbol{};
   // The rule in words of arrays: the cotangent of input i, given the names of inputs, output and g, its cotangent.
@@ -118,6 +130,7 @@ struct Op {
 
   Batch batch = Batch::loop;
   Tensors (*batch_rule)(const BatchContext&) = nullptr;  // Batch::rule: every output has the batch in front
+  bool draws = false;                                    // random: in vmap every sample draws its own
   bool pure = true;                                      // same inputs, same outputs; may be merged or dropped
   bool elementwise = false;    // one output element from the same element of the (broadcast) inputs
   bool broadcasts = false;     // inputs follow NumPy's broadcasting; cotangents are summed back in one place

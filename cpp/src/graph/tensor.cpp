@@ -254,7 +254,7 @@ std::string Tensor::str() const {
       } else if constexpr (std::is_floating_point_v<T>) {
         char buffer[40];
         std::snprintf(buffer, sizeof buffer, "%.6g", static_cast<double>(v));
-        text = buffer;
+        text = std::isnan(v) ? "nan" : buffer;  // without its sign
         if (text.find_first_of(".en") == std::string::npos) text += ".";
       } else {
         text = std::to_string(v);

@@ -17,6 +17,8 @@ TraceScope::TraceScope(Tracer& tracer) : before_(recording_now), grad_mode_(true
 TraceScope::~TraceScope() { recording_now = before_; }
 Tracer* TraceScope::current() noexcept { return recording_now; }
 
+bool tracing() noexcept { return recording_now != nullptr; }
+
 Scope::Scope(const std::string& name) : length_before_(scope_path.size()) {
   if (name.empty()) return;
   if (!scope_path.empty()) scope_path += '.';

@@ -65,6 +65,7 @@ double element(const Tensor& t, std::int64_t i) {
 
 std::string number_text(double value, int digits) {
   if (value == 0) value = 0;  // no minus sign
+  if (std::isnan(value)) return "nan";
   char buffer[40];
   std::snprintf(buffer, sizeof buffer, "%.*g", digits, value);
   return buffer;

@@ -1,5 +1,7 @@
 // Elementwise ops: one Op per formula struct, and one per derivative kernel of it, all made by template.
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <type_traits>
 
 #include "formulas/all.hpp"
@@ -318,14 +320,29 @@ Tensor elu(const Tensor& x, double alpha) {
   attrs.reals[0] = alpha;
   return unary<Elu>("elu", x, attrs);
 }
-Tensor clip(const Tensor& x, double low, double high) {
-  if (!(low <= high))
-    fail<ValueError>("clip", "low is above high", std::to_string(low) + " and " + std::to_string(high),
+Tensor clip(const Tensor& x, std::optional<double> low, std::optional<double> high) {
+  if (!low && !high) fail<ValueError>("clip", "no bound was given", "", "give low, high or both");
+  if (low && high && !(*low <= *high))
+    fail<ValueError>("clip", "low is above high", std::to_string(*low) + " and " + std::to_string(*high),
                      "exchange them");
+  if (std::isnan(low.value_or(0.0)) || std::isnan(high.value_or(0.0)))
+    fail<ValueError>("clip", "a bound is not a number", "nan", "leave it out for no bound");
+  if (!is_floating(x.dtype()) && !(low && high)) {  // an integer dtype has no infinity
+    const double bound = low ? *low : *high;
+    const bool whole = std::abs(bound) < 0x1p53 && bound == std::floor(bound);
+    const Tensor limit = whole ? Tensor(static_cast<std::int64_t>(bound)) : Tensor(bound);
+    return low ? maximum(x, limit) : minimum(x, limit);
+  }
   Attrs attrs;
-  attrs.reals[0] = low;
-  attrs.reals[1] = high;
+  attrs.reals[0] = low.value_or(-std::numeric_limits<double>::infinity());
+  attrs.reals[1] = high.value_or(std::numeric_limits<double>::infinity());
   return unary<Clip>("clip", x, attrs);
+}
+Tensor round(const Tensor& x, int decimals) {
+  if (decimals == 0 || (decimals > 0 && !is_floating(x.dtype()))) return round(x);
+  const Tensor in = settle(x, "round"), scale = Tensor(std::pow(10.0, std::abs(decimals)));
+  if (!is_floating(in.dtype())) return cast(round(in / scale) * scale, in.dtype());
+  return decimals > 0 ? round(in * scale) / scale : round(in / scale) * scale;
 }
 Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
   static const Op& op = find_op("where");

@@ -95,6 +95,9 @@ void add_picking_ops(std::vector<Op>& ops) {
   op.attributes = {axis_field};
   op.infer = infer_take;
   op.plan = plan_take;
+  op.positions = [](std::span<const TensorType> in, const Attrs& attrs) {
+    return std::vector<Positions>{{1, in[0].shape[static_cast<int>(attrs.ints[0])]}};
+  };
   op.saves = save_input(1);
   op.derivative = Derivative::linear;
   op.vjp = [](const RuleContext& c) {
@@ -116,6 +119,9 @@ void add_picking_ops(std::vector<Op>& ops) {
   op.attributes = {axis_field, size_field};
   op.infer = infer_put;
   op.plan = plan_put;
+  op.positions = [](std::span<const TensorType>, const Attrs& attrs) {
+    return std::vector<Positions>{{0, attrs.ints[1]}};
+  };
   op.key = 1;
   op.saves = save_input(0);
   op.derivative = Derivative::linear;
@@ -133,6 +139,9 @@ void add_picking_ops(std::vector<Op>& ops) {
   op.doc = "Rows of zeros with a 1 at the index.";
   op.attributes = {size_field};
   op.plan = plan_one_hot;
+  op.positions = [](std::span<const TensorType>, const Attrs& attrs) {
+    return std::vector<Positions>{{0, attrs.ints[1], false}};
+  };
   op.key = -1;
   op.derivative = Derivative::none;
   op.batch = Batch::leading;

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cmath>
+#include <functional>
 #include <utility>
 
 #include "ops/operands.hpp"
@@ -50,6 +51,35 @@ Tensor apply_mask(const Tensor& g, const Tensor& mask, const Attrs& attrs) {
   return apply1(op, in, attrs);
 }
 
+// Per sample the mask begins with a byte of its own, so samples are padded to full bytes and drawn as one array.
+Tensors on_batch(const BatchContext& c, Tensor x, const std::function<Tensors(const Tensor&, std::int64_t)>& run) {
+  if (!c.batched[0]) {
+    Dims shape = x.shape();
+    shape.insert(0, c.size);
+    x = broadcast_to(x, Shape(shape));
+  }
+  const Shape shape = x.shape();
+  const std::int64_t n = product(shape, 1, shape.rank()), bytes = (n + 7) / 8;
+  const Tensor rows = reshape(x, {c.size, n});
+  const bool full = n % 8 == 0;
+  Tensors y = run(full ? rows : pad(rows, {{0, 0}, {0, 8 * bytes - n}}), bytes);
+  y[0] = reshape(full ? y[0] : slice(y[0], {{}, {0, n}}), shape);
+  return y;
+}
+Tensors batch_dropout(const BatchContext& c) {
+  return on_batch(c, c.x[0], [&](const Tensor& rows, std::int64_t bytes) {
+    const Tensor in[] = {rows, c.x[1]};
+    Tensors y = apply(c.op, in, c.attrs);
+    y[1] = reshape(y[1], {c.size, bytes});
+    return y;
+  });
+}
+Tensors batch_apply(const BatchContext& c) {
+  return on_batch(c, c.x[0], [&](const Tensor& rows, std::int64_t bytes) {
+    return Tensors{apply_mask(rows, c.batched[1] ? c.x[1] : broadcast_to(c.x[1], {c.size, bytes}), c.attrs)};
+  });
+}
+
 template <int dtype> Types infer_draw(const Op& op, std::span<const TensorType> in, const Attrs& attrs) {
   check_counter(op, in[0]);
   return {{static_cast<DType>(dtype), Shape(attrs.lists[0])}};
@@ -78,6 +108,13 @@ void add_draw(std::vector<Op>& ops, const char* name, const char* kernel, const 
   op.infer = twice ? infer_draw<static_cast<int>(DType::float64)> : infer_draw<static_cast<int>(DType::float32)>;
   op.plan = plan_draw;
   op.key = -1;
+  op.draws = true;
+  op.batch = Batch::rule;
+  op.batch_rule = [](const BatchContext& c) {
+    Attrs attrs = c.attrs;
+    attrs.lists[0].insert(0, c.size);
+    return apply(c.op, c.x, attrs);
+  };
   op.internal = true;
   op.flops_per_output = 30;
   attach_kernels(op, kernel);
@@ -152,7 +189,9 @@ void add_random_ops(std::vector<Op>& ops) {
   op.jvp = [](const RuleContext& c) {
     return Tensors{c.g[0].defined() ? apply_mask(c.g[0], c.y[1], c.attrs) : Tensor(), Tensor()};
   };
-  op.batch = Batch::loop;
+  op.draws = true;
+  op.batch = Batch::rule;
+  op.batch_rule = batch_dropout;
   op.inplace = 1;
   op.flops_per_output = 10;
   attach_kernels(op, "dropout");
@@ -171,7 +210,8 @@ void add_random_ops(std::vector<Op>& ops) {
   op.jvp = [](const RuleContext& c) {
     return Tensors{c.g[0].defined() ? apply_mask(c.g[0], c.x[1], c.attrs) : Tensor()};
   };
-  op.batch = Batch::loop;
+  op.batch = Batch::rule;
+  op.batch_rule = batch_apply;
   op.inplace = 1;
   op.internal = true;
   attach_kernels(op, "dropout_apply");

@@ -143,6 +143,10 @@ void add_softmax_ops(std::vector<Op>& ops) {
   op.min_inputs = op.max_inputs = 2;
   op.outputs = 3;
   op.attributes = {smoothing, ignored, has_ignored};
+  op.positions = [](std::span<const TensorType> in, const Attrs& attrs) {
+    const auto ignore = attrs.ints[1] ? std::optional(attrs.ints[0]) : std::nullopt;
+    return std::vector<Positions>{{1, in[0].shape[in[0].shape.rank() - 1], false, ignore}};
+  };
   op.derivative = Derivative::custom;
   op.saves = save_input(0) | save_input(1) | (save_output << 1) | (save_output << 2);
   op.vjp = [](const RuleContext& c) {

@@ -62,6 +62,9 @@ void add_sort_ops(std::vector<Op>& ops) {
   op.min_inputs = op.max_inputs = 2;
   op.infer = infer_reordered;
   op.plan = plan_rows;
+  op.positions = [](std::span<const TensorType> in, const Attrs&) {
+    return std::vector<Positions>{{1, in[0].shape[in[0].shape.rank() - 1], false}};
+  };
   op.saves = save_input(1);
   op.derivative = Derivative::linear;
   op.vjp = [](const RuleContext& c) { return Tensors{reordered(c.g[0], order_of(c.x[1], false)), Tensor()}; };

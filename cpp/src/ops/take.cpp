@@ -142,6 +142,9 @@ void add_take_ops(std::vector<Op>& ops) {
   op.attributes = {axis_field, batch_field};
   op.infer = infer_take;
   op.plan = plan_take;
+  op.positions = [](std::span<const TensorType> in, const Attrs& attrs) {
+    return std::vector<Positions>{{1, in[0].shape[static_cast<int>(attrs.ints[0])]}};
+  };
   op.saves = save_input(1);
   op.derivative = Derivative::linear;
   op.vjp = [](const RuleContext& c) {
@@ -164,6 +167,9 @@ void add_take_ops(std::vector<Op>& ops) {
   op.attributes = {axis_field, batch_field, size_field};
   op.infer = infer_put;
   op.plan = plan_put;
+  op.positions = [](std::span<const TensorType>, const Attrs& attrs) {
+    return std::vector<Positions>{{0, attrs.ints[2]}};
+  };
   op.key = 1;
   op.saves = save_input(0);
   op.derivative = Derivative::linear;
@@ -184,6 +190,11 @@ void add_take_ops(std::vector<Op>& ops) {
   op.attributes = {{AttributeField::Kind::list, 0, "sizes"}};
   op.infer = infer_flat_index;
   op.plan = plan_flat_index;
+  op.positions = [](std::span<const TensorType> in, const Attrs& attrs) {
+    std::vector<Positions> each;
+    for (std::size_t i = 0; i < in.size(); ++i) each.push_back({i, attrs.lists[0][static_cast<int>(i)]});
+    return each;
+  };
   op.batch = Batch::leading;
   op.internal = true;
   op.flops_per_output = 2;

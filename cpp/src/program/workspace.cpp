@@ -155,10 +155,13 @@ void Workspace::run_marked(std::int64_t (*now)(), std::vector<std::int64_t>& mar
 void Workspace::throw_failure() {
   const std::int64_t failure = failure_.exchange(0);
   if (failure == 0) return;
-  const auto instruction = static_cast<std::size_t>((failure >> 8) - 1);
-  const Node& node = program_->graph.nodes[static_cast<std::size_t>(program_->instructions[instruction].node)];
+  const Instruction& instruction = program_->instructions[static_cast<std::size_t>((failure >> 8) - 1)];
+  const Node& node = program_->graph.nodes[static_cast<std::size_t>(instruction.node)];
+  Types in;
+  for (ValueId id : node.inputs) in.push_back(program_->graph.types[static_cast<std::size_t>(id)]);
   try {
-    check_status(static_cast<kernels::Status>(failure & 0xFF), *node.op);
+    check_status(static_cast<kernels::Status>(failure & 0xFF), *node.op, in,
+                 pointers_.data() + instruction.first_operand, node.attrs);
   } catch (const IndexError& error) {
     throw IndexError((node.scope.empty() ? "" : "model." + node.scope + " ") + std::string(error.what()));
   }

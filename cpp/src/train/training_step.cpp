@@ -109,6 +109,7 @@ GraphData trace_parts(std::vector<LossAndOptimizer>& parts, const Types& types, 
 
 struct Compiled {
   Types types;
+  std::string variant;
   std::vector<char> trained;  // which parameters wanted gradients
   std::vector<ModeRead> modes;
   std::unique_ptr<Workspace> workspace;
@@ -142,16 +143,17 @@ struct TrainingStep::State {
     return true;
   }
 
-  Compiled& step_for(const std::vector<Tensor>& inputs) {
+  Compiled& step_for(const std::vector<Tensor>& inputs, const std::string& variant) {
     types.clear();
     for (const Tensor& t : inputs) types.push_back(type_of(t));
     std::erase_if(compiled, [&](const auto& c) {
       return c->workspace->stale() || modes_changed(c->modes) || !same_flags(c->trained);
     });
     for (const auto& c : compiled)
-      if (c->types == types) return *c;
+      if (c->types == types && c->variant == variant) return *c;
     auto made = std::make_unique<Compiled>();
     made->types = types;
+    made->variant = variant;
     made->trained = trained();
     const bool clip = options.clip_norm.has_value();
     GraphData graph;
@@ -235,7 +237,7 @@ TrainingStep::TrainingStep(std::vector<LossAndOptimizer> parts, const TrainingSt
 TrainingStep::TrainingStep(Function loss, const optim::Optimizer& optimizer, const TrainingStepOptions& options)
     : TrainingStep(std::vector<LossAndOptimizer>{{std::move(loss), optimizer}}, options) {}
 
-std::vector<double> TrainingStep::operator()(const std::vector<Tensor>& inputs) {
+std::vector<double> TrainingStep::operator()(const std::vector<Tensor>& inputs, const std::string& variant) {
   State& s = *state_;
   const std::lock_guard lock(s.mutex);
   const NoGrad nothing;
@@ -243,7 +245,7 @@ std::vector<double> TrainingStep::operator()(const std::vector<Tensor>& inputs) 
     if (inputs[i].symbolic())
       fail<StateError>(who, "cannot be called inside a traced function",
                        "input " + std::to_string(i) + " has no values", "call it with arrays or tensors");
-  Compiled& step = s.step_for(inputs);
+  Compiled& step = s.step_for(inputs, variant);
   s.counter[0] = static_cast<std::int64_t>(s.options.seed);
   s.limit = s.options.clip_norm.value_or(0);
   s.load_scalars(step);

@@ -12,6 +12,7 @@
 namespace chainrule {
 namespace {
 
+constexpr const char* who = "check_gradients";
 constexpr std::int64_t full_jacobian = 4096;  // entries; larger ones are compared along random directions
 constexpr int directions = 16;
 constexpr double step = 6.0554544523933429e-06;  // cube root of float64's epsilon: the best for central differences
@@ -60,8 +61,8 @@ std::vector<double> central(const Function& f, const std::vector<Tensor>& x, std
 }
 
 void compare_all(const Function& f, const std::vector<Tensor>& x, std::size_t i, Worst& worst) {
-  const auto by_rows = values(value_and_jacobians(f, x, JacobianMode::reverse).second[i]);
-  const auto by_columns = values(value_and_jacobians(f, x, JacobianMode::forward).second[i]);
+  const auto by_rows = values(values_and_jacobians(f, x, JacobianMode::reverse, who).second[0][i]);
+  const auto by_columns = values(values_and_jacobians(f, x, JacobianMode::forward, who).second[0][i]);
   const auto n = static_cast<std::size_t>(x[i].size());
   const std::vector<double> at = values(x[i]);
   for (std::size_t k = 0; k < n; ++k) {
@@ -94,7 +95,7 @@ std::string check_gradients(const Function& given, const std::vector<Tensor>& x,
   std::vector<Tensor> at;
   for (const Tensor& t : x) {
     if (!is_floating(t.dtype()))
-      fail<DTypeError>("check_gradients", "an argument has no gradient", "dtype is " + std::string(name_of(t.dtype())),
+      fail<DTypeError>(who, "an argument has no gradient", "dtype is " + std::string(name_of(t.dtype())),
                        "use astype(\"float32\")");
     at.push_back(t.detach().astype(DType::float64));
   }
@@ -103,8 +104,8 @@ std::string check_gradients(const Function& given, const std::vector<Tensor>& x,
     return f(at);
   }();
   if (y.size() != 1)
-    fail<ValueError>("check_gradients", "the function does not return one tensor",
-                     std::to_string(y.size()) + " were returned", "return the one to differentiate");
+    fail<ValueError>(who, "the function does not return one tensor", std::to_string(y.size()) + " were returned",
+                     "return the one to differentiate");
   std::string table = "argument  shape            largest derivative  error, reverse  error, forward\n";
   bool good = true;
   for (std::size_t i = 0; i < at.size(); ++i) {
@@ -123,7 +124,7 @@ std::string check_gradients(const Function& given, const std::vector<Tensor>& x,
   if (!good) {
     char limit[32];
     std::snprintf(limit, sizeof limit, "%g", tolerance);
-    fail<ValueError>("check_gradients", "analytic and numeric derivatives differ",
+    fail<ValueError>(who, "analytic and numeric derivatives differ",
                      "the tolerance is " + std::string(limit) + "\n" + table,
                      "look for a kink or a wrong rule near these arguments");
   }

@@ -44,14 +44,22 @@ std::shared_ptr<const Differentiable> derivatives_of(const GraphData& traced) {
   Types outputs;
   for (ValueId id : graph.outputs) outputs.push_back(graph.types[static_cast<std::size_t>(id)]);
   const std::size_t values = graph.outputs.size();
-  const auto behind_values = [values](GraphData derivative) {
-    derivative.outputs.erase(derivative.outputs.begin(),
-                             derivative.outputs.begin() + static_cast<std::ptrdiff_t>(values));
-    const auto kept = std::make_shared<const GraphData>(std::move(derivative));
-    return compile([kept](const Tensors& in) { return replay(*kept, in); });
+  struct Derivative {
+    std::once_flag made{};  // at the first call: a custom_gradient may have a rule for one of the modes only
+    GraphData graph{};
+  };
+  const auto behind_values = [&](GraphData (*mode)(const GraphData&)) {
+    return compile([graph, values, mode, kept = std::make_shared<Derivative>()](const Tensors& in) {
+      std::call_once(kept->made, [&] {
+        kept->graph = mode(graph);
+        auto& results = kept->graph.outputs;
+        results.erase(results.begin(), results.begin() + static_cast<std::ptrdiff_t>(values));
+      });
+      return replay(kept->graph, in);
+    });
   };
   return std::make_shared<const Differentiable>(
-      Differentiable{std::move(captured), std::move(outputs), behind_values(vjp(graph)), behind_values(jvp(graph))});
+      Differentiable{std::move(captured), std::move(outputs), behind_values(&vjp), behind_values(&jvp)});
 }
 
 Tensors joined(std::span<const Tensor> a, std::span<const Tensor> b) {

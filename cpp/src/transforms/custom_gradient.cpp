@@ -11,6 +11,7 @@
 #include "ops/operands.hpp"
 #include "transforms/call_graphs.hpp"
 #include "transforms/differentiation.hpp"
+#include "transforms/linear_rules.hpp"
 
 namespace chainrule {
 namespace {
@@ -57,35 +58,7 @@ Tensors checked(Tensors given, std::span<const TensorType> types, const char* wh
   return given;
 }
 
-// A linear map's transpose: `linear` recorded on symbols of these types, and its pullback of `at`.
-Tensors transposed(const Function& linear, const Types& types, std::span<const Tensor> at) {
-  const auto tracer = Tracer::create();
-  GraphData graph;
-  {
-    const TraceScope recording(*tracer);
-    Tensors in;
-    std::vector<ValueId> wrt;
-    for (const TensorType& type : types) {
-      in.push_back(tracer->input(type));
-      wrt.push_back(in.back().data_handle()->value);
-    }
-    const Tensors out = linear(in);
-    Tensors used, cotangents;
-    for (std::size_t i = 0; i < out.size(); ++i)
-      if (out[i].defined() && at[i].defined()) {
-        used.push_back(out[i]);
-        cotangents.push_back(at[i]);
-      }
-    Tensors result = gradients_in_trace(*tracer, used, cotangents, wrt);
-    for (std::size_t i = 0; i < result.size(); ++i)
-      if (!result[i].defined()) result[i] = zeros_like_type(types[i]);
-    tracer->set_outputs(result);
-    graph = tracer->take();
-  }
-  Tensors zeros;
-  for (const TensorType& type : types) zeros.push_back(zeros_like_type(type));
-  return replay(graph, zeros);
-}
+constexpr RuleName pull_rule{"vjp", "cotangents"}, push_rule{"jvp", "tangents"};
 
 // The rule that is not given is the transpose of the other; both are checked.
 void complete(CallRule& rule, std::size_t primals) {
@@ -96,17 +69,23 @@ void complete(CallRule& rule, std::size_t primals) {
     };
   }
   if (rule.jvp) {
-    rule.jvp = [given = rule.jvp, outputs = rule.outputs](std::span<const Tensor> x, std::span<const Tensor> tx) {
+    const auto jvp = [given = rule.jvp, outputs = rule.outputs](std::span<const Tensor> x, const Tensors& tx) {
       return checked(given(x, tx), outputs, "tangents");
     };
-  }
-  if (!rule.vjp)
-    rule.vjp = [jvp = rule.jvp, types](std::span<const Tensor> x, std::span<const Tensor> gy) {
-      return transposed([&](const Tensors& tx) { return jvp(x, tx); }, types(x), gy);
+    rule.jvp = [jvp](std::span<const Tensor> x, std::span<const Tensor> tx) {
+      const Tensors t(tx.begin(), tx.end());
+      Tensors ty = jvp(x, t);
+      check_linear([&](const Tensors& at) { return jvp(x, at); }, t, ty, push_rule);
+      return ty;
     };
+    if (!rule.vjp)
+      rule.vjp = [jvp, types](std::span<const Tensor> x, std::span<const Tensor> gy) {
+        return transposed([&](const Tensors& tx) { return jvp(x, tx); }, types(x), gy, push_rule);
+      };
+  }
   if (!rule.jvp)
     rule.jvp = [vjp = rule.vjp, outputs = rule.outputs](std::span<const Tensor> x, std::span<const Tensor> tx) {
-      return transposed([&](const Tensors& gy) { return vjp(x, gy); }, outputs, tx);
+      return transposed([&](const Tensors& gy) { return vjp(x, gy); }, outputs, tx, pull_rule);
     };
 }
 
@@ -200,9 +179,9 @@ std::shared_ptr<const CallRule> batched(const std::shared_ptr<const CallRule>& r
     type.shape.insert(0, size);
     result->outputs.push_back(type);
   }
-  result->primal = batch(rule->primal, x_flags, size);
+  result->primal = batch(rule->primal, x_flags, size, Draws::own);
   result->value = [rule, x_flags, size](std::span<const Tensor> x) {
-    return replay_batched(rule->primal, x, x_flags, size);
+    return replay_batched(rule->primal, x, x_flags, size, Draws::own);
   };
   // A rule on one sample, recorded and run on the batch. `own` marks which cotangents or tangents are batched.
   const auto on_samples = [rule, x_flags, size](const auto& function, std::span<const Tensor> x,
@@ -221,7 +200,7 @@ std::shared_ptr<const CallRule> batched(const std::shared_ptr<const CallRule>& r
           return out;
         },
         types);
-    return replay_batched(graph, arguments, all, size);
+    return replay_batched(graph, arguments, all, size, Draws::own);
   };
   result->vjp = [rule, x_flags, on_samples](std::span<const Tensor> x, std::span<const Tensor> gy) {
     Tensors gx = on_samples(rule->vjp, x, gy, std::vector<char>(gy.size(), 1));

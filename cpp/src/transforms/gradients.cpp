@@ -34,12 +34,22 @@ Tensors checked_tangents(const std::vector<Tensor>& x, const std::vector<Tensor>
   return moves;
 }
 
+using Values = std::pair<std::vector<Tensor>, std::vector<Tensor>>;
+Values push_along(const Function& f, const std::vector<Tensor>& x, const std::vector<Tensor>& tangents,
+                  const char* who) {
+  const Tensors moves = checked_tangents(x, tangents, who);
+  Differentiation d(x, who);
+  const Tensors y = d.call(f);
+  return {values_of(d, y), d.push(y, moves)};
+}
+
 }  // namespace
 
-std::pair<Tensor, std::vector<Tensor>> value_and_gradients(const Function& f, const std::vector<Tensor>& x) {
-  Differentiation d(x, "grad");
-  const Tensor y = only_output(d.call(f), "grad");
-  const Tensor start = start_cotangent(y, {}, "grad");
+std::pair<Tensor, std::vector<Tensor>> value_and_gradients(const Function& f, const std::vector<Tensor>& x,
+                                                           const char* who) {
+  Differentiation d(x, who);
+  const Tensor y = only_output(d.call(f), who);
+  const Tensor start = start_cotangent(y, {}, who);
   Tensors gradients = d.pull(std::span(&y, 1), std::span(&start, 1), false);
   return {d.value(y), std::move(gradients)};
 }
@@ -60,10 +70,7 @@ std::pair<std::vector<Tensor>, Pullback> vjp(const Function& f, const std::vecto
 
 std::pair<std::vector<Tensor>, std::vector<Tensor>> jvp(const Function& f, const std::vector<Tensor>& x,
                                                         const std::vector<Tensor>& tangents) {
-  const Tensors moves = checked_tangents(x, tangents, "jvp");
-  Differentiation d(x, "jvp");
-  const Tensors y = d.call(f);
-  return {values_of(d, y), d.push(y, moves)};
+  return push_along(f, x, tangents, "jvp");
 }
 
 std::pair<std::vector<Tensor>, Pushforward> linearize(const Function& f, const std::vector<Tensor>& x) {
@@ -74,12 +81,13 @@ std::pair<std::vector<Tensor>, Pushforward> linearize(const Function& f, const s
 }
 
 std::vector<Tensor> hvp(const Function& f, const std::vector<Tensor>& x, const std::vector<Tensor>& v) {
-  const Function gradient = [&](const std::vector<Tensor>& at) { return value_and_gradients(f, at).second; };
-  return jvp(gradient, x, v).second;
+  const Function gradient = [&](const std::vector<Tensor>& at) { return value_and_gradients(f, at, "hvp").second; };
+  return push_along(gradient, x, v, "hvp").second;
 }
 
 Tensor directional_derivative(const Function& f, const std::vector<Tensor>& x, const std::vector<Tensor>& v) {
-  return only_output(jvp(f, x, v).second, "directional_derivative");
+  const char* const who = "directional_derivative";
+  return only_output(push_along(f, x, v, who).second, who);
 }
 
 }  // namespace chainrule

@@ -55,7 +55,7 @@ std::vector<Tensor> vmap_call(const Function& f, const std::vector<Tensor>& x,
   }
   if (!size) fail<ValueError>("vmap", "no argument has a batch axis", "", "in_axes must name one at least");
   const GraphData graph = trace_types(f, types);
-  Tensors results = replay_batched(graph, arguments, batched, *size);
+  Tensors results = replay_batched(graph, arguments, batched, *size, Draws::own);
   const std::vector<int> places = out_axes(results.size());
   for (std::size_t j = 0; j < results.size(); ++j)
     results[j] = moved(results[j], normal_axis(places[j], results[j].rank(), "vmap"), false);

@@ -49,3 +49,21 @@ TEST_CASE("operands without a batch are shared") {
   CHECK(y[0].str() == (a * b).str());
   CHECK(y[1].shape() == Shape{4, 3});  // every output has the batch in front
 }
+
+TEST_CASE("draws are shared by the samples, or every sample has its own") {
+  const Function f = [](const std::vector<Tensor>& in) {
+    return std::vector<Tensor>{in[0] + random::normal({5}), dropout(Tensor::ones({5}), 0.5)};
+  };
+  const GraphData graph = trace_types(f, {{DType::float32, Shape{5}}});
+  const Tensor x = Tensor::zeros({4, 5});
+  const char batched[] = {1};
+  const Tensors shared = replay_batched(graph, std::span(&x, 1), batched, 4);
+  const Tensors own = replay_batched(graph, std::span(&x, 1), batched, 4, Draws::own);
+  CHECK(own[1].shape() == Shape{4, 5});
+  for (std::int64_t i = 1; i < 4; ++i) {
+    CHECK(sample_of(shared[0], i).str() == sample_of(shared[0], 0).str());
+    CHECK(sample_of(shared[1], i).str() == sample_of(shared[1], 0).str());
+    CHECK(sample_of(own[0], i).str() != sample_of(own[0], 0).str());
+  }
+  CHECK(own[1].str() != shared[1].str());
+}

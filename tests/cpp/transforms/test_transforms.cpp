@@ -37,6 +37,38 @@ TEST_CASE("hessian, hvp and higher orders agree") {
   check_close(directional_derivative(as_function(f), {x0}, {v}), sum(grad(f)(x0) * v));
 }
 
+TEST_CASE("Jacobians and Hessians of several outputs are those of each") {
+  const Function both = [](const std::vector<Tensor>& x) {
+    return std::vector<Tensor>{h(x[0]) * x[1], sum(square(x[0])) * x[1]};
+  };
+  const std::vector<Tensor> at{x0, Tensor::scalar(1.5, DType::float64)};
+  for (const JacobianMode mode : {JacobianMode::automatic, JacobianMode::reverse, JacobianMode::forward}) {
+    const auto [y, j] = values_and_jacobians(both, at, mode);
+    REQUIRE(j.size() == 2);
+    for (std::size_t k = 0; k < 2; ++k) {
+      const Function one = [&](const std::vector<Tensor>& x) { return std::vector<Tensor>{both(x)[k]}; };
+      const auto [value, single] = value_and_jacobians(one, at, mode);
+      check_close(y[k], value);
+      for (std::size_t i = 0; i < 2; ++i) check_close(j[k][i], single[i]);
+    }
+  }
+  CHECK_THROWS_WITH_AS(value_and_jacobians(both, at),
+                       "jacobian: the function does not return one tensor: 2 were returned; return one, or call "
+                       "values_and_jacobians",
+                       ValueError);
+  const Function scalars = [](const std::vector<Tensor>& x) {
+    return std::vector<Tensor>{f(x[0]) * x[1], sum(x[0] * x[0]) * x[1]};
+  };
+  const auto blocks = hessians(scalars, at);
+  REQUIRE(blocks.size() == 2);
+  for (std::size_t k = 0; k < 2; ++k) {
+    const auto single = hessian([&](const std::vector<Tensor>& x) { return std::vector<Tensor>{scalars(x)[k]}; }, at);
+    for (std::size_t i = 0; i < 2; ++i)
+      for (std::size_t l = 0; l < 2; ++l) check_close(blocks[k][i][l], single[i][l]);
+  }
+  CHECK_THROWS_AS(hessian(scalars, at), ValueError);
+}
+
 TEST_CASE("vmap is a loop, and composes with jacobian and compile") {
   const Tensor batch = random::normal({4, 3}, 1, 0, 0, 1, DType::float64);
   const Tensor all = vmap(jacobian(h))(batch);

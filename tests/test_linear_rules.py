@@ -1,0 +1,97 @@
+"""Derivative rules that are not linear are refused where a tangent or the other mode needs them to be."""
+
+from __future__ import annotations
+
+import chainrule as cr
+import numpy as np
+import pytest
+
+X = cr.tensor([0.5, -1.0, 2.0], dtype="float64")
+V = cr.tensor([1.0, 2.0, -3.0], dtype="float64")
+
+NOT_LINEAR = {
+    "square": lambda x, t: t * t,
+    "cube": lambda x, t: t**3 * x,
+    "absolute": lambda x, t: cr.abs(t),
+    "one side": lambda x, t: cr.relu(t),
+    "constant": lambda x, t: t * 2 + 1,
+    "argument": lambda x, t: t * 2 + x,
+    "comparison": lambda x, t: cr.where(t > 0, t, 2 * t),
+    "step": lambda x, t: x * cr.cast(t > 0, "float64"),
+    "clip": lambda x, t: t.clip(-1.0, 1.0),
+    "order": lambda x, t: cr.sort(t),
+}
+MESSAGE = r"^custom_gradient: the rule jvp is not linear in the tangents: .*; write sums of tangents times"
+
+
+@pytest.mark.parametrize("name", NOT_LINEAR)
+def test_forward_rules(name):
+    f = cr.custom_gradient(lambda x: x * x, jvp=NOT_LINEAR[name])
+    total = lambda x: f(x).sum()  # noqa: E731
+    for run in (
+        lambda: cr.grad(total)(X),
+        lambda: cr.compile(cr.grad(total))(X),
+        lambda: cr.grad(cr.compile(total))(X),
+        lambda: cr.jvp(f, X, V),
+        lambda: cr.compile(lambda x: cr.jvp(f, x, V)[1])(X),
+        lambda: cr.jacobian(f, mode="forward")(X),
+        lambda: cr.vmap(cr.grad(total))(cr.stack([X, X])),
+    ):
+        with pytest.raises(cr.ValueError, match=MESSAGE):
+            run()
+    f(X)  # its values need no rule
+
+
+LINEAR = {
+    "product": lambda x, t: 2 * x * t,
+    "quotient": lambda x, t: t / (1 + x * x),
+    "chosen": lambda x, t: cr.where(x > 0, t, -3 * t),
+    "matrix": lambda x, t: cr.outer(x, x) @ t + cr.tensor(np.tri(3)) @ t,
+    "moved": lambda x, t: cr.concat([t[1:], -t[:1]]) * x,
+    "sums": lambda x, t: cr.cumsum(t) - t.mean() + cr.fma(x, t, t),
+    "indexed": lambda x, t: t[[2, 0, 0]],
+    "zero": lambda x, t: 0 * t,
+}
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_linear_ones_pass(name):
+    f = cr.custom_gradient(lambda x: x * x, jvp=LINEAR[name])
+    forward = cr.jvp(f, X, V)[1].numpy()
+    np.testing.assert_array_equal(forward, LINEAR[name](X, V).numpy())
+    np.testing.assert_array_equal(cr.compile(lambda x: cr.jvp(f, x, V)[1])(X).numpy(), forward)
+    for run in (cr.jacobian(f, mode="reverse"), cr.compile(cr.jacobian(f, mode="reverse"))):
+        np.testing.assert_allclose(run(X).numpy() @ V.numpy(), forward, rtol=1e-12)
+    np.testing.assert_allclose(cr.jacobian(f, mode="forward")(X).numpy() @ V.numpy(), forward, rtol=1e-12)
+
+
+def test_with_numbers_that_have_no_derivative():
+    """Scales of 1e-30 and 1e30, where a tolerance would be too large or too small; infinite arguments."""
+    for scale in (1e-30, 1e30):
+        f = cr.custom_gradient(lambda x: x, jvp=lambda x, t, s=scale: s * t * x)
+        np.testing.assert_allclose(
+            cr.grad(lambda x, f=f: f(x).sum())(X).numpy(), scale * X.numpy(), rtol=1e-12
+        )
+        cr.jvp(f, X, V)
+        g = cr.custom_gradient(lambda x: x, jvp=lambda x, t, s=scale: s * (t + 1))
+        with pytest.raises(cr.ValueError, match=MESSAGE):
+            cr.jvp(g, X, V)
+    f = cr.custom_gradient(lambda x: x, jvp=lambda x, t: t * x)
+    assert cr.grad(f)(cr.tensor(np.inf)).item() == np.inf
+
+
+def test_reverse_rules_may_clip():
+    """A cotangent may be cut on the way back; what cannot be made of such a rule is forward mode."""
+    clipped = cr.custom_gradient(lambda x: x * 1.0, vjp=lambda x, g: g.clip(-1.0, 1.0))
+    loss = lambda x: (100.0 * clipped(x)).sum()  # noqa: E731
+    for run in (cr.grad(loss), cr.compile(cr.grad(loss)), cr.grad(cr.compile(loss))):
+        assert run(X).numpy().tolist() == [1, 1, 1]
+    message = r"^custom_gradient: the rule vjp is not linear in the cotangents: .*; .* give jvp= as well$"
+    for run in (
+        lambda: cr.jvp(clipped, X, V),
+        lambda: cr.jvp(cr.compile(clipped), X, V),
+    ):
+        with pytest.raises(cr.ValueError, match=message):
+            run()
+    both = cr.custom_gradient(lambda x: x * 1.0, vjp=lambda x, g: g.clip(-1.0, 1.0), jvp=lambda x, t: t)
+    assert cr.jvp(both, X, V)[1].numpy().tolist() == V.numpy().tolist()
