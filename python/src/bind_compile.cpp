@@ -22,9 +22,9 @@ class CompiledTrees {
     }
     return variant.output->build(outputs);
   }
-  Profile profile(const py::args& args, int runs) {
+  Profile profile(const py::args& args, int runs, const py::kwargs& kwargs) {
     std::vector<Tensor> inputs;
-    Variant& variant = variant_for(args, inputs);
+    Variant& variant = variant_for(args, kwargs, inputs);
     const py::gil_scoped_release unlocked;
     return variant.compiled.profile(inputs, runs);
   }
