@@ -758,7 +758,7 @@ class Compiled:
     """
     def __call__(self, *args: typing.Any, out: typing.Any = None, **kwargs: typing.Any) -> typing.Any:
         ...
-    def profile(self, *args: typing.Any, runs: typing.SupportsIndex = 100) -> Profile:
+    def profile(self, *args: typing.Any, runs: typing.SupportsIndex = 100, **kwargs: typing.Any) -> Profile:
         """
         Where the time of a call with these arguments goes: a Profile, which prints as a table.
         """
