@@ -64,7 +64,8 @@ void bind_custom_gradient(py::module_& m) {
   m.def(
       "custom_gradient", &make_custom, "f"_a, py::kw_only(), "vjp"_a = py::none(), "jvp"_a = py::none(),
       "f with derivative rules of its own. vjp(*x, *gy) gives one cotangent per argument, jvp(*x, *tx) one tangent per "
-      "output; one of them is enough, the other is its transpose. As a decorator without rules, f returns "
+      "output; one of them is enough, the other is its transpose, for which it must be linear in gy or tx. As a "
+      "decorator without rules, f returns "
       "(result, pullback), and pullback(gy) gives one cotangent per argument.\n\n"
       ">>> @cr.custom_gradient\n"
       "... def clipped(x):\n"

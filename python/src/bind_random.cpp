@@ -10,7 +10,8 @@ void bind_random(py::module_& m) {
         return random::normal(to_shape(shape, "random.normal"), {mean, std, to_dtype(dtype)});
       },
       "shape"_a, "mean"_a = 0.0, "std"_a = 1.0, "dtype"_a = "float32",
-      "Normal draws, new in each call, and in a compiled function in each run; manual_seed(s) starts them again.\n"
+      "Normal draws, new in each call, in a compiled function in each run and in vmap for each sample; manual_seed(s)\n"
+      "starts them again.\n"
       "Constants to every derivative: mean + std * normal(shape) has gradients for mean and std.");
   m.def(
       "random_uniform",
