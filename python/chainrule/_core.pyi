@@ -1486,7 +1486,7 @@ def cumsum(x: typing.Any, axis: typing.SupportsIndex | None = None, *, reverse: 
     """
 def custom_gradient(f: typing.Any, *, vjp: typing.Any = None, jvp: typing.Any = None) -> typing.Any:
     """
-    f with derivative rules of its own. vjp(*x, *gy) gives one cotangent per argument, jvp(*x, *tx) one tangent per output; one of them is enough, the other is its transpose. As a decorator without rules, f returns (result, pullback), and pullback(gy) gives one cotangent per argument.
+    f with derivative rules of its own. vjp(*x, *gy) gives one cotangent per argument, jvp(*x, *tx) one tangent per output; one of them is enough, the other is its transpose, for which it must be linear in gy or tx. As a decorator without rules, f returns (result, pullback), and pullback(gy) gives one cotangent per argument.
 
     >>> @cr.custom_gradient
     ... def clipped(x):
@@ -1875,7 +1875,8 @@ def prod(x: typing.Any, axis: typing.Any = None, keepdims: bool = False) -> Tens
     """
 def random_normal(shape: typing.Any, mean: typing.SupportsFloat | typing.SupportsIndex = 0.0, std: typing.SupportsFloat | typing.SupportsIndex = 1.0, dtype: typing.Any = 'float32') -> Tensor:
     """
-    Normal draws, new in each call, and in a compiled function in each run; manual_seed(s) starts them again.
+    Normal draws, new in each call, in a compiled function in each run and in vmap for each sample; manual_seed(s)
+    starts them again.
     Constants to every derivative: mean + std * normal(shape) has gradients for mean and std.
     """
 def random_uniform(shape: typing.Any, low: typing.SupportsFloat | typing.SupportsIndex = 0.0, high: typing.SupportsFloat | typing.SupportsIndex = 1.0, dtype: typing.Any = 'float32') -> Tensor:
