@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+TIMEOUT = 1800  # seconds; torch.compile may take minutes for a network it has not seen
 HERE = Path(__file__).resolve().parent
 # Of one library: "samples": {name: [one per process]}, "loss" or "error", "versions", "missing", "void".
 Row = dict[str, Any]
@@ -48,7 +49,11 @@ def worker(setup: Setup, peer: str, mode: str, what: str, threads: int, check: b
     command += [f"--threads={threads}", f"--seconds={setup.seconds}", *["--check"] * check]
     environment = {name: value for name, value in os.environ.items() if name not in setup.unset}
     try:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False, timeout=TIMEOUT
+        )
+    except subprocess.TimeoutExpired:
+        return {"missing": f"no answer within {TIMEOUT} seconds"}
     except OSError as error:
         return {"missing": str(error)}
     if done.returncode != 0:

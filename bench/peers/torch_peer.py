@@ -1,4 +1,4 @@
-"""PyTorch as a peer: eager, with the fused optimizer; variant compile: loss, optimizer's step and inference
+"""PyTorch as a peer: eager, with the fused optimizer; variant compile: the loss, or the model for inference,
 through torch.compile. Losses are not fetched, which would slow it down."""
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from workloads import Array, Layers, Workload
 
-VARIANTS = {"train": ("", "compile"), "infer": ("", "compile"), "update": ("", "compile")}
+VARIANTS = {"train": ("", "compile"), "infer": ("", "compile"), "update": ("",)}
 torch.set_num_threads(len(os.sched_getaffinity(0)))
 
 
@@ -28,20 +28,15 @@ def _network(layers: Layers) -> torch.nn.Sequential:
     return torch.nn.Sequential(*modules[:-1])
 
 
-def _optimizer(workload: Workload, parameters: Any, compiled: bool) -> tuple[Any, Any]:
-    """The optimizer and its step. Fused optimizers cannot be compiled; compiling fuses the others."""
+def _optimizer(workload: Workload, parameters: Any) -> torch.optim.Optimizer:
     kind = torch.optim.Adam if workload.optimizer == "adam" else torch.optim.SGD
-    if not compiled:
-        optimizer = kind(parameters, lr=workload.lr, fused=True)
-        return optimizer, optimizer.step
-    optimizer = kind(parameters, lr=workload.lr, foreach=True)
-    return optimizer, torch.compile(lambda: optimizer.step())
+    return kind(parameters, lr=workload.lr, fused=True)
 
 
 class Train:
     def __init__(self, workload: Workload, variant: str, layers: Layers, x: Array, y: Any) -> None:
         self.model = model = _network(layers)
-        self.optimizer, self.update = _optimizer(workload, model.parameters(), variant == "compile")
+        self.optimizer = _optimizer(workload, model.parameters())
         criterion = torch.nn.CrossEntropyLoss()
         self.loss = lambda xb, yb: criterion(model(xb), yb)
         if variant == "compile":
@@ -51,11 +46,11 @@ class Train:
         self.pairs = [(xt[i * b : (i + 1) * b], yt[i * b : (i + 1) * b]) for i in range(workload.batches)]
 
     def run(self, steps: int) -> None:
-        optimizer, loss, update, pairs = self.optimizer, self.loss, self.update, self.pairs
+        optimizer, loss, pairs = self.optimizer, self.loss, self.pairs
         for i in range(steps):
             optimizer.zero_grad(set_to_none=True)
             loss(*pairs[i % len(pairs)]).backward()
-            update()
+            optimizer.step()
 
     def layers(self) -> Layers:
         linear = [m for m in self.model if isinstance(m, torch.nn.Linear)]
@@ -76,10 +71,10 @@ class Update:
     def __init__(self, workload: Workload, variant: str, p: Array, g: Array) -> None:
         self.p = torch.nn.Parameter(torch.from_numpy(p.copy()))
         self.p.grad = torch.from_numpy(g)
-        _, self.step = _optimizer(workload, [self.p], variant == "compile")
+        self.optimizer = _optimizer(workload, [self.p])
 
     def run(self, steps: int) -> None:
-        step = self.step
+        step = self.optimizer.step
         for _ in range(steps):
             step()
 

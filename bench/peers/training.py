@@ -18,7 +18,7 @@ PEERS = {
     "train": ("chainrule:fit", "chainrule:step", "torch", "torch:compile", "jax:step", "jax:scan", "sklearn"),
     "infer": ("chainrule:predictor", "chainrule:compile", "chainrule:predict", "torch", "torch:compile",
               "jax", "onnx", "onnx:bound", "numpy", "numpy:out"),
-    "update": ("chainrule:step", "torch", "torch:compile", "jax"),
+    "update": ("chainrule:step", "torch", "jax"),
 }  # fmt: skip
 FEW = ("chainrule:fit", "torch", "jax:scan")  # for what is measured many times
 

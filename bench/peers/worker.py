@@ -147,8 +147,6 @@ def main() -> None:
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
     pin(options.threads)
-    if options.mode == "start":
-        os.environ["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"  # the first step ever, not the first of today
     from workloads import WORKLOADS, growing
 
     work: Any = growing()[options.what] if options.mode == "grow" else WORKLOADS[options.what]
