@@ -156,7 +156,7 @@ UNARY = (
     unary("tanh", np.tanh, ANY, 4,
           values((0, 0.0), (-0.0, -0.0), (INF, 1), (-INF, -1), (1e4, 1), (-1e4, -1)),
           errors=text_refused("tanh"), everywhere=True),
-    unary("softplus", lambda x: np.logaddexp(0, x), Arg(-6, 6), 4,
+    unary("softplus", lambda x: np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))), Arg(-6, 6), 4,
           values((INF, INF), (-INF, 0), (1e4, 1e4), (-1e4, 0)), errors=text_refused("softplus"),
           everywhere=True),
     unary("gelu", lambda x: 0.5 * held(x) * erfc(-x / math.sqrt(2)), Arg(-4, 4), 4,
