@@ -149,6 +149,9 @@ template <class T> void multiply_block(const Product<T>& p, const Strategy<T>& s
   call.start = nullptr;
   call.start_stride = call.out_stride = p.ldc;
   call.next_stride = p.ldb;
+  call.ahead = nullptr;
+  call.ahead_length = block.depth;
+  call.ahead_stride = p.ldb;
 
   // From one tile of A to the next: tile_step, plus row_step per row of the tile.
   Layout layout = p.a_layout;
@@ -190,6 +193,9 @@ template <class T> void multiply_block(const Product<T>& p, const Strategy<T>& s
       call.b_stride = p.ldb;
     }
     const bool copy_next = copied && !p.b_transposed && p.n - j >= 2 * panel.width;
+    // A transposed panel is copied between the tiles, so what it is copied from had better be near by then.
+    call.ahead = p.b_transposed && p.n - j > panel.width ? b + panel.width * p.ldb : nullptr;
+    if (call.ahead != nullptr) call.ahead_end = call.ahead + block.depth;
     const bool masked_b = panel.ragged() && !copied;
     const auto* table =
         layout == Layout::rows ? tile_table<T, Layout::rows>(masked_b) : tile_table<T, Layout::columns>(masked_b);
@@ -243,6 +249,7 @@ template <class T> void multiply_direct(const Product<T>& p, const Strategy<T>& 
   call.start = nullptr;
   call.start_stride = call.out_stride = p.ldc;
   call.next_from = nullptr;
+  call.ahead = nullptr;
   call.add = false;
   for (Index j = 0; j < p.n;) {
     const Panel panel(p.n - j, lanes<T>, s.widest);

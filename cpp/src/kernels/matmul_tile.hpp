@@ -44,6 +44,11 @@ template <class T> struct TileCall {
   const T* next_from;
   std::ptrdiff_t next_stride;
   T* next_to;
+  // Unless null: lines of `ahead_length` elements, ahead_stride apart, that a later call copies; called into the cache
+  // a little at a time. Left where the next call goes on.
+  mutable const T* ahead;
+  mutable const T* ahead_end;
+  std::ptrdiff_t ahead_length, ahead_stride;
   int last;
   bool add;
 };
@@ -84,7 +89,8 @@ template <class T, int MR, int NV, Layout layout, bool masked_b> void tile(const
 
   T* const out = call.out;
   const std::ptrdiff_t out_stride = call.out_stride, a_stride = call.a_stride, b_stride = call.b_stride;
-  const T *b = call.b, *next_from = call.next_from;
+  const T *b = call.b, *next_from = call.next_from, *ahead = call.ahead, *ahead_end = call.ahead_end;
+  constexpr std::ptrdiff_t line = 64 / static_cast<std::ptrdiff_t>(sizeof(T));
   T* next_to = call.next_to;
   // One pointer per three rows: the other two are reached by base + index and base + 2 index addressing.
   constexpr int groups = layout == Layout::rows ? (MR + 2) / 3 : 1;
@@ -102,6 +108,15 @@ template <class T, int MR, int NV, Layout layout, bool masked_b> void tile(const
       next_from += call.next_stride, next_to += NV * L;
       prefetch_row<T, NV>(next_from + next_ahead * call.next_stride);
     }
+    if (ahead != nullptr) {
+      prefetch_far(ahead);
+      prefetch_far(ahead + line);
+      ahead += 2 * line;
+      if (ahead >= ahead_end) {
+        ahead_end += call.ahead_stride;
+        ahead = ahead_end - call.ahead_length;
+      }
+    }
     for (const T* end = b + (left < chunk ? left : chunk) * b_stride; b != end; b += b_stride) {
       P row[NV];
       unroll<NV - (masked_b ? 1 : 0)>(CHAINRULE_EACH(j) { row[j] = ei::ploadu<P>(b + j * L); });
@@ -114,6 +129,9 @@ template <class T, int MR, int NV, Layout layout, bool masked_b> void tile(const
       unroll<groups>(CHAINRULE_EACH(g) { a[g] += layout == Layout::rows ? 1 : a_stride; });
     }
   }
+
+  call.ahead = ahead;
+  call.ahead_end = ahead_end;
 
   if (call.add)
     unroll<MR>(CHAINRULE_EACH(i) {

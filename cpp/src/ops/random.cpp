@@ -237,6 +237,8 @@ void add_random_ops(std::vector<Op>& ops) {
     plan.cost = static_cast<double>(plan.units) * 0.05;
   };
   op.pure = false;
+  op.elementwise = true;
+  op.batch = Batch::elementwise;
   op.internal = true;
   attach_kernels(op, "check_finite");
   ops.push_back(op);

@@ -15,7 +15,7 @@
 namespace chainrule {
 namespace {
 
-constexpr double nanoseconds_worth_threads = 6'000;  // below it a group stays on one thread
+constexpr double nanoseconds_worth_threads = 9'000;  // below it a group stays on one thread
 constexpr std::int64_t tile_bytes_elementwise = 32 * 1024, tile_bytes_product = 192 * 1024;
 
 using Index = std::size_t;
@@ -127,10 +127,10 @@ class Compiler {
   // A node joins the group before it when it works element by element on what that group makes.
   bool joins(Index w, int first) {
     const Node& n = node(w);
-    if (!n.op->elementwise || n.op->inplace_pairs || n.outputs.size() != 1) return false;
+    if (!n.op->elementwise || n.op->inplace_pairs || n.outputs.size() > 1) return false;
     const Node& leader = node(static_cast<Index>(first));
     if (!leader.op->epilogue || leader.outputs.size() != 1) return false;
-    const std::int64_t size = type(n.outputs[0]).shape.size();
+    const std::int64_t size = type(n.outputs.empty() ? n.inputs[0] : n.outputs[0]).shape.size();
     if (size == 0 || type(leader.outputs[0]).shape.size() != size) return false;
     bool follows = false;
     for (ValueId id : n.inputs) {

@@ -5,6 +5,7 @@
 #include <map>
 #include <tuple>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "graph/tensor_data.hpp"
 
@@ -145,9 +146,30 @@ GraphData remove_identities(const GraphData& graph) {
   return result;
 }
 
+// Checks (elementwise, of one value, without a result) right behind what they check, while that is in the cache.
+GraphData settle_checks(const GraphData& graph) {
+  const auto is_check = [](const Node& node) { return node.op->elementwise && node.outputs.empty(); };
+  std::unordered_map<ValueId, std::vector<const Node*>> checks;
+  std::unordered_set<ValueId> produced;
+  for (const Node& node : graph.nodes) {
+    if (is_check(node) && produced.contains(node.inputs[0])) checks[node.inputs[0]].push_back(&node);
+    produced.insert(node.outputs.begin(), node.outputs.end());
+  }
+  GraphData result = graph;
+  result.nodes.clear();
+  for (const Node& node : graph.nodes) {
+    if (is_check(node) && produced.contains(node.inputs[0])) continue;
+    result.nodes.push_back(node);
+    for (ValueId id : node.outputs)
+      if (const auto found = checks.find(id); found != checks.end())
+        for (const Node* check : found->second) result.nodes.push_back(*check);
+  }
+  return result;
+}
+
 GraphData optimize(const GraphData& graph) {
-  return remove_dead_nodes(
-      merge_common_subexpressions(fold_transpositions(remove_identities(remove_dead_nodes(graph)))));
+  return settle_checks(
+      remove_dead_nodes(merge_common_subexpressions(fold_transpositions(remove_identities(remove_dead_nodes(graph))))));
 }
 
 }  // namespace chainrule

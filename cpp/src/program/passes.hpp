@@ -10,6 +10,7 @@ GraphData remove_dead_nodes(const GraphData& graph);
 GraphData merge_common_subexpressions(const GraphData& graph);
 GraphData fold_transpositions(const GraphData& graph);
 GraphData remove_identities(const GraphData& graph);
+GraphData settle_checks(const GraphData& graph);
 GraphData optimize(const GraphData& graph);  // all of them, in order
 
 }  // namespace chainrule
