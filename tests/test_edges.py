@@ -69,3 +69,13 @@ def test_refused(expression, point, text):
     with pytest.raises(cr.Error) as caught:
         function(expression)(cr.tensor(operand(point)))
     assert str(caught.value) == text
+
+
+@pytest.mark.parametrize(
+    ("a", "b"), [((3, 0), (0, 4)), ((3, 5, 0), (0, 4)), ((3, 5, 0), (3, 0, 4)), ((2, 0, 3), (3, 4))]
+)
+def test_a_product_over_nothing(a, b):
+    x, y = np.zeros(a, "float32"), np.zeros(b, "float32")
+    product = cr.matmul(x, y)
+    np.testing.assert_array_equal(np.asarray(product), x @ y)
+    assert product.shape == (x @ y).shape

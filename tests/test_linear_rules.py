@@ -95,3 +95,43 @@ def test_reverse_rules_may_clip():
             run()
     both = cr.custom_gradient(lambda x: x * 1.0, vjp=lambda x, g: g.clip(-1.0, 1.0), jvp=lambda x, t: t)
     assert cr.jvp(both, X, V)[1].numpy().tolist() == V.numpy().tolist()
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        lambda x, t: t,
+        lambda x, t: -t,
+        lambda x, t: t + 0.0,
+        lambda x, t: t - t,
+        lambda x, t: cr.flip(cr.flip(t)),
+        lambda x, t: cr.squeeze(cr.expand_dims(t, 0), 0),
+        lambda x, t: cr.concat([t[:1], cr.zeros((2,), dtype="float64")]),
+    ],
+)
+def test_short_rules_are_linear_whatever_the_size_of_their_graph(rule):
+    """Also where the cotangent itself, or a constant, is the result: the straight-through estimator."""
+    f = cr.custom_gradient(cr.round, jvp=rule)
+    x = cr.tensor([0.5, -1.0, 2.0], dtype="float64")
+    weights = cr.tensor([3.0, 4.0, 5.0], dtype="float64")
+    _, tangent = cr.jvp(f, x, weights)
+    (back,) = cr.vjp(f, x)[1](weights)
+    ones = np.asarray(cr.grad(lambda v: f(v).sum())(x))
+    columns = [np.asarray(cr.jvp(f, x, cr.tensor(e))[1]) for e in np.eye(3)]
+    np.testing.assert_allclose(ones, np.sum(columns, axis=1))
+    assert float((tangent * weights).sum()) == pytest.approx(float((back * weights).sum()))
+    np.testing.assert_allclose(np.asarray(cr.compile(cr.grad(lambda v: f(v).sum()))(x)), ones)
+
+
+def test_straight_through_by_a_pullback_has_both_modes_and_second_derivatives():
+    f = cr.custom_gradient(cr.round, vjp=lambda x, g: g)
+    x = cr.tensor([0.5, -1.0, 2.0], dtype="float64")
+    np.testing.assert_array_equal(np.asarray(cr.jvp(f, x, cr.tensor(np.ones(3)))[1]), np.ones(3))
+    np.testing.assert_array_equal(np.asarray(cr.jacobian(f, mode="forward")(x)), np.eye(3))
+    np.testing.assert_array_equal(np.asarray(cr.hessian(lambda v: (f(v) ** 2).sum())(x)), 2 * np.eye(3))
+
+
+def test_a_rule_without_a_result_is_refused():
+    f = cr.custom_gradient(lambda x: x * x, vjp=lambda x, g: None)
+    with pytest.raises(cr.ValueError, match="the rule vjp returned None; return a tensor"):
+        cr.grad(lambda v: f(v).sum())(cr.tensor([1.0, 2.0]))

@@ -125,3 +125,35 @@ class TestNames:
             "check_gradients": lambda x: transform(f, x),
         }.get(name, lambda x: transform(f)(x))
         return (cr.compile(run) if compiled else run)(cr.tensor(X))
+
+
+@pytest.mark.parametrize("transform", [cr.grad, cr.value_and_grad, cr.jacobian, cr.hessian])
+@pytest.mark.parametrize(
+    ("argnums", "message"),
+    [
+        (None, "argnums must be an integer or a tuple of integers, got None"),
+        ("x", "got 'x'"),
+        (1.0, "got 1.0"),
+        ((), "argnums names no argument"),
+        ((1, 1), "argnums names argument 1 twice"),
+        ((1, -1), "argnums names argument 1 twice"),
+        (2, "argnums is 2, but there are 2 arguments"),
+    ],
+)
+def test_argnums_that_name_nothing(transform, argnums, message):
+    x = cr.tensor([1.0, 2.0])
+    with pytest.raises(cr.ValueError, match=message):
+        transform(lambda a, b: (a * b).sum(), argnums=argnums)(x, x)
+
+
+def test_argnums_as_a_list_is_a_tuple_of_results():
+    a, b = cr.tensor([1.0, 2.0]), cr.tensor([3.0, 4.0])
+    ga, gb = cr.grad(lambda x, y: (x * y).sum(), argnums=[0, 1])(a, b)
+    np.testing.assert_array_equal(np.asarray(ga), [3.0, 4.0])
+    np.testing.assert_array_equal(np.asarray(gb), [1.0, 2.0])
+
+
+def test_a_module_cannot_be_two_arguments():
+    m = cr.nn.Linear(2, 1)
+    with pytest.raises(cr.ValueError, match="stands in two of the arguments; pass its module once"):
+        cr.grad(lambda p, q: (p(cr.ones((1, 2))) + q(cr.ones((1, 2)))).sum(), argnums=(0, 1))(m, m)

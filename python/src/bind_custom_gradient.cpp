@@ -14,6 +14,9 @@ Function rule_function(const py::object& rule, const char* what) {
     py::tuple arguments(in.size());
     for (std::size_t i = 0; i < in.size(); ++i) arguments[i] = py::cast(in[i]);
     const py::object result = held(held_rule)(*arguments);
+    if (result.is_none())
+      throw ValueError(std::string("custom_gradient: the rule ") + what +
+                       " returned None; return a tensor, or a tuple with None for what is zero");
     std::vector<Tensor> out;
     const auto add = [&](py::handle item) {
       out.push_back(item.is_none() ? Tensor() : to_tensor(item, "custom_gradient"));

@@ -1,4 +1,6 @@
 // Derivatives of functions of tensors, and vmap. Arguments and results are trees: see tree.hpp.
+#include <algorithm>
+
 #include "tree_call.hpp"
 
 namespace chainrule::python {
@@ -11,13 +13,25 @@ struct Argnums {
 };
 
 Argnums to_argnums(const py::object& argnums, std::size_t count, const char* op) {
-  Argnums result{{}, !PyTuple_Check(argnums.ptr())};
+  const bool several = PyTuple_Check(argnums.ptr()) || PyList_Check(argnums.ptr());
+  Argnums result{{}, !several};
   const auto n = static_cast<std::int64_t>(count);
-  for (std::int64_t i : to_axes(argnums, op)) {
+  const auto refuse = [&](const std::string& why) {
+    throw ValueError(std::string(op) + ": argnums " + why + "; write argnums=0, or (0, 1) for several");
+  };
+  const py::tuple items = several ? py::tuple(argnums) : py::make_tuple(argnums);
+  if (items.empty()) refuse("names no argument");
+  for (py::handle item : items) {
+    if (PyBool_Check(item.ptr()) || PyIndex_Check(item.ptr()) == 0)
+      refuse("must be an integer or a tuple of integers, got " + py::repr(argnums).cast<std::string>());
+    const auto i = item.cast<std::int64_t>();
     if (i < -n || i >= n)
       throw ValueError(std::string(op) + ": argnums is " + std::to_string(i) + ", but there are " + std::to_string(n) +
                        " arguments");
-    result.indices.push_back(static_cast<std::size_t>(i < 0 ? i + n : i));
+    const auto index = static_cast<std::size_t>(i < 0 ? i + n : i);
+    if (std::find(result.indices.begin(), result.indices.end(), index) != result.indices.end())
+      refuse("names argument " + std::to_string(index) + " twice");
+    result.indices.push_back(index);
   }
   return result;
 }

@@ -1,6 +1,8 @@
 // A Python function called from C++ on trees of tensors: what grad, vmap and their kin differentiate or trace.
 #pragma once
 
+#include <set>
+
 #include "common.hpp"
 #include "tree.hpp"
 
@@ -79,8 +81,17 @@ class Call {
       at += n;
     }
     if (parameters.empty()) return f_(*py::tuple(arguments), **kwargs_);
+    check_once(parameters);
     const nn::ParameterScope scope(parameters, stand_ins);
     return f_(*py::tuple(arguments), **kwargs_);
+  }
+  // A parameter has one value at a time, so it cannot be two arguments.
+  void check_once(const std::vector<Tensor>& parameters) const {
+    std::set<const void*> seen;
+    for (const Tensor& p : parameters)
+      if (!seen.insert(p.data_handle().get()).second)
+        throw ValueError(std::string(op_) + ": a parameter of shape " + p.shape().str() +
+                         " stands in two of the arguments; pass its module once, or a clone()");
   }
 
   const char* op_;

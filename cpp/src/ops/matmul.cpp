@@ -170,7 +170,9 @@ Tensor matmul(const Tensor& a, const Tensor& b, bool transpose_a, bool transpose
   if (ra == 2 && rb == 2) return product_of(x, y, transpose_a, transpose_b);
   if (rb == 2 && !transpose_a) {  // one product over all rows
     const Shape lead = x.shape();
-    const Tensor c = product_of(reshape(x, {-1, lead[ra - 1]}), y, false, transpose_b);
+    const std::int64_t depth = lead[ra - 1];
+    const std::int64_t rows = depth == 0 ? leading(lead).size() * lead[ra - 2] : -1;  // -1 of nothing is unknown
+    const Tensor c = product_of(reshape(x, {rows, depth}), y, false, transpose_b);
     Dims shape = lead;
     shape[ra - 1] = c.shape()[1];
     return reshape(c, shape);

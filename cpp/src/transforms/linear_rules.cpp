@@ -64,7 +64,18 @@ Tensor constant(Tensor t) {
   return t;
 }
 
-// What the graph gives for vectors of zeros. Captured symbols, which have no values, are some number instead.
+// The value of a tensor, also of a symbol that is a constant or a captured tensor of its own trace; or undefined.
+Tensor value_behind(const Tensor& t) {
+  if (!t.symbolic()) return t;
+  const TensorData& data = *t.data_handle();
+  const GraphData& graph = data.tracer->graph();
+  for (const auto* list : {&graph.constants, &graph.captures})
+    for (const BoundValue& bound : *list)
+      if (bound.value == data.value) return value_behind(bound.tensor);
+  return {};
+}
+
+// What the graph gives for vectors of zeros. Captured symbols without a value are some number.
 void check_zero_at_zero(GraphData graph, std::span<const ValueId> outputs, const RuleName& name) {
   constexpr double some_number = 0.7390851332151607;
   graph.outputs.clear();
@@ -74,10 +85,11 @@ void check_zero_at_zero(GraphData graph, std::span<const ValueId> outputs, const
   for (ValueId id : graph.inputs) zeros.push_back(zeros_like_type(graph.types[index(id)]));
   for (const BoundValue& c : graph.captures) {
     const TensorType type = type_of(c.tensor);
-    captures.push_back(constant(c.tensor.symbolic() ? is_floating(type.dtype)
-                                                          ? Tensor::full(type.shape, some_number, type.dtype)
-                                                          : Tensor::zeros(type.shape, type.dtype)
-                                                    : c.tensor));
+    const Tensor known = value_behind(c.tensor);
+    captures.push_back(constant(!known.defined() ? is_floating(type.dtype)
+                                                       ? Tensor::full(type.shape, some_number, type.dtype)
+                                                       : Tensor::zeros(type.shape, type.dtype)
+                                                 : known));
   }
   const NoGrad nothing;
   for (const Tensor& y : replay_with(graph, zeros, captures))
@@ -114,9 +126,12 @@ struct Recording {
         cotangents.push_back(at[i]);
       }
     Tensors result = gradients_in_trace(*tracer, used, cotangents, wrt);
-    const std::vector<char> reached = reached_from(tracer->graph(), wrt);
+    std::vector<ValueId> ids;  // before the graph is asked: a constant result becomes a value of it here
     for (const Tensor& t : result)
-      if (t.defined() && reached[index(tracer->value_of(t))]) refuse(name, "its derivative depends on them");
+      if (t.defined()) ids.push_back(tracer->value_of(t));
+    const std::vector<char> reached = reached_from(tracer->graph(), wrt);
+    for (ValueId id : ids)
+      if (reached[index(id)]) refuse(name, "its derivative depends on them");
     return result;
   }
 };
