@@ -118,6 +118,8 @@ class FitRun {
     std::int64_t finished = 0;
     run_team(workspace.threads(), [&](int thread, Team& team) {
       for (std::int64_t b = first; b < first + count; ++b) {
+        // An output may be an input's memory: it is read before anyone loads the next batch.
+        if (b != first && team.size > 1) team.barrier.wait();
         // Each thread its own rows: the first layer finds them in the cache of the core that multiplies them.
         step.load_rows(data_.x, data_.y, data_.weight, rows_of(b, size), thread, team.size);
         if (thread == 0)
