@@ -57,8 +57,7 @@ int main(int argc, char** argv) {
   CLI::App app("Measures the machine's limits: arithmetic, memory, barriers");
   bench::Options options;
   bench::add_options(app, options, 0.2, 0);
-  std::vector<int> threads{1};
-  if (bench::processors() > 1) threads.push_back(bench::processors());
-  app.add_option("--threads", threads, "numbers of threads (1 and all)")->check(CLI::Range(1, bench::processors()));
+  std::vector<int> threads;
+  bench::add_threads(app, threads);
   return bench::run_main(app, argc, argv, [&] { measure(options, threads); });
 }

@@ -12,6 +12,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "machine.hpp"
+
 namespace bench {
 
 using Json = nlohmann::ordered_json;
@@ -36,6 +38,13 @@ inline void add_options(CLI::App& app, Options& options, double seconds, int rep
         ->check(CLI::Range(1, 1000000))
         ->capture_default_str();
   if (what != nullptr) app.add_option("filter", options.filter, std::string("part of the name of ") + what);
+}
+
+// `threads` must outlive the app: 1 and all processors, unless the option says otherwise.
+inline void add_threads(CLI::App& app, std::vector<int>& threads) {
+  threads.assign(1, 1);
+  if (processors() > 1) threads.push_back(processors());
+  app.add_option("--threads", threads, "numbers of threads (1 and all)")->check(CLI::Range(1, processors()));
 }
 
 // Rows are objects with the same keys; text is printed to the left, numbers with four digits.

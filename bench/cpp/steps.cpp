@@ -108,8 +108,7 @@ int main(int argc, char** argv) {
   CLI::App app("Times whole optimizer steps: whole epochs in one call (fit), and one call per step");
   bench::Options options;
   bench::add_options(app, options, 1.0, 5, "a workload: tiny, digits, mnist, deep or wide");
-  std::vector<int> threads{1};
-  if (bench::processors() > 1) threads.push_back(bench::processors());
-  app.add_option("--threads", threads, "numbers of threads (1 and all)")->check(CLI::Range(1, bench::processors()));
+  std::vector<int> threads;
+  bench::add_threads(app, threads);
   return bench::run_main(app, argc, argv, [&] { measure(options, threads); });
 }

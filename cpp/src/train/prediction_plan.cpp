@@ -15,10 +15,6 @@ namespace {
 
 using Index = std::size_t;
 
-std::size_t bytes_of_type(const TensorType& type) {
-  return static_cast<std::size_t>(type.shape.size()) * size_of(type.dtype);
-}
-
 // The values that need no sample. A pure op on such values is one of them.
 std::vector<char> fixed_values(const GraphData& graph) {
   std::vector<char> fixed(graph.types.size(), 0);
@@ -114,6 +110,10 @@ class Splitter {
 };
 
 }  // namespace
+
+std::size_t bytes_of_type(const TensorType& type) {
+  return static_cast<std::size_t>(type.shape.size()) * size_of(type.dtype);
+}
 
 PredictionPlan split_weights(const GraphData& prediction) { return Splitter(prediction).take(); }
 

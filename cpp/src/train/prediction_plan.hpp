@@ -23,5 +23,6 @@ struct PredictionPlan {
 PredictionPlan split_weights(const GraphData& prediction);
 
 void fill_slot(const WeightSlot& slot, const void* value);
+std::size_t bytes_of_type(const TensorType& type);
 
 }  // namespace chainrule

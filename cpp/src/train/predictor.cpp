@@ -24,9 +24,6 @@ std::string text_of(const TensorType& type) { return std::string(name_of(type.dt
 std::string numbered(const char* what, std::size_t i, std::size_t count) {
   return count == 1 ? std::string("the ") + what : std::string(what) + " " + std::to_string(i);
 }
-std::size_t bytes_of_type(const TensorType& type) {
-  return static_cast<std::size_t>(type.shape.size()) * size_of(type.dtype);
-}
 TensorType without_batch(TensorType type) {
   type.shape.erase(0);
   return type;
