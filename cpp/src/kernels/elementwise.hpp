@@ -20,8 +20,6 @@ namespace {
 
 using kernels::KernelEntry;
 
-constexpr int prefetch_bytes = 1024;  // ahead; hardware follows too few streams for an update: 12 % at 10^7 parameters
-
 // ---- Ops: what a kernel applies to its lanes. c is input 0 where that is bool. ----
 
 template <class F>
@@ -100,8 +98,6 @@ void line(const char* const* in, const std::int64_t* step, char* const* out, std
   for (int k = 0; k < Op::params; ++k) r[k] = attributes[k];
   std::int64_t i = 0;
   for (; i + width <= n; i += width) {
-    if constexpr (Op::outputs > 1)
-      for (int k = 0; k < Op::inputs; ++k) __builtin_prefetch(p[k] + prefetch_bytes);
     packet_step<Op, T>(p, out, i, width, r);
     for (int k = 0; k < Op::inputs; ++k) p[k] += advance[k];
   }

@@ -135,6 +135,25 @@ void walk_rows(const Args& args, Range range, const Layout& layout) {
   }
 }
 
+// One row of all: innermost strides are 0 or 1.
+void walk_line(const Args& args, Range range, const Layout& layout) {
+  const auto& plan = *reinterpret_cast<const ElementwisePlan*>(args.plan->body);
+  alignas(64) char constant[kernels::max_elementwise_inputs][packet_bytes];
+  std::int64_t step[kernels::max_elementwise_inputs];
+  const char* in[kernels::max_elementwise_inputs];
+  char* out[kernels::max_elementwise_inputs];
+  for (int k = 0; k < layout.inputs; ++k) {
+    const int bytes = layout.bytes_of(k);
+    step[k] = plan.stride[k][0];
+    in[k] = static_cast<const char*>(args.in[k]) + range.begin * step[k] * bytes;
+    if (step[k] != 0) continue;
+    gather(constant[k], in[k], 0, 0, 1, packet_bytes / bytes, bytes);
+    in[k] = constant[k];
+  }
+  for (int j = 0; j < layout.outputs; ++j) out[j] = static_cast<char*>(args.out[j]) + range.begin * layout.output_bytes;
+  layout.line(in, step, out, range.end - range.begin, plan.r);
+}
+
 // How walk_tiles reads an operand: in place, from a tile that is the same everywhere, or gathered anew for each tile.
 struct TileReads {
   unsigned periodic = 0, gathered = 0;  // bit k: operand k
@@ -224,7 +243,9 @@ Status walk(const Args& args, Range range, const Layout& layout, void* scratch) 
   const std::int64_t last = plan.rank - 1;
   bool rows = plan.rank == 1 || plan.size[last] >= kernels::elementwise_tile / 4;
   for (int k = 0; k < layout.inputs; ++k) rows = rows && (plan.stride[k][last] == 0 || plan.stride[k][last] == 1);
-  if (rows)
+  if (rows && plan.rank == 1)
+    walk_line(args, range, layout);
+  else if (rows)
     walk_rows(args, range, layout);
   else
     walk_tiles(args, range, layout, static_cast<char*>(scratch));

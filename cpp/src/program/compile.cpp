@@ -16,6 +16,7 @@ namespace chainrule {
 namespace {
 
 constexpr double nanoseconds_worth_threads = 9'000;  // below it a group stays on one thread
+constexpr std::int64_t elements_in_lines = 64;       // whole cache lines of every type
 constexpr std::int64_t tile_bytes_elementwise = 32 * 1024, tile_bytes_product = 192 * 1024;
 
 using Index = std::size_t;
@@ -141,10 +142,20 @@ class Compiler {
     return follows;
   }
 
+  // An update beside others by the same rule, unless it reads what one of them makes.
+  bool stands_beside(Index w, int first) {
+    const Node& n = node(w);
+    return same_rule(node(static_cast<Index>(first)), n) &&
+           std::all_of(n.inputs.begin(), n.inputs.end(), [&](ValueId id) { return position(id) < first; });
+  }
+
   void build_groups() {
     for (Index w = 0; w < work_.size(); ++w) {
       program_->plans.push_back(plan_of(node(w)));
-      if (!program_->groups.empty() && joins(w, program_->groups.back().first)) {
+      if (!program_->groups.empty() && stands_beside(w, program_->groups.back().first)) {
+        ++program_->groups.back().count;
+        program_->groups.back().beside = true;
+      } else if (!program_->groups.empty() && joins(w, program_->groups.back().first)) {
         ++program_->groups.back().count;
       } else {
         Group group;
@@ -157,14 +168,18 @@ class Compiler {
       const Node& leader = node(static_cast<Index>(group.first));
       const kernels::Plan& plan = program_->plans[static_cast<Index>(group.first)];
       double cost = 0;
-      for (int i = 0; i < group.count; ++i)
-        cost += program_->plans[static_cast<Index>(group.first) + static_cast<Index>(i)].cost;
-      group.rows = plan.units;
+      group.rows = group.beside ? 0 : plan.units;
+      for (int i = 0; i < group.count; ++i) {
+        const kernels::Plan& each = program_->plans[static_cast<Index>(group.first) + static_cast<Index>(i)];
+        cost += each.cost;
+        if (group.beside) group.rows += each.units;
+      }
+      if (leader.op->elementwise) group.grain = elements_in_lines;
       group.parallel = cost >= nanoseconds_worth_threads && group.rows > 1;
       program_->cost += cost;
       if (group.parallel) program_->parallel_cost += cost;
       group.tile_rows = std::max<std::int64_t>(1, group.rows);
-      if (group.count > 1 && group.rows > 0) {
+      if (group.count > 1 && !group.beside && group.rows > 0) {
         const std::int64_t row_bytes = std::max<std::int64_t>(1, bytes(leader.outputs[0]) / group.rows);
         const std::int64_t target = leader.op->elementwise ? tile_bytes_elementwise : tile_bytes_product;
         const std::int64_t least = leader.op->elementwise ? 1024 : plan.least_units;
@@ -310,7 +325,7 @@ class Compiler {
       instruction.outputs = static_cast<std::int32_t>(n.outputs.size());
       instruction.node = static_cast<std::int32_t>(work_[w]);
       const Group& group = program_->groups[static_cast<Index>(group_of_[w])];
-      instruction.per_row = group.rows > 0 ? program_->plans[w].units / group.rows : 1;
+      instruction.per_row = group.rows > 0 && !group.beside ? program_->plans[w].units / group.rows : 1;
       for (ValueId id : n.inputs) program_->operands.push_back(location(id));
       for (ValueId id : n.outputs) program_->operands.push_back(location(id));
       program_->scratch_bytes = std::max(program_->scratch_bytes, program_->plans[w].scratch_bytes);

@@ -1,6 +1,8 @@
-// Dead nodes, views that change nothing, common subexpressions, transpositions folded into products.
+// Dead nodes, views that change nothing, common subexpressions, transpositions folded into products, the places of
+// checks and updates.
 #include "program/passes.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <tuple>
@@ -167,9 +169,58 @@ GraphData settle_checks(const GraphData& graph) {
   return result;
 }
 
+// An update's inputs are the parameter, its gradient and its states, as many as there are outputs and one more; then
+// the numbers of its optimizer.
+bool same_rule(const Node& a, const Node& b) {
+  if (a.op != b.op || !a.op->inplace_pairs || !(a.attrs == b.attrs)) return false;
+  return std::equal(a.inputs.begin() + a.op->outputs + 1, a.inputs.end(), b.inputs.begin() + b.op->outputs + 1,
+                    b.inputs.end());
+}
+
+// Updates by one rule behind each other, where the last of them stands: each waits for the next one, unless what it
+// makes is read before that. Later only, since a state is written in place when nobody reads it any more.
+GraphData gather_updates(const GraphData& graph) {
+  std::vector<const Node*> rules;                              // the first node of each
+  std::vector<std::size_t> rule_of(graph.nodes.size()), last;  // the last node of each
+  for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
+    if (!graph.nodes[n].op->inplace_pairs) continue;
+    std::size_t& rule = rule_of[n];
+    while (rule < rules.size() && !same_rule(*rules[rule], graph.nodes[n])) ++rule;
+    if (rule == rules.size()) {
+      rules.push_back(&graph.nodes[n]);
+      last.push_back(n);
+    }
+    last[rule] = n;
+  }
+  GraphData result = graph;
+  result.nodes.clear();
+  std::vector<const Node*> waiting;
+  std::unordered_set<ValueId> made;  // by those that wait
+  const auto release = [&] {
+    for (const Node* node : waiting) result.nodes.push_back(*node);
+    waiting.clear();
+    made.clear();
+  };
+  for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
+    const Node& node = graph.nodes[n];
+    const bool update = node.op->inplace_pairs;
+    if ((update && !waiting.empty() && !same_rule(*waiting.front(), node)) ||
+        std::any_of(node.inputs.begin(), node.inputs.end(), [&](ValueId id) { return made.contains(id); }))
+      release();
+    if (!update) {
+      result.nodes.push_back(node);
+      continue;
+    }
+    waiting.push_back(&node);
+    made.insert(node.outputs.begin(), node.outputs.end());
+    if (last[rule_of[n]] == n) release();
+  }
+  return result;
+}
+
 GraphData optimize(const GraphData& graph) {
-  return settle_checks(
-      remove_dead_nodes(merge_common_subexpressions(fold_transpositions(remove_identities(remove_dead_nodes(graph))))));
+  return gather_updates(settle_checks(remove_dead_nodes(
+      merge_common_subexpressions(fold_transpositions(remove_identities(remove_dead_nodes(graph)))))));
 }
 
 }  // namespace chainrule

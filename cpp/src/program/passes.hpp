@@ -11,6 +11,8 @@ GraphData merge_common_subexpressions(const GraphData& graph);
 GraphData fold_transpositions(const GraphData& graph);
 GraphData remove_identities(const GraphData& graph);
 GraphData settle_checks(const GraphData& graph);
-GraphData optimize(const GraphData& graph);  // all of them, in order
+GraphData gather_updates(const GraphData& graph);
+bool same_rule(const Node& a, const Node& b);  // optimizer updates of one op with one set of numbers
+GraphData optimize(const GraphData& graph);    // all of them, in order
 
 }  // namespace chainrule

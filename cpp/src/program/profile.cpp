@@ -77,7 +77,7 @@ ProfileRow describe(const Program& program, const Group& group) {
   for (int i = 0; i < group.count; ++i) {
     const Instruction& instruction = program.instructions[static_cast<Index>(group.first + i)];
     const Node& node = program.graph.nodes[static_cast<Index>(instruction.node)];
-    row.ops += (i == 0 ? "" : " ") + std::string(node.op->name);
+    if (i == 0 || !group.beside) row.ops += (i == 0 ? "" : " ") + std::string(node.op->name);
     if (row.scope.empty()) row.scope = node.scope;
     row.flops += static_cast<double>(node_flops(program.graph, node));
     const auto add = [&](ValueId id) {

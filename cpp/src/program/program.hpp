@@ -26,11 +26,13 @@ struct Instruction {
   std::int64_t per_row = 1;  // units per row of the group
 };
 
-// Instructions that run together, tile of rows by tile of rows: a leader and the elementwise chain behind it.
+// Instructions that run together. A leader and the elementwise chain behind it go tile of rows by tile of rows.
+// Updates by one rule stand beside each other: none reads what another writes, and each has rows of its own.
 struct Group {
   std::int32_t first = 0, count = 1;
-  std::int64_t rows = 1, tile_rows = 1;
-  bool parallel = false;
+  std::int64_t rows = 1, tile_rows = 1;  // beside: of all together
+  std::int64_t grain = 1;                // threads part at multiples of it: no two of them write one cache line
+  bool parallel = false, beside = false;
 };
 
 // A value written back when all has run, for updates that could not be made in place.

@@ -77,21 +77,34 @@ void Workspace::bind_input(std::size_t input, const void* data) {
 
 const void* Workspace::output(std::size_t i) const { return resolve(program_->outputs[i]); }
 
-void Workspace::execute(const Group& group, std::int64_t begin, std::int64_t end, void* scratch) noexcept {
-  const Instruction* const first = program_->instructions.data() + group.first;
-  for (std::int64_t row = begin; row < end; row += group.tile_rows) {
-    const std::int64_t stop = std::min(end, row + group.tile_rows);
-    for (int i = 0; i < group.count; ++i) {
-      const Instruction& instruction = first[i];
+// One of `parts` equal parts of a group.
+void Workspace::execute(const Group& group, int part, int parts, void* scratch) noexcept {
+  const auto share = [&](std::int64_t rows) {
+    const auto cut = [&](int at) { return at == parts ? rows : rows * at / parts / group.grain * group.grain; };
+    return kernels::Range{cut(part), cut(part + 1)};
+  };
+  if (!group.beside) return execute_rows(group.first, group.count, share(group.rows), group.tile_rows, scratch);
+  for (std::int32_t i = group.first; i < group.first + group.count; ++i) {
+    const std::int64_t rows = program_->plans[static_cast<std::size_t>(i)].units;
+    execute_rows(i, 1, share(rows), rows, scratch);
+  }
+}
+
+void Workspace::execute_rows(std::int32_t first, int count, kernels::Range rows, std::int64_t tile,
+                             void* scratch) noexcept {
+  for (std::int64_t row = rows.begin; row < rows.end; row += tile) {
+    const std::int64_t stop = std::min(rows.end, row + tile);
+    for (std::int32_t i = first; i < first + count; ++i) {
+      const Instruction& instruction = program_->instructions[static_cast<std::size_t>(i)];
       void* const* operands = pointers_.data() + instruction.first_operand;
       const kernels::Args args{const_cast<const void* const*>(operands), operands + instruction.inputs,
-                               program_->plans.data() + group.first + i};
+                               program_->plans.data() + i};
       const kernels::Status status =
           instruction.kernel(args, {row * instruction.per_row, stop * instruction.per_row}, scratch);
       if (status != kernels::Status::ok) [[unlikely]] {
         std::int64_t none = 0;
-        failure_.compare_exchange_strong(
-            none, (static_cast<std::int64_t>(group.first + i) + 1) << 8 | static_cast<std::int64_t>(status));
+        failure_.compare_exchange_strong(none,
+                                         (static_cast<std::int64_t>(i) + 1) << 8 | static_cast<std::int64_t>(status));
         return;
       }
     }
@@ -110,7 +123,7 @@ template <class Mark> void Workspace::run_groups(int thread, Team& team, const M
     if (thread == 0) mark();
   if (team.size == 1) {
     for (const Group& group : program_->groups) {
-      execute(group, 0, group.rows, scratch_);
+      execute(group, 0, 1, scratch_);
       if (failed()) return;
       if constexpr (marked) mark();
     }
@@ -124,9 +137,9 @@ template <class Mark> void Workspace::run_groups(int thread, Team& team, const M
     if (group.parallel || after_shared) team.barrier.wait();
     if (!failed()) {
       if (group.parallel) {
-        execute(group, group.rows * thread / team.size, group.rows * (thread + 1) / team.size, scratch);
+        execute(group, thread, team.size, scratch);
       } else if (thread == 0) {
-        execute(group, 0, group.rows, scratch);
+        execute(group, 0, 1, scratch);
       }
     }
     after_shared = group.parallel;

@@ -37,7 +37,8 @@ class Workspace {
  private:
   void* resolve(const Location& location) const;
   template <class Mark> void run_groups(int thread, Team& team, const Mark& mark) noexcept;
-  void execute(const Group& group, std::int64_t begin, std::int64_t end, void* scratch) noexcept;
+  void execute(const Group& group, int part, int parts, void* scratch) noexcept;
+  void execute_rows(std::int32_t first, int count, kernels::Range rows, std::int64_t tile, void* scratch) noexcept;
   void write_back() noexcept;
 
   std::shared_ptr<const Program> program_;
