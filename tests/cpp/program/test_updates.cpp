@@ -141,7 +141,9 @@ TEST_CASE("an update of what another update made comes behind it") {
     tracer->add_update(p, p2);
     tracer->add_update(q, update(symbol(q), through_view ? p1 + p1 : p2));
     tracer->set_outputs({});
-    run(compile_program(tracer->take()), 1);
+    const auto program = compile_program(tracer->take());
+    for (const Group& group : program->groups) CHECK_FALSE(group.beside);
+    run(program, 1);
     CHECK(p.data<float>()[3] == 0.0f);
     CHECK(q.data<float>()[3] == (through_view ? 0.0f : 1.0f));
   }
