@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "core/float_environment.hpp"
 #include "train/batched_run.hpp"
@@ -13,6 +14,17 @@ namespace {
 // Rows of a shuffled batch lie anywhere in memory: while one is copied, those this many bytes later are on their way.
 // Of 60000 rows of 3 kB, 128 take 21 instead of 28 us.
 constexpr std::size_t prefetched_bytes = 4096, cache_line = 64;
+
+template <class Width>
+void copy_rows(const std::byte* from, std::span<const std::int64_t> rows, Width width, std::byte* to) {
+  const std::size_t ahead = width == 0 ? 1 : std::max<std::size_t>(1, prefetched_bytes / width);
+  const auto row = [&](std::size_t i) { return from + static_cast<std::size_t>(rows[i]) * width; };
+  for (std::size_t i = 0; i < rows.size(); ++i, to += width) {
+    if (i + ahead < rows.size())
+      for (std::size_t at = 0; at < width; at += cache_line) __builtin_prefetch(row(i + ahead) + at);
+    std::memcpy(to, row(i), width);
+  }
+}
 
 }  // namespace
 
@@ -55,14 +67,19 @@ void CompiledStep::load_rows(const std::vector<Tensor>& x, const Tensor& y, cons
   const auto n = rows.size(), begin = n * static_cast<std::size_t>(part) / static_cast<std::size_t>(parts),
              end = n * static_cast<std::size_t>(part + 1) / static_cast<std::size_t>(parts);
   const auto gather = [&](const Tensor& from, const Tensor& to) {
-    const std::size_t width = row_bytes(to),
-                      ahead = std::max<std::size_t>(1, prefetched_bytes / std::max<std::size_t>(1, width));
     const auto* source = static_cast<const std::byte*>(from.raw_data());
-    const auto row = [&](std::size_t i) { return source + static_cast<std::size_t>(rows[i]) * width; };
-    for (std::size_t i = begin; i < end; ++i) {
-      if (i + ahead < end)
-        for (std::size_t at = 0; at < width; at += cache_line) __builtin_prefetch(row(i + ahead) + at);
-      std::memcpy(bytes_of(to) + i * width, row(i), width);
+    const std::size_t width = row_bytes(to);
+    std::byte* const target = bytes_of(to) + begin * width;
+    const auto own = rows.subspan(begin, end - begin);
+    switch (width) {  // a few numbers per row: copies of a known size are single moves
+      case 4:
+        return copy_rows(source, own, std::integral_constant<std::size_t, 4>(), target);
+      case 8:
+        return copy_rows(source, own, std::integral_constant<std::size_t, 8>(), target);
+      case 16:
+        return copy_rows(source, own, std::integral_constant<std::size_t, 16>(), target);
+      default:
+        return copy_rows(source, own, width, target);
     }
   };
   for (std::size_t i = 0; i < x_.size(); ++i) gather(x[i], x_[i]);
