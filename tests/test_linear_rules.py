@@ -135,3 +135,40 @@ def test_a_rule_without_a_result_is_refused():
     f = cr.custom_gradient(lambda x: x * x, vjp=lambda x, g: None)
     with pytest.raises(cr.ValueError, match="the rule vjp returned None; return a tensor"):
         cr.grad(lambda v: f(v).sum())(cr.tensor([1.0, 2.0]))
+
+
+def test_rules_run_once():
+    """The check needs a second run at the first call on values, and none later."""
+    calls = []
+
+    def rule(x, t):
+        calls.append(1)
+        return x * t
+
+    f = cr.custom_gradient(lambda x: x * x / 2, jvp=rule)
+    cr.jvp(f, X, 0 * V)  # zeros show nothing
+    cr.jvp(f, X, V)
+    calls.clear()
+    cr.jvp(f, X, V)
+    assert len(calls) == 1
+
+
+def test_rules_may_draw():
+    """Linear for a draw that is the same in both runs."""
+    f = cr.custom_gradient(lambda x: x * x, jvp=lambda x, t: t * cr.random.normal((3,), dtype="float64"))
+    first, second = cr.jvp(f, X, V)[1].numpy(), cr.jvp(f, X, V)[1].numpy()
+    assert (first != 0).all()
+    assert (first != second).any()
+
+
+def test_small_components_count():
+    f = cr.custom_gradient(lambda x: x * x, jvp=lambda x, t: cr.stack([1e5 * t[0], t[1] ** 2, t[2]]))
+    with pytest.raises(cr.ValueError, match=MESSAGE):
+        cr.jvp(f, X, V)
+
+
+def test_rules_in_single_precision():
+    f = cr.custom_gradient(lambda x: x * x, jvp=lambda x, t: (2 * x * t).astype("float32"))
+    for run in (cr.jvp(f, X, V)[1], cr.compile(lambda x: cr.jvp(f, x, V)[1])(X)):
+        np.testing.assert_allclose(run.numpy(), 2 * X.numpy() * V.numpy())
+    np.testing.assert_allclose(cr.grad(lambda x: f(x).sum())(X).numpy(), 2 * X.numpy())

@@ -38,3 +38,16 @@ def test_runs_must_be_positive():
     f = cr.compile(cr.tanh)
     with pytest.raises(cr.ValueError, match="profile: runs must be at least 1"):
         f.profile(np.ones(3, "float32"), runs=0)
+
+
+def test_training_step():
+    model = nn.Sequential(nn.Linear(4, 8, seed=0), nn.BatchNorm1d(8), nn.Linear(8, 1, seed=1))
+    step = cr.training_step(lambda x, k: (k * model(x) ** 2).mean(), optim.Adam(model.parameters()))
+    x = np.random.default_rng(0).normal(size=(16, 4)).astype("float32")
+    step(x, k=2.0)
+    before, count = model.to_bytes(), step.step_count
+    profile = step.profile(x, k=2.0, runs=3)
+    assert "adam_update" in str(profile)
+    assert profile.runs == 3
+    assert (model.to_bytes(), step.step_count) == (before, count)
+    assert profile._repr_html_().startswith("<pre>")

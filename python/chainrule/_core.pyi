@@ -167,9 +167,10 @@ class Tensor:
         """
         Smallest integer not below x, in x's dtype. The derivative is 0.
         """
-    def clip(self, low: typing.SupportsFloat | typing.SupportsIndex | None = None, high: typing.SupportsFloat | typing.SupportsIndex | None = None) -> Tensor:
+    def clip(self, low: typing.Any = None, high: typing.Any = None) -> Tensor:
         """
-        Values limited to [low, high]; None leaves a side open.
+        Values limited to [low, high]: minimum(maximum(x, low), high); None leaves a side open. Bounds that are tensors or
+        arrays broadcast, and have gradients.
         """
     def copy_(self, source: typing.Any) -> typing.Self:
         """
@@ -410,8 +411,11 @@ class Tensor:
     @property
     def grad(self) -> Tensor | None:
         """
-        The gradient that backward() has added up here, or None.
+        The gradient that backward() has added up here, or None. Assigning None forgets it, as zero_grad() does.
         """
+    @grad.setter
+    def grad(self, arg1: typing.Any) -> None:
+        ...
     @property
     def is_leaf(self) -> bool:
         """
@@ -721,6 +725,8 @@ class Profile:
     Where the time of a compiled program goes. Prints as a table.
     """
     def __repr__(self) -> str:
+        ...
+    def _repr_html_(self) -> str:
         ...
     @property
     def bandwidth(self) -> float:
@@ -1176,6 +1182,10 @@ class TrainingStep:
     """
     def __call__(self, *args: typing.Any, **kwargs: typing.Any) -> typing.Any:
         ...
+    def profile(self, *args: typing.Any, runs: typing.SupportsIndex = 100, **kwargs: typing.Any) -> Profile:
+        """
+        Where the time of a step on these inputs goes: a Profile, which prints as a table. Nothing is changed by it.
+        """
     @property
     def step_count(self) -> int:
         """
@@ -1442,9 +1452,10 @@ def check_gradients(f: typing.Any, *args: typing.Any, tolerance: typing.Supports
     """
     Derivatives of f in reverse and forward mode beside central differences, in float64: a table with a line per tensor among the arguments. A ValueError with the table where an error exceeds tolerance * max(1, |derivative|). Tensors that f captures must be float64.
     """
-def clip(x: typing.Any, low: typing.SupportsFloat | typing.SupportsIndex | None = None, high: typing.SupportsFloat | typing.SupportsIndex | None = None) -> Tensor:
+def clip(x: typing.Any, low: typing.Any = None, high: typing.Any = None) -> Tensor:
     """
-    Values limited to [low, high]; None leaves a side open.
+    Values limited to [low, high]: minimum(maximum(x, low), high); None leaves a side open. Bounds that are tensors or
+    arrays broadcast, and have gradients.
     """
 def compile(f: typing.Any) -> Compiled:
     """
@@ -1576,9 +1587,10 @@ def from_numpy(array: numpy.typing.NDArray[typing.Any]) -> Tensor:
     """
     A tensor on the array's own memory, without a copy. It is never written through; later changes of the array show.
     """
-def full(shape: typing.Any, value: typing.SupportsFloat | typing.SupportsIndex, dtype: typing.Any = 'float32') -> Tensor:
+def full(shape: typing.Any, value: typing.Any, dtype: typing.Any = None) -> Tensor:
     """
-    A tensor with the same value everywhere.
+    A tensor with the same value everywhere, or with a tensor's values repeated, which keeps its gradient.
+    dtype: float32 for a number, that of the value otherwise.
     """
 def functional_call(module: typing.Any, parameters: dict[typing.Any, typing.Any], *args: typing.Any) -> typing.Any:
     """
@@ -1856,7 +1868,7 @@ def outer(a: typing.Any, b: typing.Any) -> Tensor:
     """
     Outer product a[i] b[j] of the flattened operands.
     """
-def pad(x: typing.Any, pad_width: typing.Any, mode: str = 'constant', constant_values: typing.SupportsFloat | typing.SupportsIndex = 0.0) -> Tensor:
+def pad(x: typing.Any, pad_width: typing.Any, mode: str = 'constant', constant_values: typing.Any = 0.0) -> Tensor:
     """
     More entries before and after each axis: pad_width is a number, (before, after) for all axes, or one such pair
     per axis. mode is constant, edge, reflect, symmetric or wrap.
@@ -2097,7 +2109,7 @@ def vjp(f: typing.Any, *args: typing.Any) -> tuple[typing.Any, typing.Any]:
     """
 def vmap(f: typing.Any, in_axes: typing.Any = 0, out_axes: typing.Any = 0) -> typing.Any:
     """
-    f, written for one sample, on a batch of them. Every sample gets random draws and dropout masks of its own. in_axes: the axis of the batch in every argument, or a tuple with one per argument, None for what all samples share; out_axes: where it goes in the outputs. f is traced on one sample: a branch on values is an error.
+    f, written for one sample, on a batch of them. Every sample gets random draws and dropout masks of its own. in_axes: the axis of the batch in every argument, or a tuple with one per argument, None for what all samples share; out_axes: where it goes in the outputs. Arguments given by name are shared by all samples. f is traced on one sample, twice, to see what would be frozen (np.random): a branch on values is an error.
 
     >>> cr.vmap(cr.grad(lambda x: (x ** 2).sum()))(cr.tensor([[1.0, 2.0], [3.0, 4.0]]))
     Tensor([[2., 4.],

@@ -25,6 +25,7 @@ _COMPOSED = (
     "outer", "pad", "repeat", "sort", "split", "squeeze", "stack", "std", "swapaxes",
     "take_along_axis", "tensordot", "tile", "var", "vstack",
 )  # fmt: skip
+_WRITERS = {f"np.{name}" for name in ("copyto", "fill_diagonal", "place", "put", "put_along_axis", "putmask")}
 _IGNORED = {"optimize"}  # says how, not what
 _RENAMED = {"a_min": "low", "a_max": "high"}
 _REDUCTIONS = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min"} | {
@@ -143,9 +144,10 @@ def _on_values(name: str, call: _Any, args: Any, kwargs: dict[str, Any]) -> Any:
             f"{name}: a traced tensor has no values, and chainrule has no function of this name; "
             "write it with chainrule's functions"
         )
-    result = call(*_values(args), **_values(kwargs))
     recorded = [t for t in tensors if t.requires_grad] if _core.grad_enabled() else []
-    if recorded and _has_floats(result):
+    writes = name in _WRITERS
+    result = None if recorded and writes else call(*_values(args), **_values(kwargs))
+    if recorded and (writes or _has_floats(result)):
         raise _core.StateError(
             f"{name}: chainrule has no derivative of it, and the gradient of a tensor of shape "
             f"{recorded[0].shape} would be lost; write it with chainrule's functions, or pass x.detach()"

@@ -1,5 +1,7 @@
 // Calls whose arguments do not fit: pybind11's list of overloads becomes one line that names the argument. Done once,
 // for every function, method, constructor and property of the module; the words are in chainrule/_arguments.py.
+#include <algorithm>
+#include <string_view>
 #include <unordered_map>
 
 #include "common.hpp"
@@ -22,6 +24,12 @@ std::string called_name(const Record& record) {
   if (const auto found = set_names().find(&record); found != set_names().end()) return found->second;
   if (*record.name == '\0') return "function";
   return record.is_constructor ? record.scope.attr("__name__").cast<std::string>() : std::string(record.name);
+}
+
+bool takes_number(const Record& record, const py::detail::argument_record& option) {
+  return option.name != nullptr &&
+         std::string_view(record.signature).find(std::string(option.name) + ": typing.SupportsFloat") !=
+             std::string_view::npos;
 }
 
 // The line for a failed call, or an empty string where the error came from elsewhere.
@@ -59,6 +67,38 @@ PyObject* dispatch(PyObject* self, PyObject* const* arguments, std::size_t flagg
   return nullptr;
 }
 
+// Options are numbers: of a recorded tensor only the value would be taken, and its gradient lost in silence.
+void check_options(const Record& record, PyObject* const* arguments, std::size_t count, PyObject* keywords) {
+  const auto check = [&](const py::detail::argument_record& option, py::handle value) {
+    if (!is_tensor(value) || !takes_number(record, option)) return;
+    const Tensor& t = value.cast<const Tensor&>();
+    if (t.requires_grad() && grad_enabled())
+      throw StateError(called_name(record) + ": " + python_line() + option.name +
+                       " is a number, and the gradient of the tensor given for it would be lost; write it with ops of "
+                       "tensors, or pass float(" +
+                       option.name + ") where only its value is meant");
+  };
+  for (std::size_t i = 0; i < count && i < record.args.size(); ++i) check(record.args[i], arguments[i]);
+  for (py::ssize_t i = 0; keywords != nullptr && i < PyTuple_GET_SIZE(keywords); ++i)
+    for (const py::detail::argument_record& option : record.args)
+      if (option.name != nullptr &&
+          py::str(py::handle(PyTuple_GET_ITEM(keywords, i))).cast<std::string>() == option.name)
+        check(option, arguments[count + static_cast<std::size_t>(i)]);
+}
+
+PyObject* dispatch_with_options(PyObject* self, PyObject* const* arguments, std::size_t flagged_count,
+                                PyObject* keywords) {
+  try {
+    check_options(*py::detail::function_record_ptr_from_PyObject(self), arguments,
+                  static_cast<std::size_t>(PyVectorcall_NARGS(flagged_count)), keywords);
+  } catch (const StateError& error) {
+    const py::object type = py::module_::import("chainrule").attr("StateError");
+    PyErr_SetString(type.ptr(), error.what());
+    return nullptr;
+  }
+  return dispatch(self, arguments, flagged_count, keywords);
+}
+
 // pybind11 cuts NumPy's floats and tensors to integers where it may convert: integers are taken as they are.
 void refuse_fractions(Record& record) {
   const std::string signature = record.signature;
@@ -75,8 +115,12 @@ void redirect(py::handle value, const std::string& set_name = {}) {
   Record* record = self == nullptr ? nullptr : py::detail::function_record_ptr_from_PyObject(self);
   if (record == nullptr) return;
   const auto dispatcher = reinterpret_cast<Dispatcher>(reinterpret_cast<void (*)()>(record->def->ml_meth));
-  if (dispatcher != &dispatch) pybind_dispatcher = dispatcher;  // one and the same for all of them
-  record->def->ml_meth = reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&dispatch));
+  const bool known = dispatcher == &dispatch || dispatcher == &dispatch_with_options;
+  if (!known) pybind_dispatcher = dispatcher;  // one and the same for all of them
+  const bool options = record->next == nullptr && std::any_of(record->args.begin(), record->args.end(),
+                                                              [&](const auto& a) { return takes_number(*record, a); });
+  record->def->ml_meth =
+      reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(options ? &dispatch_with_options : &dispatch));
   if (!set_name.empty()) set_names().emplace(record, set_name);
   for (; record != nullptr; record = record->next) refuse_fractions(*record);
 }

@@ -7,7 +7,7 @@ void bind_making(py::module_& m) {
   m.def(
       "tensor",
       [](const py::object& value, const py::object& dtype, bool requires_grad) {
-        Tensor t = requires_grad ? new_leaf(value, dtype) : new_tensor(value, dtype);
+        Tensor t = requires_grad ? new_leaf(value, dtype, "tensor") : new_tensor(value, dtype);
         if (requires_grad) t.requires_grad_(true);
         return t;
       },
@@ -35,12 +35,17 @@ void bind_making(py::module_& m) {
   filled("ones", &Tensor::ones, "A tensor of ones.");
   m.def(
       "full",
-      [](const py::object& shape, double value, const py::object& dtype) {
+      [](const py::object& shape, const py::object& value, const py::object& dtype) {
         const Shape sizes = to_shape(shape, "full");
         (void)sizes.checked_size("full");
-        return Tensor::full(sizes, value, to_dtype(dtype));
+        const Tensor given = to_tensor(value, "full");
+        const DType type = !dtype.is_none() ? to_dtype(dtype) : given.weak() ? DType::float32 : given.dtype();
+        if (given.weak() && given.dtype() != DType::int64) return Tensor::full(sizes, given.item(), type);
+        return broadcast_to(cast(given, type), sizes);
       },
-      "shape"_a, "value"_a, "dtype"_a = "float32", "A tensor with the same value everywhere.");
+      "shape"_a, "value"_a, "dtype"_a = py::none(),
+      "A tensor with the same value everywhere, or with a tensor's values repeated, which keeps its gradient.\n"
+      "dtype: float32 for a number, that of the value otherwise.");
 }
 
 }  // namespace chainrule::python

@@ -20,6 +20,14 @@ namespace {
 
 Module handle(const py::object& self) { return Module(self.cast<std::shared_ptr<ModuleImpl>>()); }
 
+// Not those that a transform differentiates now: of them a copy would lose the gradient.
+void check_values_are_own(const Module& module, const char* op) {
+  for (const Tensor& p : module.parameters()) {
+    const Tensor& now = nn::ParameterScope::present(p);
+    if (now.data_handle() != p.data_handle()) check_is_no_result(now, op);
+  }
+}
+
 py::object call(const py::object& self, const py::args& args) {
   const Module module = handle(self);
   std::vector<Tensor> inputs;
@@ -91,7 +99,7 @@ void bind_states(ModuleClass& c) {
   c.def(
       "buffer",
       [](const py::object& self, const std::string& name, const py::object& value) {
-        return self.cast<ModuleImpl&>().add_buffer(name, new_leaf(value, py::none()));
+        return self.cast<ModuleImpl&>().add_buffer(name, new_leaf(value, py::none(), "buffer"));
       },
       "name"_a, "value"_a,
       "Keep an array with the module: saved and copied with it, not trained. Reachable as an attribute.");
@@ -167,12 +175,17 @@ void bind_modes(ModuleClass& c) {
 }
 
 void bind_copies(ModuleClass& c, py::module_& m) {
-  const auto clone = [](const py::object& self) { return wrap_module(handle(self).clone()); };
+  const auto clone = [](const py::object& self) {
+    check_values_are_own(handle(self), "clone");
+    return wrap_module(handle(self).clone());
+  };
   c.def("clone", clone, "A copy with its own parameters, same values.");
   c.def(
       "copy_",
       [](py::object self, const py::object& source) {
-        handle(self).copy_(unwrap_module(source, "copy_"));
+        const Module from = unwrap_module(source, "copy_");
+        check_values_are_own(from, "copy_");
+        handle(self).copy_(from);
         return self;
       },
       "source"_a,
@@ -180,7 +193,9 @@ void bind_copies(ModuleClass& c, py::module_& m) {
   c.def(
       "lerp_",
       [](py::object self, const py::object& source, double weight) {
-        handle(self).lerp_(unwrap_module(source, "lerp_"), weight);
+        const Module from = unwrap_module(source, "lerp_");
+        check_values_are_own(from, "lerp_");
+        handle(self).lerp_(from, weight);
         return self;
       },
       "source"_a, "weight"_a,
@@ -221,10 +236,7 @@ void bind_nn(py::module_& m) {
   c.def("__setattr__", &set_attribute, "name"_a, "value"_a);
   c.def("__delattr__", &delete_attribute, "name"_a);
   c.def("__repr__", [](const py::object& self) { return handle(self).str(); });
-  c.def("_repr_html_", [](const py::object& self) {
-    const py::object escaped = py::module_::import("html").attr("escape")(handle(self).summary());
-    return "<pre>" + escaped.cast<std::string>() + "</pre>";
-  });
+  c.def("_repr_html_", [](const py::object& self) { return preformatted(handle(self).summary()); });
   c.def(
       "summary", [](const py::object& self) { return handle(self).summary(); },
       "A table: path, layer, output features, parameters.");

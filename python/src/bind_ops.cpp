@@ -40,11 +40,12 @@ void bind_elementwise(py::module_& m) {
       "x"_a, "alpha"_a = 1.0, "x where positive, else alpha * (e^x - 1) (Clevert et al., 2015).");
   m.def(
       "clip",
-      [](const py::object& x, std::optional<double> low, std::optional<double> high) {
-        const Tensor t = operand(x, "clip");
-        return run(t, [&] { return clip(t, low, high); });
+      [](const py::object& x, const py::object& low, const py::object& high) {
+        const Tensor t = operand(x, "clip"), from = to_tensor_or_undefined(low, "clip"),
+                     to = to_tensor_or_undefined(high, "clip");
+        return run(t, [&] { return clip(t, from, to); });
       },
-      "x"_a, "low"_a = py::none(), "high"_a = py::none(), "Values limited to [low, high]; None leaves a side open.");
+      "x"_a, "low"_a = py::none(), "high"_a = py::none(), clip_doc);
   m.attr("round") = py::cpp_function(
       [](const py::object& x, int decimals) {
         const Tensor t = borrow(x, "round");
@@ -91,6 +92,10 @@ std::optional<double> to_order(const py::object& ord) {
     if (name == "fro") return std::nullopt;
     throw ValueError("norm: not an order: '" + name + "'; use None, 'fro' or a number");
   }
+  if (is_tensor(ord) && ord.cast<const Tensor&>().requires_grad() && grad_enabled())
+    throw StateError(
+        "norm: ord is a number, and the gradient of the tensor given for it would be lost; write x ** p "
+        "with ops of tensors, or pass float(ord) where only its value is meant");
   return ord.cast<double>();
 }
 

@@ -24,7 +24,8 @@ void bind_profile(py::module_& m) {
       .def_readonly("microseconds", &Profile::microseconds, "Of one run: the rows together.")
       .def_readonly("peak", &Profile::peak, "Measured multiply-adds of float32 on one core, GFLOP/s.")
       .def_readonly("bandwidth", &Profile::bandwidth, "Measured copy within the cache on one core, GB/s.")
-      .def("__repr__", &Profile::str);
+      .def("__repr__", &Profile::str)
+      .def("_repr_html_", [](const Profile& profile) { return preformatted(profile.str()); });
 }
 
 }  // namespace chainrule::python

@@ -75,7 +75,7 @@ void bind_shapes(py::module_& m) {
       "x"_a, "reps"_a, "x side by side, so often along each axis; one number counts for the last.");
   m.def(
       "pad",
-      [](const py::object& x, const py::object& pad_width, const std::string& mode, double constant_values) {
+      [](const py::object& x, const py::object& pad_width, const std::string& mode, const py::object& constant_values) {
         const Tensor t = operand(x, "pad");
         std::vector<std::pair<std::int64_t, std::int64_t>> widths;
         const auto pair = [](py::handle item) {
@@ -85,13 +85,15 @@ void bind_shapes(py::module_& m) {
                              " numbers for one axis; give (before, after), or one number for both");
           return std::pair(two.front(), two.back());
         };
+        if (PyIndex_Check(pad_width.ptr()) == 0 && PySequence_Check(pad_width.ptr()) == 0)
+          throw DTypeError("pad: pad_width must be a number, a pair or one pair per axis, got " + type_name(pad_width));
         const bool nested = !PyIndex_Check(pad_width.ptr()) && py::len(pad_width) > 0 &&
                             !PyIndex_Check(py::object(pad_width[py::int_(0)]).ptr());
         if (nested)
           for (py::handle item : pad_width) widths.push_back(pair(item));
         else
           widths.push_back(pair(pad_width));
-        return pad(t, widths, {mode, constant_values});
+        return pad(t, widths, {mode, operand(constant_values, "pad")});
       },
       "x"_a, "pad_width"_a, "mode"_a = "constant", "constant_values"_a = 0.0,
       "More entries before and after each axis: pad_width is a number, (before, after) for all axes, or one such pair\n"
@@ -207,7 +209,7 @@ void bind_contractions(py::module_& m) {
         const Tensor x = operand(a, "tensordot"), y = operand(b, "tensordot");
         if (PyIndex_Check(axes.ptr()))
           return tensordot(x, y, static_cast<int>(to_integers(axes, "tensordot", "axes")[0]));
-        if (py::len(axes) != 2)
+        if (PySequence_Check(axes.ptr()) == 0 || py::len(axes) != 2)
           throw ValueError("tensordot: axes must be a number or a pair (axes of a, axes of b), got " +
                            std::string(py::repr(axes)));
         return tensordot(x, y, to_dims(axes[py::int_(0)], "tensordot", "axes"),

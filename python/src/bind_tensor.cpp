@@ -108,7 +108,7 @@ void bind_values(TensorClass& c) {
       "The values as nested Python lists.");
   c.def("__float__", [](const Tensor& t) {
     const double value = to_number(t, "float");
-    if (t.requires_grad() && storing_an_item()) check_gradient_is_kept(t);  // NumPy's way of a[0] = t
+    if (t.requires_grad() && differentiating() && written_by_numpy()) check_gradient_is_kept(t);
     return value;
   });
   c.def("__int__", [](const Tensor& t) { return py::int_(item(t)); });
@@ -133,22 +133,20 @@ void bind_values(TensorClass& c) {
         [](const Tensor& t, const py::object& value) { return to_numpy(t, "in").attr("__contains__")(value); });
   c.def("__repr__", &Tensor::str);
   c.def("__str__", &Tensor::str);
-  c.def("_repr_html_", [](const Tensor& t) {
-    const py::object escaped = py::module_::import("html").attr("escape")(t.str());
-    return "<pre>" + escaped.cast<std::string>() + "</pre>";
-  });
+  c.def("_repr_html_", [](const Tensor& t) { return preformatted(t.str()); });
   c.def("__copy__", [](const py::object& self) {
     const Tensor& t = self.cast<const Tensor&>();
     return py::isinstance<Parameter>(self) ? py::cast(Parameter(t)) : py::cast(t);
   });
   c.def("__deepcopy__", [](const py::object& self, const py::dict&) {
     const Tensor& t = self.cast<const Tensor&>();
-    Tensor copy = new_leaf(self, py::none());
+    Tensor copy = new_leaf(self, py::none(), "deepcopy");
     if (t.requires_grad()) copy.requires_grad_(true);
     return py::isinstance<Parameter>(self) ? py::cast(Parameter(copy)) : py::cast(copy);
   });
   c.def("__reduce__", [](const py::object& self) {
     const Tensor& t = self.cast<const Tensor&>();
+    check_is_no_result(t, "pickle");
     return py::make_tuple(py::type::of(self), py::make_tuple(to_numpy(t), t.requires_grad()));
   });
 }
@@ -190,7 +188,7 @@ void bind_gradients(TensorClass& c) {
         return self;
       },
       "on"_a = true, "Set requires_grad and return the tensor.");
-  c.def_property_readonly(
+  c.def_property(
       "grad",
       [](const Tensor& t) {
         const Tensor g = t.grad();
@@ -202,7 +200,13 @@ void bind_gradients(TensorClass& c) {
           throw py::error_already_set();
         return tensor_or_none(g);
       },
-      "The gradient that backward() has added up here, or None.");
+      [](Tensor& t, const py::object& none) {
+        if (!none.is_none())
+          throw DTypeError("grad: only None can be assigned, which forgets the gradient, got " + type_name(none) +
+                           "; backward(gradient) adds to it");
+        t.zero_grad();
+      },
+      "The gradient that backward() has added up here, or None. Assigning None forgets it, as zero_grad() does.");
   c.def_property_readonly("is_leaf", &Tensor::is_leaf,
                           "False for the result of a recorded operation, True for any other tensor.");
   c.def(
@@ -231,7 +235,9 @@ void bind_gradients(TensorClass& c) {
       "copy_",
       [](py::object self, const py::object& source) {
         Tensor& t = self.cast<Tensor&>();
-        t.copy_(borrow(source, "copy_"));
+        const Tensor values = borrow(source, "copy_");
+        check_is_no_result(values, "copy_");
+        t.copy_(values);
         return self;
       },
       "source"_a, "Copy values in, in place: same shape; the dtype is converted. Returns the tensor.");
@@ -290,8 +296,11 @@ void bind_methods(TensorClass& c) {
       "log_softmax", [](const Tensor& t, int axis) { return log_softmax(t, axis); }, "axis"_a = -1,
       "log(softmax(x)) along the axis, without overflow.");
   c.def(
-      "clip", [](const Tensor& t, std::optional<double> low, std::optional<double> high) { return clip(t, low, high); },
-      "low"_a = py::none(), "high"_a = py::none(), "Values limited to [low, high]; None leaves a side open.");
+      "clip",
+      [](const Tensor& t, const py::object& low, const py::object& high) {
+        return clip(t, to_tensor_or_undefined(low, "clip"), to_tensor_or_undefined(high, "clip"));
+      },
+      "low"_a = py::none(), "high"_a = py::none(), clip_doc);
   c.attr("round") = py::cpp_function([](const Tensor& t, int decimals) { return round(t, decimals); },
                                      py::name("round"), py::is_method(c), "decimals"_a = 0,
                                      "Rounded to so many decimals, halves to even; below 0 to tens, hundreds, ...");
@@ -377,7 +386,7 @@ void bind_tensor(py::module_& m) {
   TensorClass c(m, "Tensor",
                 "An array that may record how it was computed. Made with chainrule.tensor or by operations.");
   const auto make = [](const py::object& value, bool requires_grad) {
-    Tensor t = new_leaf(value, py::none());
+    Tensor t = new_leaf(value, py::none(), "Tensor");
     if (requires_grad) t.requires_grad_(true);
     return t;
   };
@@ -389,7 +398,7 @@ void bind_tensor(py::module_& m) {
   py::class_<Parameter, Tensor>(m, "Parameter",
                                 "A tensor that a module trains: it registers itself when assigned to one.")
       .def(py::init([](const py::object& value, bool requires_grad) {
-             Parameter p(new_leaf(value, py::none()));
+             Parameter p(new_leaf(value, py::none(), "Parameter"));
              if (!is_floating(p.dtype()))
                throw DTypeError("Parameter: only floating-point values can be trained, got " +
                                 std::string(name_of(p.dtype())) + "; pass floats, e.g. array.astype(np.float32)");

@@ -190,10 +190,7 @@ void bind_history(py::module_& m) {
              for (const auto& [name, _] : h.columns()) names += (names.empty() ? "" : ", ") + name;
              return "History(" + std::to_string(h.epochs()) + " epochs: " + names + ")";
            })
-      .def("_repr_html_", [](const History& h) {
-        const py::object escaped = py::module_::import("html").attr("escape")(h.str());
-        return "<pre>" + escaped.cast<std::string>() + "</pre>";
-      });
+      .def("_repr_html_", [](const History& h) { return preformatted(h.str()); });
   py::class_<Progress>(m, "Progress", "What fit reports while it runs. Only valid during the call it is given to.")
       .def_readonly("epoch", &Progress::epoch, "Counts from 1.")
       .def_readonly("epochs", &Progress::epochs)

@@ -337,9 +337,9 @@ void bind_transforms(py::module_& m) {
       "f, written for one sample, on a batch of them. Every sample gets random draws and dropout masks of its own. "
       "in_axes: the axis of the batch in every argument, or a tuple "
       "with one "
-      "per argument, None for what all samples share; out_axes: where it goes in the outputs. f is traced on one "
-      "sample: "
-      "a branch on values is an error.\n\n"
+      "per argument, None for what all samples share; out_axes: where it goes in the outputs. Arguments given by name "
+      "are shared by all samples. f is traced on one sample, twice, to see what would be frozen (np.random): a branch "
+      "on values is an error.\n\n"
       ">>> cr.vmap(cr.grad(lambda x: (x ** 2).sum()))(cr.tensor([[1.0, 2.0], [3.0, 4.0]]))\n"
       "Tensor([[2., 4.],\n        [6., 8.]])");
   m.def(

@@ -58,8 +58,8 @@ Tensor borrow(py::handle value, const char* op);
 Tensor to_tensor_or_undefined(py::handle value, const char* op);  // None: undefined
 // Never weak, always a copy: what cr.tensor gives. Of recorded tensors it is recorded, too.
 Tensor new_tensor(py::handle value, py::handle dtype);
-Tensor new_leaf(py::handle value, py::handle dtype);         // the same without the record
-Tensor share_array(const py::array& array, const char* op);  // no copy; throws where it would need one
+Tensor new_leaf(py::handle value, py::handle dtype, const char* op);  // the same without the record
+Tensor share_array(const py::array& array, const char* op);           // no copy; throws where it would need one
 // The tensors a function receives or returns: a tensor or a tuple or list of them.
 std::vector<Tensor> to_tensors(py::handle value, const char* op);
 std::vector<Tensor> borrow_inputs(py::handle value, const char* op);  // X or (X1, X2, ...) of fit and predict
@@ -92,19 +92,28 @@ py::dict to_dict(const std::vector<nn::NamedTensor>& tensors);  // name -> a new
 py::dict to_kwargs(const nn::Arguments& arguments);             // name -> a Python value
 std::vector<nn::NamedTensor> from_dict(const py::dict& d, const char* op);
 
+std::string preformatted(const std::string& text);  // for notebooks
+
 // A Python object that C++ may hold, copy and drop without the GIL.
 std::shared_ptr<PyObject> hold(py::object object);
 py::object held(const std::shared_ptr<PyObject>& object);
 std::string type_name(py::handle value);
 // Where a tensor becomes a NumPy value: throws StateError, with the user's line, if a gradient were lost by it.
 void check_gradient_is_kept(const Tensor& t);
-bool storing_an_item();                                    // whether Python is executing a[...] = value
+// The same where a new leaf, a copy or a pickle would be made of it; op makes them.
+void check_is_no_result(const Tensor& t, const char* op);
+bool written_by_numpy();  // whether Python is executing a[...] = value, or a call that writes numbers into an array
 void check_has_values(const Tensor& t, const char* what);  // throws StateError, with the user's line, where traced
 std::string python_line();  // "line 3 of x.py: ", where Python is right now; empty outside Python code
 
 // The function itself, whose wrong calls from now on get one line instead of pybind11's list: for functions made at run
 // time.
 py::object one_line_errors(py::object function);
+
+inline constexpr const char* clip_doc =
+    "Values limited to [low, high]: minimum(maximum(x, low), high); None leaves a side open. Bounds that are tensors "
+    "or\n"
+    "arrays broadcast, and have gradients.";
 
 // A Python function of tensors, callable from C++ with or without the GIL.
 Function to_function(const py::object& f);

@@ -223,7 +223,8 @@ Tensor new_tensor(py::handle value, py::handle dtype) {
   return given ? t.astype(to_dtype(dtype)) : t;
 }
 
-Tensor new_leaf(py::handle value, py::handle dtype) {
+Tensor new_leaf(py::handle value, py::handle dtype, const char* op) {
+  if (is_tensor(value)) check_is_no_result(value.cast<const Tensor&>(), op);
   const Tensor t = new_tensor(value, dtype);
   return t.requires_grad() ? t.detach() : t;
 }
@@ -359,9 +360,13 @@ std::vector<nn::NamedTensor> from_dict(const py::dict& d, const char* op) {
     py::object array = py::reinterpret_borrow<py::object>(value);
     if (py::hasattr(array, "detach") && !is_tensor(array))
       array = array.attr("detach")();  // a torch tensor with a gradient
-    tensors.push_back({name.cast<std::string>(), new_leaf(array, py::none())});
+    tensors.push_back({name.cast<std::string>(), new_leaf(array, py::none(), op)});
   }
   return tensors;
+}
+
+std::string preformatted(const std::string& text) {
+  return "<pre>" + py::module_::import("html").attr("escape")(text).cast<std::string>() + "</pre>";
 }
 
 std::shared_ptr<PyObject> hold(py::object object) {

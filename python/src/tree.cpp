@@ -21,12 +21,16 @@ std::vector<nn::NamedTensor> trained_parameters(const nn::Module& module) {
 }
 
 // A leaf as it is: a tensor, or an array or number as a new one.
-Tensor leaf(py::handle value, const char* op) {
+Tensor leaf(py::handle value, const char* op, Numbers numbers) {
   if (is_tensor(value)) return value.cast<const Tensor&>();
   if (!is_operand(value))
     throw DTypeError(std::string(op) +
                      ": expected tensors, arrays, numbers or nested tuples, lists and dicts of them, got " +
                      type_name(value));
+  if (numbers == Numbers::weak && !is_sequence(value)) {
+    const Tensor t = to_tensor(value, op);
+    if (t.weak()) return t;
+  }
   return new_tensor(value, py::none());
 }
 
@@ -39,7 +43,7 @@ Tree Tree::tuple_of(std::vector<Tree> children) {
   return tree;
 }
 
-Tree Tree::take_apart(py::handle value, const char* op, std::vector<Tensor>& leaves) {
+Tree Tree::take_apart(py::handle value, const char* op, std::vector<Tensor>& leaves, Numbers numbers) {
   Tree tree;
   if (value.is_none()) {
     tree.kind_ = Kind::none;
@@ -47,14 +51,14 @@ Tree Tree::take_apart(py::handle value, const char* op, std::vector<Tensor>& lea
     tree.kind_ = Kind::dict;
     for (auto [key, item] : py::reinterpret_borrow<py::dict>(value)) {
       tree.dict_keys_.push_back(hold(py::reinterpret_borrow<py::object>(key)));
-      tree.children_.push_back(take_apart(item, op, leaves));
+      tree.children_.push_back(take_apart(item, op, leaves, numbers));
     }
   } else if (PyTuple_Check(value.ptr()) ||
              (PyList_Check(value.ptr()) && !(py::len(value) > 0 && only_numbers(value)))) {
     tree.kind_ = PyTuple_Check(value.ptr()) ? Kind::tuple : Kind::list;
     if (tree.kind_ == Kind::tuple && !PyTuple_CheckExact(value.ptr()))
       tree.type_ = hold(py::reinterpret_borrow<py::object>(py::type::of(value)));
-    for (py::handle item : value) tree.children_.push_back(take_apart(item, op, leaves));
+    for (py::handle item : value) tree.children_.push_back(take_apart(item, op, leaves, numbers));
   } else if (py::isinstance<nn::ModuleImpl>(value)) {
     tree.kind_ = Kind::module;
     tree.module_ = unwrap_module(value, op);
@@ -65,7 +69,7 @@ Tree Tree::take_apart(py::handle value, const char* op, std::vector<Tensor>& lea
       leaves.push_back(now.data_handle() == p.tensor.data_handle() ? p.tensor.detach() : now);
     }
   } else {
-    leaves.push_back(leaf(value, op));
+    leaves.push_back(leaf(value, op, numbers));
   }
   return tree;
 }

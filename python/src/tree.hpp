@@ -10,11 +10,15 @@
 
 namespace chainrule::python {
 
+// What single numbers become: tensors of their own dtype, or scalars that take the other operand's.
+enum class Numbers { strong, weak };
+
 class Tree {
  public:
   // Takes a value apart. A list of plain numbers is an array, as everywhere. A module's leaves are the values of its
   // parameters that want a gradient.
-  static Tree take_apart(py::handle value, const char* op, std::vector<Tensor>& leaves);
+  static Tree take_apart(py::handle value, const char* op, std::vector<Tensor>& leaves,
+                         Numbers numbers = Numbers::strong);
   static Tree tuple_of(std::vector<Tree> children);
 
   // The same structure with other leaves, as a result: modules become dicts by parameter name.

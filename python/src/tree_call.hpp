@@ -19,7 +19,8 @@ class Call {
   Call(const char* op, py::object f, const py::args& args, const py::kwargs& kwargs,
        const std::vector<std::size_t>& chosen, bool floating = true)
       : op_(op), f_(std::move(f)), args_(args), kwargs_(kwargs), chosen_(chosen) {
-    for (std::size_t i : chosen_) trees_.push_back(Tree::take_apart(args_[i], op, primals));
+    take_apart(Numbers::weak);
+    if (!settle_numbers()) take_apart(Numbers::strong);
     for (std::size_t i = 0, leaf = 0; floating && i < trees_.size(); ++i)
       for (std::size_t k = 0; k < trees_[i].leaf_count(); ++k, ++leaf) check_floating(leaf, chosen_[i]);
   }
@@ -63,6 +64,28 @@ class Call {
   py::object aux = py::none();
 
  private:
+  void take_apart(Numbers numbers) {
+    trees_.clear();
+    primals.clear();
+    for (std::size_t i : chosen_) trees_.push_back(Tree::take_apart(args_[i], op_, primals, numbers));
+  }
+  // Numbers take the float dtype of the other arguments. False where those have none, or several.
+  bool settle_numbers() {
+    std::optional<DType> common;
+    bool numbers = false, several = false;
+    for (const Tensor& t : primals) {
+      numbers |= t.weak();
+      if (t.weak() || !is_floating(t.dtype())) continue;
+      several |= common && *common != t.dtype();
+      common = t.dtype();
+    }
+    if (!numbers) return true;
+    if (!common || several) return false;
+    for (Tensor& t : primals)
+      if (t.weak())
+        t = is_floating(t.dtype()) ? Tensor::scalar(t.item(), *common) : new_tensor(py::cast(t), py::none());
+    return true;
+  }
   void check_floating(std::size_t leaf, std::size_t argument) const {
     if (!is_floating(primals[leaf].dtype()))
       throw DTypeError(std::string(op_) + ": argument " + std::to_string(argument) + " is " +

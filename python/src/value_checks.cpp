@@ -6,19 +6,15 @@ namespace chainrule::python {
 std::string python_line() {
   PyFrameObject* frame = PyEval_GetFrame();  // borrowed
   if (frame == nullptr) return {};
-  const auto code = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(PyFrame_GetCode(frame)));
-  const auto path = code.attr("co_filename").cast<std::string>();
-  return "line " + std::to_string(PyFrame_GetLineNumber(frame)) + " of " + path.substr(path.rfind('/') + 1) + ": ";
+  const py::object line = py::module_::import("chainrule._frames").attr("line");
+  return line(py::handle(reinterpret_cast<PyObject*>(frame))).cast<std::string>();
 }
 
-bool storing_an_item() {
+bool written_by_numpy() {
   PyFrameObject* frame = PyEval_GetFrame();  // borrowed
   if (frame == nullptr) return false;
-  static const int store = py::module_::import("opcode").attr("opmap")["STORE_SUBSCR"].cast<int>();
-  const auto code = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(PyFrame_GetCode(frame)));
-  const auto bytes = code.attr("co_code").cast<std::string>();
-  const auto at = static_cast<std::size_t>(PyFrame_GetLasti(frame));
-  return at < bytes.size() && static_cast<unsigned char>(bytes[at]) == store;
+  const py::object writes = py::module_::import("chainrule._frames").attr("writes_numbers");
+  return writes(py::handle(reinterpret_cast<PyObject*>(frame))).cast<bool>();
 }
 
 void check_has_values(const Tensor& t, const char* what) {
@@ -34,6 +30,12 @@ void check_gradient_is_kept(const Tensor& t) {
     throw StateError("numpy: " + python_line() + "the gradient of a tensor of shape " + t.shape().str() +
                      " would be lost in an array; keep it a tensor (cr.stack([a, b]) joins tensors), or write "
                      "x.numpy() where only its values are meant");
+}
+
+void check_is_no_result(const Tensor& t, const char* op) {
+  if (t.requires_grad() && grad_enabled() && (differentiating() || tracing()))
+    throw StateError(std::string(op) + ": " + python_line() + "the gradient of a tensor of shape " + t.shape().str() +
+                     " would be lost in a copy; use the tensor itself, or x.detach() where only its values are meant");
 }
 
 }  // namespace chainrule::python

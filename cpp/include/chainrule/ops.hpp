@@ -28,8 +28,9 @@ inline Tensor operator/(const Tensor& a, const Tensor& b) { return divide(a, b);
 // --- elementwise, with attributes or three operands ----------------------------------------------------------------
 CHAINRULE_API Tensor leaky_relu(const Tensor& x, double negative_slope = 0.01);
 CHAINRULE_API Tensor elu(const Tensor& x, double alpha = 1.0);
-// Values limited to [low, high]; without one of the bounds on the other side only.
-CHAINRULE_API Tensor clip(const Tensor& x, std::optional<double> low, std::optional<double> high);
+// Values limited to [low, high], minimum(maximum(x, low), high); {} leaves a side open. Bounds that are tensors
+// broadcast and have gradients.
+CHAINRULE_API Tensor clip(const Tensor& x, const Tensor& low, const Tensor& high);
 CHAINRULE_API Tensor round(const Tensor& x, int decimals);  // to so many decimals, as NumPy's; below 0: to tens
 CHAINRULE_API Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b);  // condition is bool
 CHAINRULE_API Tensor fma(const Tensor& a, const Tensor& b, const Tensor& c);            // a * b + c, rounded once

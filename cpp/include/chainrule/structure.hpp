@@ -31,7 +31,7 @@ CHAINRULE_API Tensor tile(const Tensor& x, const Dims& repeats);  // x side by s
 
 struct PadOptions {
   std::string mode = "constant";  // or "edge", "reflect", "symmetric", "wrap"
-  double value = 0.0;             // of "constant"
+  Tensor value = 0.0;             // of "constant": a number, or a tensor of one element, which may have a gradient
 };
 // How much goes before and behind each axis; one pair serves all axes.
 CHAINRULE_API Tensor pad(const Tensor& x, const std::vector<std::pair<std::int64_t, std::int64_t>>& widths,

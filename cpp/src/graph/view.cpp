@@ -206,11 +206,15 @@ std::string GraphText::target(const StateUpdate& update) const {
 }
 
 Graph trace(const Function& f, const std::vector<Tensor>& examples) {
+  Types types;
+  for (const Tensor& t : examples) types.push_back(type_of(t));
+  const GraphData once = trace_types(f, types);
   const auto tracer = Tracer::create();
   const TraceScope recording(*tracer);
   Tensors inputs;
-  for (const Tensor& t : examples) inputs.push_back(tracer->input(type_of(t)));
+  for (const TensorType& type : types) inputs.push_back(tracer->input(type));
   tracer->set_outputs(f(inputs));
+  check_same_trace(once, tracer->graph(), "trace");
   auto view = std::make_shared<GraphView>();
   view->tracer = tracer;
   return Graph(std::make_shared<GraphData>(tracer->take()), std::move(view));

@@ -143,7 +143,12 @@ Tensor pad(const Tensor& x, const std::vector<std::pair<std::int64_t, std::int64
   if (mode != "constant" && mode != "edge" && mode != "reflect" && mode != "symmetric" && mode != "wrap")
     fail<ValueError>("pad", "not a mode that is known", "'" + mode + "'",
                      "use constant, edge, reflect, symmetric or wrap");
-  if (mode == "constant" && options.value == 0.0) return pad_with_zeros(result, each);
+  const Tensor& value = options.value;
+  if (value.size() != 1)
+    fail<ShapeError>("pad", "the constant is not one number", "it has shape " + value.shape().str(),
+                     "join with concat to put other values there");
+  if (mode == "constant" && value.weak() && !value.symbolic() && value.item() == 0.0)
+    return pad_with_zeros(result, each);
   for (int axis = 0; axis < result.rank(); ++axis) {
     const auto [before, behind] = each[static_cast<std::size_t>(axis)];
     if (before == 0 && behind == 0) continue;
@@ -152,7 +157,7 @@ Tensor pad(const Tensor& x, const std::vector<std::pair<std::int64_t, std::int64
       const auto block = [&](std::int64_t size) {
         Shape shape = result.shape();
         shape[axis] = size;
-        return broadcast_to(make_constant(options.value, result.dtype()), shape);
+        return broadcast_to(cast(reshape(value, Dims{}), result.dtype()), shape);
       };
       result = concat({block(before), result, block(behind)}, axis);
       continue;

@@ -278,7 +278,8 @@ template <class F> Tensor unary(const char* name, const Tensor& x, const Attrs& 
 }
 template <class F> Tensor binary(const char* name, Tensor a, Tensor b) {
   static const Op& op = find_op(name);
-  const bool squared = std::is_same_v<F, Power> && b.weak() && b.item() == 2.0;  // x ** 2 is x * x, in bits and speed
+  const bool squared =
+      std::is_same_v<F, Power> && b.weak() && !b.symbolic() && b.item() == 2.0;  // x ** 2 is x * x, in bits and speed
   promote_operands(a, b, name, !formula::integers<F>());
   if (squared) return square(a);
   const Tensor in[] = {std::move(a), std::move(b)};
@@ -320,22 +321,29 @@ Tensor elu(const Tensor& x, double alpha) {
   attrs.reals[0] = alpha;
   return unary<Elu>("elu", x, attrs);
 }
-Tensor clip(const Tensor& x, std::optional<double> low, std::optional<double> high) {
-  if (!low && !high) fail<ValueError>("clip", "no bound was given", "", "give low, high or both");
-  if (low && high && !(*low <= *high))
-    fail<ValueError>("clip", "low is above high", std::to_string(*low) + " and " + std::to_string(*high),
-                     "exchange them");
-  if (std::isnan(low.value_or(0.0)) || std::isnan(high.value_or(0.0)))
-    fail<ValueError>("clip", "a bound is not a number", "nan", "leave it out for no bound");
-  if (!is_floating(x.dtype()) && !(low && high)) {  // an integer dtype has no infinity
-    const double bound = low ? *low : *high;
-    const bool whole = std::abs(bound) < 0x1p53 && bound == std::floor(bound);
-    const Tensor limit = whole ? Tensor(static_cast<std::int64_t>(bound)) : Tensor(bound);
-    return low ? maximum(x, limit) : minimum(x, limit);
+Tensor clip(const Tensor& x, const Tensor& low, const Tensor& high) {
+  if (!low.defined() && !high.defined()) fail<ValueError>("clip", "no bound was given", "", "give low, high or both");
+  // The op has numbers for bounds, as doubles; an integer dtype has no infinity for a side that is open.
+  const bool floats = is_floating(x.dtype());
+  const auto attribute = [floats](const Tensor& bound) {
+    if (!bound.defined()) return floats;
+    if (!bound.weak() || bound.symbolic()) return false;
+    const double b = bound.item();
+    return floats || std::isnan(b) || (std::abs(b) < 0x1p53 && b == std::floor(b));
+  };
+  if (!attribute(low) || !attribute(high)) {
+    const Tensor raised = low.defined() ? maximum(x, low) : settle(x, "clip");
+    return high.defined() ? minimum(raised, high) : raised;
   }
+  constexpr double open = std::numeric_limits<double>::infinity();
+  const double from = low.defined() ? low.item() : -open, to = high.defined() ? high.item() : open;
+  if (std::isnan(from) || std::isnan(to))
+    fail<ValueError>("clip", "a bound is not a number", "nan", "leave it out for no bound");
+  if (from > to)
+    fail<ValueError>("clip", "low is above high", std::to_string(from) + " and " + std::to_string(to), "exchange them");
   Attrs attrs;
-  attrs.reals[0] = low.value_or(-std::numeric_limits<double>::infinity());
-  attrs.reals[1] = high.value_or(std::numeric_limits<double>::infinity());
+  attrs.reals[0] = from;
+  attrs.reals[1] = to;
   return unary<Clip>("clip", x, attrs);
 }
 Tensor round(const Tensor& x, int decimals) {

@@ -10,6 +10,7 @@ namespace chainrule {
 namespace {
 
 Tensor weak_as(const Tensor& x, DType dtype, const char* op) {
+  if (x.symbolic()) return cast(x, dtype);
   const double value = x.item();
   if (dtype == DType::uint8 && (value < 0 || value > 255))
     fail<ValueError>(op, "the number does not fit uint8", std::to_string(static_cast<long long>(value)),
@@ -34,6 +35,12 @@ DType weak_beside(DType weak, DType other) {
 
 }  // namespace
 
+Tensor strong(const Tensor& x) {
+  auto data = std::make_shared<TensorData>(*x.data_handle());
+  data->weak = false;
+  return Tensor(std::move(data));
+}
+
 Tensor settle(const Tensor& x, const char* op) {
   if (!x.weak()) return x;
   return weak_as(x, x.dtype() == DType::float64 ? DType::float32 : x.dtype(), op);
@@ -50,9 +57,10 @@ Tensor counting(const Tensor& x, const char* op) {
 }
 
 void promote_operands(Tensor& a, Tensor& b, const char* op, bool floats) {
-  if (a.weak() && b.weak()) {
-    a = settle(a, op);
-    b = settle(b, op);
+  if (a.weak() && b.weak()) {  // the one of the larger kind settles: a float beside an int stays float32
+    const auto kind = [](const Tensor& t) { return is_floating(t.dtype()) ? 2 : t.dtype() == DType::int64 ? 1 : 0; };
+    Tensor& larger = kind(a) >= kind(b) ? a : b;
+    larger = settle(larger, op);
   }
   DType common;
   if (a.weak() || b.weak()) {

@@ -13,6 +13,7 @@
 
 namespace chainrule {
 
+Tensor strong(const Tensor& x);                    // the same tensor, its dtype its own
 Tensor settle(const Tensor& x, const char* op);    // a weak scalar on its own: float32, int64 or bool
 Tensor floating(const Tensor& x, const char* op);  // integers and bools become float64, as in NumPy
 Tensor counting(const Tensor& x, const char* op);  // small integers and bools become int64, as sums are

@@ -19,6 +19,8 @@ class RandomScope {
   static RandomScope* current() noexcept;  // the innermost one, or null
   const Tensor& counter();
   std::uint32_t next_stream() noexcept { return stream_++; }
+  std::uint32_t stream() const noexcept { return stream_; }
+  void rewind(std::uint32_t stream) noexcept { stream_ = stream; }  // what follows draws the same again
 
  private:
   Tensor counter_;

@@ -253,8 +253,8 @@ Tensor cast(const Tensor& x, DType dtype) {
   static const Op* const ops[dtype_count] = {&find_op(cast_names[0]), &find_op(cast_names[1]), &find_op(cast_names[2]),
                                              &find_op(cast_names[3]), &find_op(cast_names[4]), &find_op(cast_names[5]),
                                              &find_op(cast_names[6])};
-  if (x.weak()) return make_constant(x.item(), dtype);
-  if (x.dtype() == dtype) return x;
+  if (x.dtype() == dtype) return x.weak() ? strong(x) : x;
+  if (x.weak() && !x.symbolic()) return make_constant(x.item(), dtype);
   return apply1(*ops[static_cast<std::size_t>(dtype)], std::span(&x, 1));
 }
 

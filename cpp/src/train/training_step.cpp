@@ -12,8 +12,10 @@
 #include "graph/stand_ins.hpp"
 #include "graph/tensor_data.hpp"
 #include "ops/random_scope.hpp"
+#include "program/profile.hpp"
 #include "program/workspace.hpp"
 #include "train/parameter_arena.hpp"
+#include "train/rollback.hpp"
 #include "train/step_parts.hpp"
 
 namespace chainrule {
@@ -92,11 +94,15 @@ void trace_part(Tracer& tracer, LossAndOptimizer& part, const Tensors& inputs, c
 }
 
 // Inputs: the step's, dropout's counter, the clip limit if there is one, each optimizer's scalars.
-GraphData trace_parts(std::vector<LossAndOptimizer>& parts, const Types& types, bool clip) {
+GraphData trace_parts(std::vector<LossAndOptimizer>& parts, const Types& types, const std::vector<char>& numbers,
+                      bool clip) {
   const auto tracer = Tracer::create();
   const TraceScope recording(*tracer);
   Tensors inputs;
-  for (const TensorType& type : types) inputs.push_back(tracer->input(type));
+  for (const TensorType& type : types) {
+    inputs.push_back(tracer->input(type));
+    inputs.back().data_handle()->weak = numbers[inputs.size() - 1] != 0;
+  }
   const Tensor counter = tracer->input({DType::int64, Shape{2}});
   const Tensor limit = clip ? tracer->input({DType::float64, {}}) : Tensor();
   Moved moved;
@@ -109,6 +115,7 @@ GraphData trace_parts(std::vector<LossAndOptimizer>& parts, const Types& types, 
 
 struct Compiled {
   Types types;
+  std::vector<char> numbers;  // which inputs are numbers, that take the other operand's dtype
   std::string variant;
   std::vector<char> trained;  // which parameters wanted gradients
   std::vector<ModeRead> modes;
@@ -126,7 +133,8 @@ struct TrainingStep::State {
   std::int64_t counter[2] = {0, 0};
   std::mutex mutex;
   std::vector<std::unique_ptr<Compiled>> compiled;
-  Types types;                                 // of the call at hand
+  Types types;  // of the call at hand
+  std::vector<char> numbers;
   std::vector<std::vector<std::byte>> before;  // what a failing step puts back, where there are several parts
 
   std::vector<char> trained() const {
@@ -145,23 +153,28 @@ struct TrainingStep::State {
 
   Compiled& step_for(const std::vector<Tensor>& inputs, const std::string& variant) {
     types.clear();
-    for (const Tensor& t : inputs) types.push_back(type_of(t));
+    numbers.clear();
+    for (const Tensor& t : inputs) {
+      types.push_back(type_of(t));
+      numbers.push_back(t.weak());
+    }
     std::erase_if(compiled, [&](const auto& c) {
       return c->workspace->stale() || modes_changed(c->modes) || !same_flags(c->trained);
     });
     for (const auto& c : compiled)
-      if (c->types == types && c->variant == variant) return *c;
+      if (c->types == types && c->numbers == numbers && c->variant == variant) return *c;
     auto made = std::make_unique<Compiled>();
     made->types = types;
+    made->numbers = numbers;
     made->variant = variant;
     made->trained = trained();
     const bool clip = options.clip_norm.has_value();
     GraphData graph;
     {
       ModeReads reads;
-      graph = trace_parts(parts, types, clip);
+      graph = trace_parts(parts, types, numbers, clip);
       made->modes = reads.take();
-      if (compiled.empty()) check_same_trace(graph, trace_parts(parts, types, clip), who);
+      if (compiled.empty()) check_same_trace(graph, trace_parts(parts, types, numbers, clip), who);
     }
     made->workspace = std::make_unique<Workspace>(compile_program(graph), available_threads());
     for (const LossAndOptimizer& part : parts)
@@ -191,6 +204,20 @@ struct TrainingStep::State {
         step.single[k] = static_cast<float>(values[n]);
       }
     }
+  }
+
+  // The step for these inputs, ready to run.
+  Compiled& loaded(const std::vector<Tensor>& inputs, const std::string& variant) {
+    for (std::size_t i = 0; i < inputs.size(); ++i)
+      if (inputs[i].symbolic())
+        fail<StateError>(who, "cannot be called inside a traced function",
+                         "input " + std::to_string(i) + " has no values", "call it with arrays or tensors");
+    Compiled& step = step_for(inputs, variant);
+    counter[0] = static_cast<std::int64_t>(options.seed);
+    limit = options.clip_norm.value_or(0);
+    load_scalars(step);
+    for (std::size_t i = 0; i < inputs.size(); ++i) step.workspace->bind_input(i, inputs[i].raw_data());
+    return step;
   }
 
   // One part guards everything before it updates anything; of several, the first may have moved when the second fails.
@@ -241,17 +268,9 @@ std::vector<double> TrainingStep::operator()(const std::vector<Tensor>& inputs, 
   State& s = *state_;
   const std::lock_guard lock(s.mutex);
   const NoGrad nothing;
-  for (std::size_t i = 0; i < inputs.size(); ++i)
-    if (inputs[i].symbolic())
-      fail<StateError>(who, "cannot be called inside a traced function",
-                       "input " + std::to_string(i) + " has no values", "call it with arrays or tensors");
-  Compiled& step = s.step_for(inputs, variant);
-  s.counter[0] = static_cast<std::int64_t>(s.options.seed);
-  s.limit = s.options.clip_norm.value_or(0);
-  s.load_scalars(step);
+  Compiled& step = s.loaded(inputs, variant);
   if (s.parts.size() > 1) s.remember();
   Workspace& workspace = *step.workspace;
-  for (std::size_t i = 0; i < inputs.size(); ++i) workspace.bind_input(i, inputs[i].raw_data());
   workspace.refresh();
   run_team(workspace.threads(), [&](int thread, Team& team) { workspace.run_as(thread, team); });
   if (workspace.failed()) {
@@ -276,6 +295,24 @@ std::vector<double> TrainingStep::operator()(const std::vector<Tensor>& inputs, 
                          : static_cast<double>(*static_cast<const float*>(at)));
   }
   return losses;
+}
+
+Profile TrainingStep::profile(const std::vector<Tensor>& inputs, int runs, const std::string& variant) {
+  State& s = *state_;
+  const std::lock_guard lock(s.mutex);
+  const NoGrad nothing;
+  Compiled& step = s.loaded(inputs, variant);
+  Rollback rollback(step.workspace->program());
+  rollback.save({.batch = 0}, false);
+  const auto put_back = [&] { rollback.restore(*rollback.place_before(0)); };
+  try {
+    Profile result = chainrule::profile(*step.workspace, runs, [](int) {});
+    put_back();
+    return result;
+  } catch (...) {
+    put_back();
+    throw;
+  }
 }
 
 std::int64_t TrainingStep::step_count() const { return state_->counter[1]; }

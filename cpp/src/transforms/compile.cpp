@@ -11,6 +11,7 @@
 #include "graph/mode_reads.hpp"
 #include "graph/stand_ins.hpp"
 #include "graph/tensor_data.hpp"
+#include "ops/operands.hpp"
 #include "ops/random_scope.hpp"
 #include "program/profile.hpp"
 
@@ -26,6 +27,7 @@ struct Differentiable {
 
 struct Entry {
   Types types;
+  std::vector<char> numbers;  // which inputs are numbers, that take the other operand's dtype
   std::shared_ptr<const Program> program;
   std::unique_ptr<Workspace> workspace;
   GraphData traced;  // before any pass
@@ -76,20 +78,28 @@ struct Compiled::State {
   std::vector<Entry> entries;
   std::int64_t counter[2] = {0, 0};
   Types types;  // of the call at hand
+  std::vector<char> numbers;
 
   Entry& entry_for(const std::vector<Tensor>& inputs) {
     types.clear();
-    for (const Tensor& t : inputs) types.push_back(type_of(t));
+    numbers.clear();
+    for (const Tensor& t : inputs) {
+      types.push_back(type_of(t));
+      numbers.push_back(t.weak());
+    }
     std::erase_if(entries, [](const Entry& e) { return e.workspace->stale() || modes_changed(e.modes); });
     for (Entry& e : entries)
-      if (e.types == types) return e;
+      if (e.types == types && e.numbers == numbers) return e;
     Types with_counter = types;
     with_counter.push_back({DType::int64, Shape{2}});
     const auto traced = [&] {
       return trace_types(
           [&](const Tensors& in) {
             RandomScope random(in.back());
-            return f(Tensors(in.begin(), in.end() - 1));
+            for (std::size_t i = 0; i < numbers.size(); ++i) in[i].data_handle()->weak = numbers[i] != 0;
+            Tensors y = f(Tensors(in.begin(), in.end() - 1));
+            for (Tensor& t : y) t = settle(t, "compile");
+            return y;
           },
           with_counter);
     };
@@ -99,7 +109,7 @@ struct Compiled::State {
     if (entries.empty()) check_same_trace(graph, traced(), "compile");
     auto program = compile_program(graph);
     auto workspace = std::make_unique<Workspace>(program, available_threads());
-    entries.push_back({types, std::move(program), std::move(workspace), std::move(graph), std::move(modes)});
+    entries.push_back({types, numbers, std::move(program), std::move(workspace), std::move(graph), std::move(modes)});
     return entries.back();
   }
 

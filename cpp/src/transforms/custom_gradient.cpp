@@ -2,6 +2,7 @@
 // rules become graphs, and what they capture becomes operands; where it runs on values, the functions themselves are
 // called.
 #include <algorithm>
+#include <atomic>
 #include <optional>
 
 #include "autodiff/batching.hpp"
@@ -9,8 +10,10 @@
 #include "core/fail.hpp"
 #include "graph/call_rule.hpp"
 #include "ops/operands.hpp"
+#include "ops/random_scope.hpp"
 #include "transforms/call_graphs.hpp"
 #include "transforms/differentiation.hpp"
+#include "transforms/fixed_draws.hpp"
 #include "transforms/linear_rules.hpp"
 
 namespace chainrule {
@@ -21,6 +24,7 @@ constexpr const char* who = "custom_gradient";
 struct Rules {
   Function f, vjp, jvp;
   FunctionWithPullback with_pullback;
+  std::shared_ptr<std::atomic<bool>> checked = std::make_shared<std::atomic<bool>>(false);  // jvp, on values
 };
 
 Types types_of(std::span<const Tensor> tensors) {
@@ -60,8 +64,8 @@ Tensors checked(Tensors given, std::span<const TensorType> types, const char* wh
 
 constexpr RuleName pull_rule{"vjp", "cotangents"}, push_rule{"jvp", "tangents"};
 
-// The rule that is not given is the transpose of the other; both are checked.
-void complete(CallRule& rule, std::size_t primals) {
+// The rule that is not given is the transpose of the other; both are checked. jvp_checked: not again on values.
+void complete(CallRule& rule, std::size_t primals, const std::shared_ptr<std::atomic<bool>>& jvp_checked = {}) {
   const auto types = [primals](std::span<const Tensor> x) { return types_of(x.first(primals)); };
   if (rule.vjp) {
     rule.vjp = [given = rule.vjp, types](std::span<const Tensor> x, std::span<const Tensor> gy) {
@@ -72,10 +76,19 @@ void complete(CallRule& rule, std::size_t primals) {
     const auto jvp = [given = rule.jvp, outputs = rule.outputs](std::span<const Tensor> x, const Tensors& tx) {
       return checked(given(x, tx), outputs, "tangents");
     };
-    rule.jvp = [jvp](std::span<const Tensor> x, std::span<const Tensor> tx) {
+    rule.jvp = [jvp, jvp_checked](std::span<const Tensor> x, std::span<const Tensor> tx) {
       const Tensors t(tx.begin(), tx.end());
-      Tensors ty = jvp(x, t);
-      check_linear([&](const Tensors& at) { return jvp(x, at); }, t, ty, push_rule);
+      if (jvp_checked && *jvp_checked) return jvp(x, t);
+      // Both runs see the same draws: a rule is linear for each of them.
+      RandomScope* const outer = RandomScope::current();
+      const std::uint32_t first = outer ? outer->stream() : 0;
+      Function same_draws = [&](const Tensors& at) {
+        if (outer) outer->rewind(first);
+        return jvp(x, at);
+      };
+      if (!outer) same_draws = with_fixed_draws(std::move(same_draws));
+      Tensors ty = same_draws(t);
+      if (check_linear(same_draws, t, ty, push_rule) && jvp_checked) *jvp_checked = true;
       return ty;
     };
     if (!rule.vjp)
@@ -125,7 +138,7 @@ Tensors call_on_values(const std::shared_ptr<const Rules>& rules, const Tensors&
         return rules->jvp(joined(x_now, tx));
       };
   }
-  complete(*rule, x.size());
+  complete(*rule, x.size(), rules->checked);
   return call(std::move(rule), x);
 }
 
@@ -289,8 +302,10 @@ std::shared_ptr<const CallRule> rule_of_graphs(std::string name, std::size_t pri
 
 Function custom_gradient(Function f, Function vjp, Function jvp) {
   if (!vjp && !jvp) fail<ValueError>(who, "no derivative rule was given", "", "give vjp, jvp or both");
-  return with_rules({std::move(f), std::move(vjp), std::move(jvp), {}});
+  return with_rules({.f = std::move(f), .vjp = std::move(vjp), .jvp = std::move(jvp), .with_pullback = {}});
 }
-Function custom_gradient(FunctionWithPullback f) { return with_rules({{}, {}, {}, std::move(f)}); }
+Function custom_gradient(FunctionWithPullback f) {
+  return with_rules({.f = {}, .vjp = {}, .jvp = {}, .with_pullback = std::move(f)});
+}
 
 }  // namespace chainrule

@@ -18,7 +18,7 @@ struct RuleName {
 Tensors transposed(const Function& linear, const Types& types, std::span<const Tensor> at, const RuleName& name);
 
 // Throws ValueError where `linear`, which has given y at t, is seen not to be linear: on values by another call at -2
-// t, in a trace by what it records.
-void check_linear(const Function& linear, const Tensors& t, const Tensors& y, const RuleName& name);
+// t, in a trace by what it records. Whether values were compared that are not all 0.
+bool check_linear(const Function& linear, const Tensors& t, const Tensors& y, const RuleName& name);
 
 }  // namespace chainrule

@@ -54,7 +54,9 @@ std::vector<Tensor> vmap_call(const Function& f, const std::vector<Tensor>& x,
     types.push_back({x[i].dtype(), sample});
   }
   if (!size) fail<ValueError>("vmap", "no argument has a batch axis", "", "in_axes must name one at least");
+  const bool outermost = TraceScope::current() == nullptr;  // outer traces compare theirs
   const GraphData graph = trace_types(f, types);
+  if (outermost) check_same_trace(graph, trace_types(f, types), "vmap");
   Tensors results = replay_batched(graph, arguments, batched, *size, Draws::own);
   const std::vector<int> places = out_axes(results.size());
   for (std::size_t j = 0; j < results.size(); ++j)
