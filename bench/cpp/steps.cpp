@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "allocations.hpp"
 #include "chainrule/chainrule.hpp"
 #include "clock.hpp"
 #include "machine.hpp"
@@ -33,7 +34,7 @@ std::vector<Workload> workloads() {
           {"digits", {64, 128, 64, 10}, 32, 64},
           {"mnist", {784, 256, 128, 10}, 128, 64},
           {"deep", deep, 256, 16},
-          {"wide", {1024, 4096, 4096, 1000}, 512, 4, false}};
+          {"wide", {1024, 4096, 4096, 1000}, 512, 2, false}};
 }
 
 class Training {
@@ -86,6 +87,9 @@ void measure(const bench::Options& options, const std::vector<int>& threads) {
         peak.push_back(bench::fma_gflops(t, seconds / 4));
         fit.sample(), step.sample();
       }
+      const std::int64_t before = bench::allocations();
+      for (int i = 0; i < 10; ++i) training.step();
+      const std::int64_t allocated = bench::allocations() - before;
       const double of_fit = fit.median() / static_cast<double>(training.batches());
       const double rate = w.flops() / of_fit * 1e-9, most = bench::median(peak);
       report.row({{"workload", w.name},
@@ -94,7 +98,8 @@ void measure(const bench::Options& options, const std::vector<int>& threads) {
                   {"step, us", step.median() * 1e6},
                   {"GFLOP/s", rate},
                   {"FMA peak", most},
-                  {"share, %", 100 * rate / most}});
+                  {"share, %", 100 * rate / most},
+                  {"allocations in 10 steps", allocated}});
     }
   }
   bench::Json all;
