@@ -1,23 +1,25 @@
-"""Second derivatives and Jacobians side by side: chainrule, JAX, PyTorch. Each number comes from a process
-of its own, the libraries in turn; one that is missing is named and left out, one with another result is void.
+"""Second derivatives and Jacobians side by side, on one thread; and the memory of a backward pass
+(chain_memory.py). One that is missing is named and left out, one with another result is void.
 
-    python bench/peers/differentiation.py --python jax=$P --python torch=$P [--repeats 10] [--json out.json]
+    python bench/peers/differentiation.py --python jax=$P --python torch=$P [--repeats 10] [--seconds 0.2]
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import statistics
-import subprocess
 import sys
-import time
 from itertools import pairwise
-from pathlib import Path
+from typing import Any
 
+import chain_memory
 import numpy as np
+from judge import best, judge, median
+from processes import Row, Rows, Setup, answers, groups_in_turn
+from tables import cell, markdown, number
+from worker import microseconds, pin
 
+PEERS = ("chainrule:compiled", "chainrule:eager", "jax", "torch")
 JACOBIAN_SIZES, SAMPLES = (16, 64, 64, 8), 256
 HESSIAN_SIZES, ROWS = (3, 8, 2), 20  # 50 parameters
 CASES = {
@@ -64,10 +66,9 @@ def layers_of(p, sizes):
     return layers
 
 
-def chainrule_variants(case):
+def chainrule_call(case, variant):
     import chainrule as cr
 
-    cr.set_num_threads(1)
     x, rows, targets = data()
     if case == "jacobian":
         layers = [tuple(map(cr.tensor, layer)) for layer in weights(JACOBIAN_SIZES)]
@@ -80,10 +81,10 @@ def chainrule_variants(case):
         )
         out, at = np.empty((50, 50), "float32"), cr.tensor(flat(weights(HESSIAN_SIZES)))
     compiled = cr.compile(f)
-    return {"compiled, out=": lambda: compiled(at, out=out), "eager": lambda: np.asarray(f(at))}
+    return (lambda: compiled(at, out=out)) if variant == "compiled" else (lambda: np.asarray(f(at)))
 
 
-def jax_variants(case):
+def jax_call(case, variant):
     import jax
     import jax.numpy as jnp
 
@@ -94,10 +95,10 @@ def jax_variants(case):
     else:
         loss = lambda p: jnp.mean((network(rows, layers_of(p, HESSIAN_SIZES), jnp.tanh) - targets) ** 2)  # noqa: E731
         f, at = jax.jit(jax.hessian(loss)), jnp.asarray(flat(weights(HESSIAN_SIZES)))
-    return {"jit": lambda: f(at).block_until_ready()}
+    return lambda: f(at).block_until_ready()
 
 
-def torch_variants(case):
+def torch_call(case, variant):
     import torch
 
     torch.set_num_threads(1)
@@ -105,81 +106,87 @@ def torch_variants(case):
     if case == "jacobian":
         layers = [tuple(map(torch.from_numpy, layer)) for layer in weights(JACOBIAN_SIZES)]
         f = torch.func.vmap(torch.func.jacrev(lambda v: network(v, layers, torch.tanh)))
-        return {"torch.func, eager": lambda: f(x)}
+        return lambda: f(x)
     loss = lambda p: ((network(rows, layers_of(p, HESSIAN_SIZES), torch.tanh) - targets) ** 2).mean()  # noqa: E731
     f, at = torch.func.hessian(loss), torch.from_numpy(flat(weights(HESSIAN_SIZES)))
-    return {"torch.func, eager": lambda: f(at)}
+    return lambda: f(at)
 
 
-LIBRARIES = {"chainrule": chainrule_variants, "jax": jax_variants, "torch": torch_variants}
+LIBRARIES = {"chainrule": chainrule_call, "jax": jax_call, "torch": torch_call}
 
 
-def measure(library, seconds):
-    """{case: {variant: [microseconds per call, sum of the result's squares]}} of one library."""
-    results = {}
+def one(peer: str, seconds: float) -> None:
+    """Prints a line for each case: microseconds per call, and the sum of the result's squares."""
+    pin(1)
+    library, _, variant = peer.partition(":")
     for case in CASES:
-        for name, run in LIBRARIES[library](case).items():
-            for _ in range(3):
-                value = run()
-            end, calls = time.perf_counter() + seconds, 0
-            start = time.perf_counter()
-            while time.perf_counter() < end:
-                value = run()
-                calls += 1
-            spent = (time.perf_counter() - start) / calls * 1e6
-            results.setdefault(case, {})[name] = [spent, float((np.asarray(value, "float64") ** 2).sum())]
-    return results
+        call = LIBRARIES[library](case, variant)
+
+        def run(calls: int, call: Any = call) -> None:
+            for _ in range(calls):
+                call()
+
+        result = {
+            "samples": {"us": microseconds(run, 3, seconds)},
+            "loss": float((np.asarray(call(), "float64") ** 2).sum()),
+            "versions": {library: sys.modules[library].__version__},
+        }
+        print(json.dumps({case: result}), flush=True)
 
 
-def main():
+def measure(setup: Setup) -> dict[str, Rows]:
+    def ask(peer: str, asked: list[str], _: bool) -> dict[str, Row]:
+        command = [setup.executable(peer), __file__, "--one", peer, f"--seconds={setup.seconds}"]
+        return answers(setup, command, asked, keep_compiled=True)
+
+    results = groups_in_turn("derivatives", list(CASES), setup.chosen(PEERS), setup.repeats, ask)
+    for rows in results.values():
+        judge({"1": rows})
+    return {**results, "memory": chain_memory.measure(setup)}
+
+
+def times_faster(results: dict[str, Rows], case: str, library: str) -> float | None:
+    """Compiled, than that library."""
+    rows = results.get(case, {})
+    ours, rival = median(rows.get("chainrule:compiled", {})), best({"1": rows}, False, library=library)
+    return rival.value / ours if ours and rival else None
+
+
+def table_times(results: dict[str, Rows]) -> str:
+    peers = dict.fromkeys(peer for case in CASES for peer in results.get(case, {}))
+    lines = [
+        [title, *(cell(results[case].get(peer)) for peer in peers),
+         *(number(times_faster(results, case, library)) for library in ("jax", "torch"))]
+        for case, title in CASES.items() if case in results
+    ]  # fmt: skip
+    heads = ["microseconds", *peers, "JAX / compiled", "PyTorch / compiled"]
+    return markdown(heads, lines)
+
+
+def table(results: dict[str, Rows]) -> str:
+    parts = [table_times(results), chain_memory.table(results.get("memory", {}))]
+    return "\n\n".join(part for part in parts if part)
+
+
+def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--python", action="append", default=[], metavar="NAME=PATH", help="that library's Python"
-    )
+    parser.add_argument("--python", action="append", default=[], metavar="LIBRARY=PATH")
     parser.add_argument("--repeats", type=int, default=10)
-    parser.add_argument("--seconds", type=float, default=0.5, help="per variant and process")
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--one", choices=LIBRARIES, help=argparse.SUPPRESS)
+    parser.add_argument("--seconds", type=float, default=0.2, help="per number and process")
+    parser.add_argument("--one", choices=PEERS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        print(json.dumps(measure(options.one, options.seconds)))
-        return
-    pythons = {"chainrule": sys.executable, **dict(p.split("=", 1) for p in options.python)}
-    core = {min(os.sched_getaffinity(0))}
-    os.sched_setaffinity(0, core)  # one processor for all: JAX has no setting for one thread
-    rows: dict[tuple[str, str, str], list[list[float]]] = {}
-    for _ in range(options.repeats):
-        for library in LIBRARIES:
-            if library not in pythons:
-                continue
-            command = [pythons[library], __file__, "--one", library, "--seconds", str(options.seconds)]
-            run = subprocess.run(command, capture_output=True, text=True)
-            if run.returncode:
-                print(f"{library}: left out: {run.stderr.strip().splitlines()[-1]}")
-                del pythons[library]
-                continue
-            for case, variants in json.loads(run.stdout.splitlines()[-1]).items():
-                for variant, result in variants.items():
-                    rows.setdefault((case, library, variant), []).append(result)
-    for library in LIBRARIES.keys() - pythons.keys():
-        print(f"{library}: not measured; name its Python with --python {library}=PATH")
-    table = []
-    for case, title in CASES.items():
-        print(f"\n{title}\n{'':32}median us   (min ... max)")
-        expected = next(r[0][1] for (c, _, _), r in rows.items() if c == case)
-        for (c, library, variant), results in rows.items():
-            if c != case:
-                continue
-            times = sorted(t for t, _ in results)
-            void = abs(results[0][1] - expected) > 1e-4 * abs(expected)
-            median = statistics.median(times)
-            mark = "  void: another result" if void else ""
-            print(f"{library + ' ' + variant:32}{median:9.1f}   ({times[0]:.1f} ... {times[-1]:.1f}){mark}")
-            table.append({"case": case, "library": library, "variant": variant, "us": times, "void": void})
-    if options.json:
-        options.json.write_text(json.dumps(table, indent=1), encoding="utf-8")
+        return one(options.one, options.seconds)
+    results = measure(
+        Setup(options.repeats, options.seconds, python=dict(p.split("=", 1) for p in options.python))
+    )
+    print(table(results))
+    for peer, row in results["jacobian"].items():
+        if "missing" in row:
+            print(f"- {peer}: {row['missing']}")
+    return None
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from tables import cell, markdown, number
 
 LIBRARIES = ("chainrule", "torch")
 AGREEMENT = 1e-5
+CHAIN = "((x @ a).tanh() * b).sum(), backward"
 
 
 def expressions(library: str) -> dict[str, Callable[[], Any]]:
@@ -59,7 +60,7 @@ def expressions(library: str) -> dict[str, Callable[[], Any]]:
         "a.tanh()": lambda: a.tanh(),
         "a + 1.0": lambda: a + 1.0,
         "a.sum()": lambda: a.sum(),
-        "((x @ a).tanh() * b).sum(), backward": chain,
+        CHAIN: chain,
     }
 
 
@@ -120,7 +121,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--python", action="append", default=[], metavar="LIBRARY=PATH")
     parser.add_argument("--repeats", type=int, default=10)
-    parser.add_argument("--seconds", type=float, default=1.0, help="per expression and process (1)")
+    parser.add_argument("--seconds", type=float, default=0.2, help="per expression and process (0.2)")
     parser.add_argument("--worker", metavar="LIBRARY", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:

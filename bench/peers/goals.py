@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import chain_memory
+import differentiation
 import eager
 import limits
 import native
@@ -67,6 +69,22 @@ def import_ratio(results: Results) -> float | None:
     return startup.import_ratio(results["import"]) if "import" in results else None
 
 
+def allocations(results: Results) -> float | None:
+    return native.most_allocations(results.get("native", {}))
+
+
+def eager_chain(results: Results) -> float | None:
+    return eager.ratios(results.get("eager", {})).get(eager.CHAIN)
+
+
+def derivative(case: str, library: str) -> Callable[[Results], float | None]:
+    return lambda results: differentiation.times_faster(results.get("derivatives", {}), case, library)
+
+
+def chain_share(peer: str) -> Callable[[Results], float | None]:
+    return lambda results: chain_memory.share(results.get("derivatives", {}).get("memory", {}), peer)
+
+
 GOALS = [
     Goal("tiny", faster("tiny"), 12, "x the best rival"),
     Goal("digits", faster("digits"), 4, "x the best rival"),
@@ -83,6 +101,13 @@ GOALS = [
     Goal("import", import_ratio, 1.5, "x `import numpy`", False),
     Goal("wheel", lambda r: r.get("wheel", {}).get("megabytes"), 5, "MB", False),
     Goal("first step", slowest_first_step, 50, "ms", False),
+    Goal("allocations in 10 steps", allocations, 0, "after the first steps", False),
+    Goal("eager chain with backward", eager_chain, 2, "x PyTorch"),
+    Goal("Hessian, compiled", derivative("hessian", "torch"), 10, "x PyTorch, torch.func"),
+    Goal("Hessian, compiled", derivative("hessian", "jax"), 1, "x JAX, jitted"),
+    Goal("Jacobians, compiled", derivative("jacobian", "jax"), 1, "x JAX, jitted"),
+    Goal("memory of backward, eager", chain_share("chainrule:eager"), 110, "% of the least", False),
+    Goal("memory of backward, compiled", chain_share("chainrule:compiled"), 110, "% of the least", False),
 ]  # fmt: skip
 
 

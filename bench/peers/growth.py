@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
-from processes import Rows, Setup, in_turn, worker
+from processes import Rows, Setup, groups_in_turn, worker
 from tables import markdown, number
 from training import FEW
 from workloads import growing
@@ -20,28 +21,32 @@ MEANING = {
 
 def measure(setup: Setup) -> dict[str, Rows]:
     """One thread, in a third of the usual number of processes: what counts is the slope."""
-    repeats = max(1, setup.repeats // 3)
-    return {
-        series: in_turn(
-            f"growth of the {series}", setup.chosen(FEW), repeats,
-            lambda peer, _, series=series: worker(setup, peer, "grow", series, 1),
-        )
-        for series in growing()
-    }  # fmt: skip
+    return groups_in_turn(
+        "growth", list(growing()), setup.chosen(FEW), max(1, setup.repeats // 3),
+        lambda peer, asked, _: worker(replace(setup, seconds=setup.seconds / 2), peer, "grow", asked, 1),
+    )  # fmt: skip
 
 
 def points(row: dict[str, Any]) -> list[tuple[int, float]]:
     return [(int(size), sorted(times)[len(times) // 2]) for size, times in row["samples"].items()]
 
 
-def exponent(row: dict[str, Any]) -> float | None:
-    """Slope in logarithms over the larger half of the sizes, where fixed costs are small (least squares)."""
+def fitted(row: dict[str, Any]) -> tuple[float, float] | None:
+    """(slope, level) of level * size^slope over the larger half of the sizes, where fixed costs are small: by
+    least squares in logarithms."""
     chosen = [(math.log(n), math.log(t)) for n, t in sorted(points(row))]
     chosen = chosen[len(chosen) // 2 :]
     if len(chosen) < 2:
         return None
     mean_x, mean_y = (sum(values) / len(chosen) for values in zip(*chosen, strict=True))
-    return sum((x - mean_x) * (y - mean_y) for x, y in chosen) / sum((x - mean_x) ** 2 for x, _ in chosen)
+    spread = sum((x - mean_x) ** 2 for x, _ in chosen)
+    slope = sum((x - mean_x) * (y - mean_y) for x, y in chosen) / spread
+    return slope, math.exp(mean_y - slope * mean_x)
+
+
+def exponent(row: dict[str, Any]) -> float | None:
+    fit = fitted(row)
+    return fit[0] if fit else None
 
 
 def table(results: dict[str, Rows]) -> str:

@@ -12,16 +12,22 @@ AGREEMENT = 1e-4  # relative; a library whose loss differs by more has computed 
 OURS = "chainrule"
 
 
-def judge(rows: Rows) -> None:
-    """Marks as void what did not compute the same. Losses are compared with their median: no library is the
-    measure of the others. Other errors were taken against float64."""
-    losses = sorted(row["loss"] for row in rows.values() if "loss" in row)
-    for row in rows.values():
-        if "loss" in row:
-            usual = statistics.median_low(losses)
-            row["error"] = abs(row["loss"] - usual) / abs(usual)
-        if "error" in row and not row["error"] <= AGREEMENT:  # NaN is void, too
-            row["void"] = f"differs by {row['error']:.1e}"
+def judge(by_threads: Mapping[Any, Rows]) -> None:
+    """Marks as void what did not compute the same. Losses are compared with their median: no
+    library is the measure of the others. Other errors were taken against float64."""
+    wrong: dict[str, str] = {}
+    for rows in by_threads.values():
+        losses = sorted(row["loss"] for row in rows.values() if "loss" in row)
+        for peer, row in rows.items():
+            if "loss" in row:
+                usual = statistics.median_low(losses)
+                row["error"] = abs(row["loss"] - usual) / abs(usual)
+            if "error" in row and not row["error"] <= AGREEMENT:  # NaN is void, too
+                row["void"] = wrong[peer] = f"differs by {row['error']:.1e}"
+    for rows in by_threads.values():
+        for peer in wrong.keys() & rows.keys():
+            if "error" not in rows[peer]:  # checked on another number of threads
+                rows[peer]["void"] = wrong[peer]
 
 
 def median(row: Row, name: str = "us") -> float | None:

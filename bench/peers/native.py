@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ def measure(setup: Setup, folder: Path | None) -> dict[str, Any]:
             how = "build the target `bench`, with CHAINRULE_BENCH=ON"
             results[name] = {"missing": f"no {program or name}; {how}"}
             continue
-        command = [str(program), "--json", "-", f"--seconds={setup.seconds}", f"--repeats={setup.repeats}"]
+        command = [str(program), "--json", "-", f"--seconds={setup.seconds}"]
+        command += [f"--repeats={min(setup.repeats, 5)}"]  # samples in one process, the FMA peak between them
+        print(f"native: {name}", file=sys.stderr, flush=True)
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         failed = {"missing": last_line(done.stderr, f"exit code {done.returncode}")}
         results[name] = json.loads(done.stdout) if done.returncode == 0 else failed
@@ -33,6 +36,18 @@ def least_share(results: dict[str, Any], part: str) -> float | None:
     """Of the FMA peak, in percent: the worst of the products on all threads whose name has `part`."""
     rows = results.get("matmul", {}).get("parallel", [])
     return min((row["share, %"] for row in rows if part in row["product"]), default=None)
+
+
+def most_allocations(results: dict[str, Any]) -> float | None:
+    """In ten steps after the first ones, of any workload."""
+    rows = results.get("steps", {}).get("steps", [])
+    return max((float(row["allocations in 10 steps"]) for row in rows), default=None)
+
+
+def table_products(results: dict[str, Any]) -> str:
+    """Those on all threads."""
+    rows = results.get("matmul", {}).get("parallel", [])
+    return of_objects(rows) if rows else ""
 
 
 def table(results: dict[str, Any]) -> str:

@@ -13,29 +13,23 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import differentiation
 import eager
+import fashion
 import goals
 import growth
 import limits
 import native
+import page
 import picture
+import plan
 import startup
 import tables
 import training
-from processes import Setup
+from plan import OTHERS
+from processes import Setup, worker
 from workloads import TRAINING, WORKLOADS
 
-OTHERS = {
-    "eager": "single eager operations, called from Python",
-    "import": "import time",
-    "first": "first step, tracing and compiling included; and peak memory",
-    "memory": "the same",
-    "wheel": "size of the wheel",
-    "scaling": "steps over numbers of threads",
-    "load": "steps while every processor has other work",
-    "growth": "cost as batch, width, depth and data grow",
-    "native": "the programs of bench/cpp",
-}
 GROUPS = {
     "train": TRAINING,
     "infer": [name for name, w in WORKLOADS.items() if w.kind == "infer"],
@@ -46,7 +40,6 @@ NAMES = [*WORKLOADS, *OTHERS, "limits", *GROUPS]
 STORED = {"first": "start", "memory": "start"}  # names of results that are not those of what was asked for
 SHOWN = ("OMP_", "MKL_", "OPENBLAS_", "XLA_", "GOMP_", "KMP_", "CHAINRULE_", "TORCH")
 RESULTS = limits.ROOT / "bench" / "results" / "peers.json"
-LOADED = ("tiny", "digits", "mnist")  # of the training workloads, unless others are named
 
 
 def processor() -> str:
@@ -96,6 +89,9 @@ def report(results: dict[str, Any]) -> str:
             parts += ["single calls, 1 thread", tables.latencies(chosen, "1")]
         parts.append(tables.standing(chosen, lambda name, n: limits.of_name(results["limits"], name, n)))
     others: dict[str, tuple[str, Callable[[Any], str]]] = {
+        "profile": ("One step of mnist", lambda result: str(result.get("text") or result.get("missing"))),
+        "fashion": ("Fashion-MNIST from files", fashion.table),
+        "derivatives": ("Derivatives, one thread", differentiation.table),
         "eager": ("One eager operation", eager.table),
         "import": ("Import", startup.table_import),
         "start": ("First step and memory", startup.table_start),
@@ -144,27 +140,34 @@ class Run:
         self.options.json.parent.mkdir(parents=True, exist_ok=True)
         self.options.json.write_text(json.dumps(self.results, indent=1) + "\n", encoding="utf-8")
 
-    def measure(self, name: str, chosen: list[str]) -> None:
-        setup, results = self.setup, self.results
+    def measure(self, names: list[str], chosen: list[str]) -> None:
+        setup, results, (name, *_) = self.setup, self.results, names
         trained = [n for n in chosen if n in TRAINING]
         if name in WORKLOADS:
-            results["workloads"][name] = {str(n): training.measure(setup, name, n) for n in setup.threads}
+            results["workloads"].update(training.measure(setup, names))
+        elif name == "profile":
+            results[name] = worker(setup, "chainrule:fit", "profile", ["mnist"], max(setup.threads))["mnist"]
+        elif name == "fashion":
+            results[name] = fashion.measure(setup, self.options.fashion)
+        elif name == "derivatives":
+            results[name] = differentiation.measure(setup)
         elif name == "eager":
-            results["eager"] = eager.measure(setup)
+            results[name] = eager.measure(setup)
         elif name == "import":
-            results["import"] = startup.measure_import(setup)
+            results[name] = startup.measure_import(setup)
         elif name in STORED:
             results["start"] = startup.measure_start(setup)
         elif name == "wheel":
-            results["wheel"] = startup.measure_wheel(self.options.wheel)
+            results[name] = startup.measure_wheel(self.options.wheel)
         elif name == "scaling":
-            results["scaling"] = training.measure_scaling(setup, trained or TRAINING, results["workloads"])
+            results[name] = training.measure_scaling(setup, trained or TRAINING, results["workloads"])
         elif name == "load":
-            results["load"] = training.measure_load(setup, [n for n in LOADED if n in (trained or LOADED)])
+            loaded = [n for n in training.LOADED if n in (trained or training.LOADED)]
+            results[name] = training.measure_load(setup, loaded)
         elif name == "growth":
-            results["growth"] = growth.measure(setup)
+            results[name] = growth.measure(setup)
         elif name == "native":
-            results["native"] = native.measure(setup, self.binary.parent if self.binary else None)
+            results[name] = native.measure(setup, self.binary.parent if self.binary else None)
 
     def known(self, name: str) -> bool:
         """Whether a resumed run has it already."""
@@ -174,11 +177,14 @@ class Run:
         return name != "limits" and bool(result) and "missing" not in result
 
     def all(self, chosen: list[str]) -> dict[str, Any]:
-        for name in chosen:
-            if self.known(name):
-                continue
+        """Workloads of one kind are measured together."""
+        new = [name for name in chosen if not self.known(name)]
+        units = plan.units(self.setup, new)
+        progress = plan.Progress(list(units.values()))
+        for title in units:
+            print(progress.line(title), file=sys.stderr, flush=True)
             self.sample_limits()
-            self.measure(name, chosen)
+            self.measure(title.split(), chosen)
             self.keep()
         return self.results
 
@@ -196,7 +202,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--peers", nargs="+", default=[], metavar="PEER", choices=known, help=of)
     parser.add_argument("--threads", nargs="+", type=int, default=[], metavar="N", help="1 and all")
     parser.add_argument("--repeats", type=int, default=10, help="processes per number (10)")
-    parser.add_argument("--seconds", type=float, default=0.5, help="measured in each process (0.5)")
+    parser.add_argument("--seconds", type=float, default=0.2, help="measured in each process (0.2)")
     python = "the Python that has a library"
     parser.add_argument("--python", action="append", default=[], metavar="PEER=PATH", help=python)
     unset = "variable hidden from the peers"
@@ -204,6 +210,16 @@ def parse() -> argparse.Namespace:
     binary = "the program `limits`, or none; built by default"
     parser.add_argument("--limits", metavar="PATH", help=binary)
     parser.add_argument("--wheel", type=Path, help="the newest in dist/ by default")
+    parser.add_argument(
+        "--fashion",
+        type=Path,
+        default=fashion.FOLDER,
+        metavar="FOLDER",
+        help=f"of the four files ({fashion.FOLDER})",
+    )
+    parser.add_argument(
+        "--page", type=Path, help="put tables into this page (docs/performance.md), pictures beside it"
+    )
     parser.add_argument("--json", type=Path, default=RESULTS, help="where the numbers go")
     parser.add_argument("--picture", type=Path, help="where the picture goes (.png beside the JSON)")
     resume = "measure only what the JSON file does not hold yet"
@@ -239,6 +255,8 @@ def main() -> None:
         results = Run(setup, options).all(chosen)
     print(report(results))
     print(f"- {picture.draw(results, options.picture or options.json.with_suffix('.png'))}")
+    if options.page:
+        print(f"- {page.write(results, options.page)}")
     print(f"- numbers: {options.json}")
 
 

@@ -52,11 +52,11 @@ def table_import(rows: Rows) -> str:
 
 # --- first step and memory
 def measure_start(setup: Setup) -> dict[str, Rows]:
-    """By workload; on all threads, in half as many processes as usual: they are slow, and spread little."""
+    """By workload; on all threads, in a third of the usual processes: they are slow, and spread little."""
     return {
         name: in_turn(
-            f"start {name}", setup.chosen(PEERS), (setup.repeats + 1) // 2,
-            lambda peer, _, name=name: worker(setup, peer, "start", name, max(setup.threads)),
+            f"start {name}", setup.chosen(PEERS), (setup.repeats + 2) // 3,
+            lambda peer, _, name=name: worker(setup, peer, "start", [name], max(setup.threads))[name],
         )
         for name in TRAINING
     }  # fmt: skip

@@ -56,6 +56,14 @@ def per_threads(chosen: dict[str, dict[str, Rows]], threads: str) -> str:
     )  # fmt: skip
 
 
+def by_library(chosen: dict[str, dict[str, Rows]], threads: str) -> str:
+    """The same turned round: a line per library, a column per workload."""
+    peers = dict.fromkeys(peer for rows in chosen.values() for peer in rows.get(threads, {}))
+    names = [name for name, rows in chosen.items() if threads in rows]
+    lines = [[peer, *(cell(chosen[name][threads].get(peer)) for name in names)] for peer in peers]
+    return markdown([f"{threads} thread{'s' * (threads != '1')}", *names], lines)
+
+
 def standing(chosen: dict[str, dict[str, Rows]], limit: Any) -> str:
     """Ours beside the best rival, each at its better number of threads, and limit(workload, threads)."""
     lines = []
@@ -70,6 +78,7 @@ def standing(chosen: dict[str, dict[str, Rows]], limit: Any) -> str:
                 number(ratio(by_threads)),
                 number(least),
                 f"{100 * least / ours.value:.0f} %" if ours and least else "",
+                number(rival.value / least) if rival and least else "",
             ]
         )
     head = [
@@ -79,6 +88,7 @@ def standing(chosen: dict[str, dict[str, Rows]], limit: Any) -> str:
         "rival / ours",
         "limit, us",
         "of the limit",
+        "rival / limit",
     ]
     return markdown(head, lines)
 

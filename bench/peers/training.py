@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from judge import judge, median
-from processes import Rows, Setup, in_turn, worker
+from processes import Row, Rows, Setup, groups_in_turn, worker
 from tables import cell, markdown, number
 from workloads import WORKLOADS
 
@@ -20,17 +21,37 @@ PEERS = {
               "jax", "onnx", "onnx:bound", "numpy", "numpy:out"),
     "update": ("chainrule:step", "torch", "jax"),
 }  # fmt: skip
+LOADED = ("tiny", "digits", "mnist")  # of the workloads of training, unless others are named
+SLOW = ("wide",)  # a step takes half a second: checked on all threads only
 FEW = ("chainrule:fit", "torch", "jax:scan")  # for what is measured many times
 
 
-def measure(setup: Setup, name: str, threads: int, peers: tuple[str, ...] = ()) -> Rows:
-    chosen = setup.chosen(peers or PEERS[WORKLOADS[name].kind])
-    rows = in_turn(
-        f"{name}, {threads} thread{'s' * (threads > 1)}", chosen, setup.repeats,
-        lambda peer, first: worker(setup, peer, "steps", name, threads, check=first),
-    )  # fmt: skip
-    judge(rows)
-    return rows
+def groups(names: Sequence[str]) -> list[list[str]]:
+    """What one process measures one after the other: what is alike, but `wide` alone."""
+    kinds: dict[str, list[str]] = {}
+    for name in names:
+        kinds.setdefault(name if name in SLOW else WORKLOADS[name].kind, []).append(name)
+    return list(kinds.values())
+
+
+def measure(setup: Setup, names: list[str], peers: tuple[str, ...] = ()) -> dict[str, dict[str, Rows]]:
+    """By workload and number of threads; all of one kind."""
+    results: dict[str, dict[str, Rows]] = {name: {} for name in names}
+    chosen = setup.chosen(peers or PEERS[WORKLOADS[names[0]].kind])
+
+    def checked(threads: int) -> bool:
+        return threads == max(setup.threads) or names[0] not in SLOW
+
+    for n in setup.threads:
+        groups = groups_in_turn(
+            f"{' '.join(names)}, {n} thread{'s' * (n > 1)}", names, chosen, setup.repeats,
+            lambda peer, asked, first, n=n: worker(setup, peer, "steps", asked, n, first and checked(n)),
+        )  # fmt: skip
+        for name, rows in groups.items():
+            results[name][str(n)] = rows
+    for name in names:
+        judge(results[name])
+    return results
 
 
 # --- scaling
@@ -41,14 +62,16 @@ def counts(available: int) -> list[int]:
 
 def measure_scaling(setup: Setup, names: list[str], known: dict[str, dict[str, Rows]]) -> dict[str, Any]:
     """By workload and number of threads; what this run has measured already is not measured again."""
-    return {
-        name: {
-            str(n): {peer: rows[peer] for peer in FEW if peer in rows}
-            for n in counts(max(setup.threads))
-            if (rows := known.get(name, {}).get(str(n)) or measure(setup, name, n, FEW))
-        }
-        for name in names
-    }
+    results: dict[str, dict[str, Rows]] = {name: {} for name in names}
+    for n in counts(max(setup.threads)):
+        new = [name for name in names if str(n) not in known.get(name, {})]
+        measured = {**known}
+        for group in groups(new):
+            measured |= measure(replace(setup, threads=(n,)), group, FEW)
+        for name in names:
+            rows = measured[name][str(n)]
+            results[name][str(n)] = {peer: rows[peer] for peer in FEW if peer in rows}
+    return results
 
 
 def table_scaling(results: dict[str, dict[str, Rows]]) -> str:
@@ -84,20 +107,18 @@ def busy(processors: list[int]) -> Iterator[None]:
 def measure_load(setup: Setup, names: list[str]) -> dict[str, Rows]:
     processors, threads = sorted(os.sched_getaffinity(0)), max(setup.threads)
 
-    def both(name: str, peer: str) -> dict[str, Any]:
-        quiet = worker(setup, peer, "steps", name, threads)
-        if "missing" in quiet:
-            return quiet
+    def both(peer: str, asked: list[str], _: bool) -> dict[str, Row]:
+        quiet = worker(setup, peer, "steps", asked, threads)
         with busy(processors):
-            loaded = worker(setup, peer, "steps", name, threads)
-        return {**loaded, "samples": {"quiet": quiet["samples"]["us"], "loaded": loaded["samples"]["us"]}}
+            loaded = worker(setup, peer, "steps", asked, threads)
+        for name, row in loaded.items():
+            if "missing" in quiet[name]:
+                loaded[name] = quiet[name]
+            elif "missing" not in row:
+                row["samples"] = {"quiet": quiet[name]["samples"]["us"], "loaded": row["samples"]["us"]}
+        return loaded
 
-    return {
-        name: in_turn(
-            f"load {name}", setup.chosen(FEW), setup.repeats, lambda peer, _, name=name: both(name, peer)
-        )
-        for name in names
-    }
+    return groups_in_turn("load", names, setup.chosen(FEW), setup.repeats, both)
 
 
 def slowdowns(results: dict[str, Rows], library: str) -> list[float]:

@@ -1,4 +1,4 @@
-"""One measurement of one library in a process of its own, started by processes.py. Prints a line of JSON."""
+"""Measurements of one library in a process of its own, started by processes.py. Prints JSON lines."""
 
 from __future__ import annotations
 
@@ -84,8 +84,8 @@ def infer(peer: Any, variant: str, w: Any, options: argparse.Namespace) -> Resul
             for x in inputs:
                 call(x)
 
-    us = microseconds(run, 64, options.seconds)
-    calls = min(max(int(options.seconds * 1e6 / us), 1000), 200_000)
+    us = microseconds(run, 64, options.seconds / 2)
+    calls = min(max(int(options.seconds / 2 * 1e6 / us), 1000), 200_000)
     result["samples"] = {"us": us, **percentiles(call, inputs, calls)}
     return result
 
@@ -126,45 +126,53 @@ def start(peer: Any, variant: str, w: Any, options: argparse.Namespace) -> Resul
 
 
 def grow(peer: Any, variant: str, series: dict[int, Any], options: argparse.Namespace) -> Result:
-    """Microseconds per epoch where the data grow, else per step."""
+    """Microseconds per epoch where the number of batches grows, else per step."""
     from workloads import initial_layers, samples
 
     points = {}
+    epoch = len({w.batches for w in series.values()}) > 1
     for size, w in series.items():
         job = peer.Train(w, variant, initial_layers(w), *samples(w))
         per_step = microseconds(job.run, w.batches, options.seconds)
-        points[str(size)] = per_step * (w.batches if options.what == "data" else 1)
+        points[str(size)] = per_step * (w.batches if epoch else 1)
     return {"samples": points}
+
+
+def profile(peer: Any, variant: str, w: Any, options: argparse.Namespace) -> Result:
+    """Where the time of a step goes, as the library tells it."""
+    from workloads import initial_layers, samples
+
+    job = peer.Train(w, variant, initial_layers(w), *samples(w))
+    return {"text": str(job.trainer.profile(job.x, job.y, batch_size=w.batch, runs=400)).rstrip()}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("mode", choices=["steps", "start", "grow"])
+    parser.add_argument("mode", choices=["steps", "start", "grow", "profile"])
     parser.add_argument("peer", help="torch, jax:scan, ...")
-    parser.add_argument("what", help="a workload; for grow: batch, width, depth, data")
+    parser.add_argument("names", nargs="+", help="workloads; for grow: batch, width, depth, data")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--seconds", type=float, default=0.5)
+    parser.add_argument("--seconds", type=float, default=0.2)
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
     pin(options.threads)
     from workloads import WORKLOADS, growing
 
-    work: Any = growing()[options.what] if options.mode == "grow" else WORKLOADS[options.what]
-    kind = work.kind if options.mode == "steps" else "train"
-    run = {"start": start, "grow": grow}.get(options.mode) or {
-        "train": train,
-        "infer": infer,
-        "update": update,
-    }[kind]
+    kinds = {"train": train, "infer": infer, "update": update}
     name, _, variant = options.peer.partition(":")
-    try:
-        peer = importlib.import_module(f"{name}_peer")
-        if variant not in peer.VARIANTS.get(kind, ()):
-            raise NotImplementedError(f"no variant {variant!r} for {kind}")
-        result = {**run(peer, variant, work, options), "versions": peer.versions()}
-    except (ImportError, NotImplementedError) as error:
-        result = {"missing": f"{type(error).__name__}: {error}"}
-    sys.stdout.write(json.dumps(result) + "\n")
+    for what in options.names:
+        work: Any = growing()[what] if options.mode == "grow" else WORKLOADS[what]
+        kind = work.kind if options.mode == "steps" else "train"
+        run = {"start": start, "grow": grow, "profile": profile}.get(options.mode) or kinds[kind]
+        try:
+            peer = importlib.import_module(f"{name}_peer")
+            if variant not in peer.VARIANTS.get(kind, ()):
+                raise NotImplementedError(f"no variant {variant!r} for {kind}")
+            result = {**run(peer, variant, work, options), "versions": peer.versions()}
+        except (ImportError, NotImplementedError) as error:
+            result = {"missing": f"{type(error).__name__}: {error}"}
+        sys.stdout.write(json.dumps({what: result}) + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

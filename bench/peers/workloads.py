@@ -45,7 +45,7 @@ WORKLOADS = {
         Workload("digits", "train", (64, 128, 64, 10), batch=32, batches=64, lr=1e-4),
         Workload("mnist", "train", (784, 256, 128, 10), batch=128, batches=64, lr=1e-4),
         Workload("deep", "train", (256,) * 13 + (10,), batch=256, batches=16, lr=3e-6),
-        Workload("wide", "train", (1024, 4096, 4096, 1000), batch=512, batches=4, optimizer="sgd", lr=1e-2),
+        Workload("wide", "train", (1024, 4096, 4096, 1000), batch=512, batches=2, optimizer="sgd", lr=1e-2),
         Workload("infer1", "infer", (784, 256, 128, 10)),
         Workload("infer64", "infer", (64, 64, 64, 8)),
         Workload("infer8", "infer", (8, 16, 16, 4)),
@@ -117,11 +117,7 @@ def loss(layers: Layers, x: Array, y: npt.NDArray[np.int64]) -> float:
 
 
 def updated_parameter(workload: Workload, steps: int) -> npt.NDArray[np.float64]:
-    """The parameter after Adam's steps with a constant gradient, in float64."""
+    """The parameter after Adam's steps, in float64. With a constant gradient g the means without their bias
+    are g and g^2, so that all steps are the same."""
     p, g = (a.astype(np.float64) for a in parameter_and_gradient(workload))
-    m, v = np.zeros_like(p), np.zeros_like(p)
-    for t in range(1, steps + 1):
-        m += 0.1 * (g - m)
-        v += 0.001 * (g * g - v)
-        p -= workload.lr * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
-    return p
+    return p - steps * workload.lr * g / (np.abs(g) + 1e-8)
