@@ -75,17 +75,30 @@ struct Mask {
   explicit CHAINRULE_INLINE Mask(int count) : n(count) {}
   int n;
 };
+// The loops have a fixed length: with a variable one they become calls of memcpy.
 template <class T> CHAINRULE_INLINE Packet<T> load(const T* p, Mask m) {
-  T lane[lanes<T>] = {};
-  for (int i = 0; i < m.n; ++i) lane[i] = p[i];
+  T lane[lanes<T>];
+  for (int i = 0; i < lanes<T>; ++i) lane[i] = i < m.n ? p[i] : T(0);
   return ei::ploadu<Packet<T>>(lane);
 }
 template <class T> CHAINRULE_INLINE void store(T* p, const Packet<T>& x, Mask m) {
   T lane[lanes<T>];
   ei::pstoreu(lane, x);
-  for (int i = 0; i < m.n; ++i) p[i] = lane[i];
+  for (int i = 0; i < lanes<T>; ++i)
+    if (i < m.n) p[i] = lane[i];
 }
 #endif
+
+// `whole`: all lanes are valid, which spares the mask where masks are not free.
+template <class T> CHAINRULE_INLINE Packet<T> load(const T* p, Mask m, bool whole) {
+  return whole ? ei::ploadu<Packet<T>>(p) : load(p, m);
+}
+template <class T> CHAINRULE_INLINE void store(T* p, const Packet<T>& x, Mask m, bool whole) {
+  if (whole)
+    ei::pstoreu(p, x);
+  else
+    store(p, x, m);
+}
 
 // Transposes `lanes` rows of strip<T> neighbouring elements: to[c * to_stride + r] = from[r * from_stride + c].
 // With wide registers, one register collects rows r, r + strip, r + 2 strip, ... by 128-bit loads into its quarters, so

@@ -15,10 +15,8 @@ namespace matmul {
 // AVX-512, 16 else. Of the shapes with two packets, 12 x 2 (6 x 2) needs the fewest loads per FMA.
 #if defined(EIGEN_VECTORIZE_AVX512)
 inline constexpr int max_rows = 12, max_accumulators = 24;
-#elif defined(EIGEN_VECTORIZE_AVX2)
-inline constexpr int max_rows = 6, max_accumulators = 12;
 #else
-inline constexpr int max_rows = 4, max_accumulators = 8;
+inline constexpr int max_rows = 6, max_accumulators = 12;
 #endif
 inline constexpr int max_log_packets = 3;
 inline constexpr std::ptrdiff_t next_ahead = 16;  // rows of the next panel that are on their way
@@ -76,6 +74,7 @@ template <class T, int MR, int NV, Layout layout, bool masked_b> void tile(const
   using P = Packet<T>;
   constexpr int L = lanes<T>;
   const Mask mask(call.last);
+  const bool whole = !free_masks && call.last == L;
   P acc[MR][NV];
   if (call.start == nullptr) {
     unroll<MR>(CHAINRULE_EACH(i) { unroll<NV>(CHAINRULE_EACH(j) { acc[i][j] = ei::pzero(P()); }); });
@@ -83,7 +82,7 @@ template <class T, int MR, int NV, Layout layout, bool masked_b> void tile(const
     unroll<MR>(CHAINRULE_EACH(i) {
       const T* row = call.start + i * call.start_stride;
       unroll<NV - 1>(CHAINRULE_EACH(j) { acc[i][j] = ei::ploadu<P>(row + j * L); });
-      acc[i][NV - 1] = load(row + (NV - 1) * L, mask);
+      acc[i][NV - 1] = load(row + (NV - 1) * L, mask, whole);
     });
   }
 
@@ -137,12 +136,12 @@ template <class T, int MR, int NV, Layout layout, bool masked_b> void tile(const
     unroll<MR>(CHAINRULE_EACH(i) {
       const T* to = out + i * out_stride;
       unroll<NV - 1>(CHAINRULE_EACH(j) { acc[i][j] = ei::padd(ei::ploadu<P>(to + j * L), acc[i][j]); });
-      acc[i][NV - 1] = ei::padd(load(to + (NV - 1) * L, mask), acc[i][NV - 1]);
+      acc[i][NV - 1] = ei::padd(load(to + (NV - 1) * L, mask, whole), acc[i][NV - 1]);
     });
   unroll<MR>(CHAINRULE_EACH(i) {
     T* to = out + i * out_stride;
     unroll<NV - 1>(CHAINRULE_EACH(j) { ei::pstoreu(to + j * L, acc[i][j]); });
-    store(to + (NV - 1) * L, acc[i][NV - 1], mask);
+    store(to + (NV - 1) * L, acc[i][NV - 1], mask, whole);
   });
 }
 
