@@ -87,13 +87,16 @@ inline constexpr int panel_rows = (max_rows + 3) / 4 * 4;  // room per k in a co
 
 // What to copy. A panel of B is read once per tile of rows, an element of A once per panel: copies pay when that is
 // often. They bring a short stride (powers of two fight for few sets of the cache) and few pages.
+// A transposed A has the elements of one k side by side already and is copied only where it does not fit the cache.
 template <class T> struct Strategy {
   explicit Strategy(const Product<T>& p) : rows(p.m) {
     const Index depth = std::min<Index>(p.k, matmul_block);
     while ((rows.tallest() << widest) > max_accumulators) --widest;
     const Index panels = p.n / (Index(lanes<T>) << widest);
     copy_b = p.b_transposed || rows.tiles >= 4;
-    copy_a = panels >= (p.a_layout == Layout::rows ? 16 : 4) && p.lda > panel_rows;
+    const Index a_bytes = depth * p.lda * static_cast<Index>(sizeof(T));
+    copy_a = p.a_layout == Layout::rows ? panels >= 16 && p.lda > panel_rows
+                                        : panels >= 4 && a_bytes > kernels::matmul_strided_bytes;
     const Index most = kernels::matmul_block_bytes / (static_cast<Index>(sizeof(T)) * panel_rows * depth);
     const Index blocks = (rows.tiles + most - 1) / most;
     tiles_at_once = (rows.tiles + blocks - 1) / blocks;
