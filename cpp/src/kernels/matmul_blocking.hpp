@@ -14,6 +14,6 @@ inline constexpr std::int64_t matmul_block = 1024;
 inline constexpr std::int64_t matmul_panel_bytes = 256;
 inline constexpr std::int64_t matmul_block_bytes = 768 * 1024;
 inline constexpr std::int64_t matmul_strided_bytes = 1024 * 1024;  // an operand up to this is read in place
-inline constexpr std::int64_t matmul_slack_bytes = 256;  // copies may write whole packets past their end
+inline constexpr std::int64_t matmul_slack_bytes = 256;            // copies may write whole packets past their end
 
 }  // namespace chainrule::kernels
