@@ -47,7 +47,7 @@ def machine(results: Results) -> str:
     libraries = ", ".join(f"{name} {version}" for name, version in e["libraries"].items() if name != "isa")
     return (
         f"{e['date']}, {e['processor']}, {e['processors']} processors, {e['system']}; {libraries}. "
-        f"{e['processes']} processes in turn, {e['seconds in each']} s measured in each; "
+        f"{e['processes']} processes in turn, fewer of slow libraries, {e['seconds in each']} s in each; "
         f"load average at the end {e['load average at the end'][0]}."
     )
 

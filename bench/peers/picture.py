@@ -45,12 +45,12 @@ def standing(axes: Any, results: dict[str, Any]) -> None:
         ratio = rival.value / ours.value
         least = limits.of_name(results["limits"], name, ours.threads)
         at_limit = rival.value / least if least else None
-        axes.barh(i, ratio, color="tab:blue" if ratio >= 1 else "tab:red", height=0.55)
+        axes.barh(i, ratio, color="tab:blue" if ratio >= 1 else "tab:red", height=0.5)
         mark(at_limit, i, "at the limit", {"marker": "|", "color": "black", "markersize": 20})
         mark(targets.get(name), i, "goal", {"marker": "D", "color": "tab:orange", "markersize": 6})
         text = f"{number(ratio)} x {rival.peer} ({number(rival.value)} us)"
         where = {"va": "center", "fontsize": 8, "transform": axes.get_yaxis_transform()}
-        axes.text(0.01, i - 0.42, text, **where, bbox={"color": "white", "pad": 1}, zorder=1)
+        axes.text(0.01, i - 0.41, text, **where, bbox={"color": "white", "pad": 0.5}, zorder=1)
         furthest = max(furthest, ratio, at_limit or 0, targets.get(name, 0))
     axes.axvline(1, color="gray", linewidth=1, zorder=0)
     axes.set_yticks(range(len(names)), names)

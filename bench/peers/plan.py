@@ -22,11 +22,11 @@ START = {
     "onnx": 0.5,
     "numpy": 0.3,
 }
-PREPARE = {"torch:compile": 1.0, "jax": 0.4}
+PREPARE = {"torch:compile": 1.0, "jax": 0.2}
 LONG_STEPS = {"wide": 2.5, "deep": 0.3, "adam1e7": 0.5}  # where one step is longer than what is asked for
 CHECKED_ONCE = {"wide": 230.0}  # 100 steps of every library
 MEASURED = 1.3  # seconds measured for each that is asked for
-LIMITS = 7.0  # before each measurement
+LIMITS = 5.0  # before each measurement
 OTHERS = {
     "profile": "where the time of one step of mnist goes",
     "fashion": "Fashion-MNIST from its files to ten epochs, wall clock",
@@ -80,7 +80,7 @@ def seconds(setup: Setup, unit: list[str], trained: bool) -> float:
         "scaling": scaling,
         "load": 3.5 * setup.repeats * loaded,
         "growth": max(1, setup.repeats // 3) * growth,
-        "native": 45 + 350 * s,
+        "native": 80 + 400 * s,
         "fashion": (setup.repeats + 1) // 2 * len(setup.threads) * 20,
         "derivatives": setup.repeats * (6 + 12 * s) + 30,
         "profile": 3,

@@ -130,7 +130,7 @@ class Run:
         if self.binary is None:
             self.results["limits"] = self.results["limits"] or {"missing": self.why}
             return
-        sample = limits.sample(self.binary, self.setup.threads, min(self.setup.seconds, 0.1))
+        sample = limits.sample(self.binary, self.setup.threads, min(self.setup.seconds, 0.05))
         self.samples.append({**sample, "empty call, ns": limits.empty_calls()})
         self.results["limits"] = limits.combined(self.samples)
 
