@@ -234,16 +234,18 @@ def test_fashion_in_one_library(tmp_path: Path) -> None:
 
 
 def test_the_page_gets_the_tables_of_a_run(bench: Any) -> None:
+    absent = {"samples": {}, "missing": "no jax"}
     goal = {"name": "tiny", "target": 2, "unit": "x", "at_least": True, "value": 0.5, "met": False}
     results = {
         "limits": {"missing": "none"},
-        "workloads": {"tiny": {"1": {"chainrule:fit": row(10), "torch": row(5)}}},
+        "workloads": {"tiny": {"1": {"chainrule:fit": row(10), "torch": row(5), "jax:step": absent}}},
         "goals": [goal],
     }
     page = "a\n<!-- run training -->\nold\n<!-- end -->\nb\n<!-- run load -->\nkept\n<!-- end -->\n"
     new = bench.page.refreshed(page + "<!-- run losses -->\n<!-- end -->\n", results)
     assert "old" not in new
-    assert "| chainrule:fit | 10.0 (10.0 - 10.0) |" in new
+    assert "| chainrule:fit | 10.0 (10.0 - 10.0) |\n" in new
+    assert "- jax:step: missing in tiny (1): no jax\n" in new
     assert "<!-- run load -->\nkept\n<!-- end -->" in new
     assert "| tiny, 1 thread | 10.0 us | torch: 5.00 us |" in new
     assert "| goal: tiny | 0.50 | at least 2 x |" in new

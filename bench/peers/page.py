@@ -20,7 +20,7 @@ import picture
 import startup
 import training
 from judge import best, median
-from tables import by_library, latencies, markdown, number, standing
+from tables import by_library, latencies, markdown, number, remarks, standing
 from workloads import WORKLOADS
 
 Results = dict[str, Any]
@@ -107,9 +107,17 @@ def section(title: str, text: str, table: str, drawing: str = "") -> str:
     return "\n\n".join(part for part in (f"## {title}", text, shown, table) if part) if table else ""
 
 
+def trained(results: Results) -> str:
+    """With the reasons why cells are empty, and how well the losses agree."""
+    table = workloads(results, "train")
+    return table and "\n".join([f"{table}\n", *(f"- {line}" for line in remarks(results))])
+
+
 def training_standing(results: Results) -> str:
     table = against_best(results, "train")
-    return table and "![Against the best rival](pictures/bench_standing.png)\n\n" + table
+    shown = "![Against the best rival](pictures/bench_standing.png)"
+    columns = "The last column is what the ratio would be at the limit: no library can be faster than that."
+    return table and f"{shown}\n\n{columns}\n\n{table}"
 
 
 def machine_limits(results: Results) -> str:
@@ -144,7 +152,7 @@ def of(
 
 TABLES: dict[str, Callable[[Results], str]] = {
     "machine": machine,
-    "training": lambda r: workloads(r, "train"),
+    "training": trained,
     "standing": training_standing,
     "profile": profile,
     "fashion": of(
