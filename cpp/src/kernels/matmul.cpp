@@ -7,6 +7,7 @@
 
 #include "kernels/abi.hpp"
 #include "kernels/matmul_blocking.hpp"
+#include "kernels/matmul_dots.hpp"
 #include "kernels/matmul_pack.hpp"
 #include "kernels/matmul_tile.hpp"
 
@@ -272,6 +273,22 @@ template <class T> void multiply_direct(const Product<T>& p, const Strategy<T>& 
   }
 }
 
+// The product as dots of few rows of one operand with all rows of the other, where that is what it is.
+template <class T> bool is_dots(const Product<T>& p) {
+  if (p.accumulate) return false;
+  return (p.m <= most_dots && p.b_transposed && p.n >= lanes<T>) ||
+         (p.n <= most_dots && p.a_layout == Layout::rows && p.m >= lanes<T>);
+}
+// Not inlined: it would cost all other products its stack frame.
+template <class T> __attribute__((noinline)) void multiply_dots(const Product<T>& p) {
+  const Index a_row = p.a_layout == Layout::rows ? p.lda : 1, a_step = p.a_layout == Layout::rows ? 1 : p.lda;
+  const Index b_row = p.b_transposed ? p.ldb : 1, b_step = p.b_transposed ? 1 : p.ldb;
+  if (p.m <= most_dots && p.b_transposed && p.n >= lanes<T>)
+    all_dots<T>({p.m, p.n, p.k, p.a, a_row, a_step, p.b, p.ldb, p.c, p.ldc, 1});
+  else
+    all_dots<T>({p.n, p.m, p.k, p.b, b_row, b_step, p.a, p.lda, p.c, 1, p.ldc});
+}
+
 template <class T> void multiply(const Product<T>& p, const Strategy<T>& s, T* scratch) {
   for (Index t = 0; t < s.rows.tiles; t += s.tiles_at_once) {
     Block<T> block;
@@ -325,10 +342,12 @@ template <class T> Status matmul_rows(const Args& args, Range range, void* scrat
     const bool turn = better_turned(p);
     const Index height = p.m;
     const Strategy<T> s(turn ? turned(p) : p);
-    const bool direct = !turn && is_direct(p, s);
+    const bool direct = !turn && is_direct(p, s), dots = is_dots(p);
     // All items of the same height alike.
     do {
-      if (direct)
+      if (dots)
+        multiply_dots(p);
+      else if (direct)
         multiply_direct(p, s);
       else
         multiply(turn ? turned(p) : p, s, static_cast<T*>(scratch));

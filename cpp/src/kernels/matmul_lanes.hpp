@@ -100,7 +100,7 @@ template <class T> CHAINRULE_INLINE void store(T* p, const Packet<T>& x, Mask m,
     store(p, x, m);
 }
 
-// Transposes `lanes` rows of strip<T> neighbouring elements: to[c * to_stride + r] = from[r * from_stride + c].
+// Transposes `lanes` rows of strip<T> neighbouring elements: lane r of to[c] = from[r * stride + c].
 // With wide registers, one register collects rows r, r + strip, r + 2 strip, ... by 128-bit loads into its quarters, so
 // that what is left is a transpose inside each quarter: a quarter of the shuffles of a square transpose.
 #if defined(EIGEN_VECTORIZE_AVX512)
@@ -132,34 +132,29 @@ template <class T> inline constexpr int strip = lanes<T>;
 #endif
 
 #if defined(CHAINRULE_SIMD)
-CHAINRULE_INLINE void transpose_strip(float* to, std::ptrdiff_t to_stride, const float* from,
-                                      std::ptrdiff_t from_stride) {
-  const auto r0 = gather_quarters(from, 4 * from_stride);
-  const auto r1 = gather_quarters(from + from_stride, 4 * from_stride);
-  const auto r2 = gather_quarters(from + 2 * from_stride, 4 * from_stride);
-  const auto r3 = gather_quarters(from + 3 * from_stride, 4 * from_stride);
+CHAINRULE_INLINE void load_strip(Packet<float> (&to)[4], const float* from, std::ptrdiff_t stride) {
+  const auto r0 = gather_quarters(from, 4 * stride), r1 = gather_quarters(from + stride, 4 * stride);
+  const auto r2 = gather_quarters(from + 2 * stride, 4 * stride), r3 = gather_quarters(from + 3 * stride, 4 * stride);
   const auto low01 = CHAINRULE_SIMD(unpacklo_ps)(r0, r1), high01 = CHAINRULE_SIMD(unpackhi_ps)(r0, r1);
   const auto low23 = CHAINRULE_SIMD(unpacklo_ps)(r2, r3), high23 = CHAINRULE_SIMD(unpackhi_ps)(r2, r3);
-  CHAINRULE_SIMD(storeu_ps)(to, CHAINRULE_SIMD(shuffle_ps)(low01, low23, 0x44));
-  CHAINRULE_SIMD(storeu_ps)(to + to_stride, CHAINRULE_SIMD(shuffle_ps)(low01, low23, 0xee));
-  CHAINRULE_SIMD(storeu_ps)(to + 2 * to_stride, CHAINRULE_SIMD(shuffle_ps)(high01, high23, 0x44));
-  CHAINRULE_SIMD(storeu_ps)(to + 3 * to_stride, CHAINRULE_SIMD(shuffle_ps)(high01, high23, 0xee));
+  to[0] = CHAINRULE_SIMD(shuffle_ps)(low01, low23, 0x44);
+  to[1] = CHAINRULE_SIMD(shuffle_ps)(low01, low23, 0xee);
+  to[2] = CHAINRULE_SIMD(shuffle_ps)(high01, high23, 0x44);
+  to[3] = CHAINRULE_SIMD(shuffle_ps)(high01, high23, 0xee);
 }
-CHAINRULE_INLINE void transpose_strip(double* to, std::ptrdiff_t to_stride, const double* from,
-                                      std::ptrdiff_t from_stride) {
-  const auto r0 = gather_quarters(from, 2 * from_stride), r1 = gather_quarters(from + from_stride, 2 * from_stride);
-  CHAINRULE_SIMD(storeu_pd)(to, CHAINRULE_SIMD(unpacklo_pd)(r0, r1));
-  CHAINRULE_SIMD(storeu_pd)(to + to_stride, CHAINRULE_SIMD(unpackhi_pd)(r0, r1));
+CHAINRULE_INLINE void load_strip(Packet<double> (&to)[2], const double* from, std::ptrdiff_t stride) {
+  const auto r0 = gather_quarters(from, 2 * stride), r1 = gather_quarters(from + stride, 2 * stride);
+  to[0] = CHAINRULE_SIMD(unpacklo_pd)(r0, r1);
+  to[1] = CHAINRULE_SIMD(unpackhi_pd)(r0, r1);
 }
 #undef CHAINRULE_SIMD
 #else
 template <class T>
-CHAINRULE_INLINE void transpose_strip(T* to, std::ptrdiff_t to_stride, const T* from, std::ptrdiff_t from_stride) {
-  using P = typename ei::find_best_packet<T, lanes<T>>::type;
-  ei::PacketBlock<P, lanes<T>> block;
-  for (int r = 0; r < lanes<T>; ++r) block.packet[r] = ei::ploadu<P>(from + r * from_stride);
+CHAINRULE_INLINE void load_strip(Packet<T> (&to)[lanes<T>], const T* from, std::ptrdiff_t stride) {
+  ei::PacketBlock<Packet<T>, lanes<T>> block;
+  for (int r = 0; r < lanes<T>; ++r) block.packet[r] = ei::ploadu<Packet<T>>(from + r * stride);
   ei::ptranspose(block);
-  for (int c = 0; c < lanes<T>; ++c) ei::pstoreu(to + c * to_stride, block.packet[c]);
+  for (int c = 0; c < lanes<T>; ++c) to[c] = block.packet[c];
 }
 #endif
 

@@ -31,7 +31,11 @@ inline void transpose_packet(T* to, std::ptrdiff_t to_stride, const T* from, std
   constexpr int L = lanes<T>, S = strip<T>;
   std::ptrdiff_t k = 0;
   if (width == L)
-    for (; k + S <= depth; k += S) transpose_strip(to + k * to_stride, to_stride, from + k, from_stride);
+    for (; k + S <= depth; k += S) {
+      Packet<T> columns[S];
+      load_strip(columns, from + k, from_stride);
+      for (int s = 0; s < S; ++s) ei::pstoreu(to + (k + s) * to_stride, columns[s]);
+    }
   for (; k < depth; ++k)
     for (int c = 0; c < width; ++c) to[k * to_stride + c] = from[c * from_stride + k];
 }
