@@ -23,6 +23,7 @@ struct LossAndOptimizer {
 struct TrainingStepOptions {
   std::optional<double> clip_norm{};  // each optimizer's gradients are scaled down to this global norm
   std::uint64_t seed = 0;             // keys dropout and other draws, by the number of the step
+  std::string precision = "float32";  // or "bf16", as in TrainerOptions
 };
 
 // Several parts run in order: a later loss sees what the earlier optimizers have done. Everything is one Program,

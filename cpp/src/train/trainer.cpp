@@ -5,38 +5,14 @@
 
 #include "chainrule/ops.hpp"
 #include "core/fail.hpp"
-#include "dispatch/amx.hpp"
 #include "train/batched_run.hpp"
 #include "train/evaluate.hpp"
 #include "train/fit_data.hpp"
 #include "train/parameter_arena.hpp"
+#include "train/precision.hpp"
 #include "train/trainer_state.hpp"
 
 namespace chainrule {
-namespace {
-
-// The precision that the options name; throws where this model or this machine cannot have it.
-Precision precision_of(const TrainerOptions& options, const nn::Module& model) {
-  const std::string& name = options.precision;
-  if (name == "float32") return Precision::float32;
-  if (name != "bf16") {
-    const bool short_floats = name.find("16") != std::string::npos || name.starts_with("b") || name == "half";
-    fail<ValueError>("Trainer", "precision must be \"float32\" or \"bf16\"", '"' + name + '"',
-                     short_floats ? "did you mean \"bf16\"?" : "did you mean \"float32\"?");
-  }
-  for (const nn::NamedTensor& p : model.named_parameters())
-    if (p.tensor.dtype() != DType::float32)
-      fail<DTypeError>("Trainer", "precision=\"bf16\" needs a float32 model",
-                       p.name + " is " + std::string(name_of(p.tensor.dtype())),
-                       "use model.astype(\"float32\"), or leave precision out");
-  if (!dispatch::ask_for_amx().empty())
-    fail<StateError>("Trainer", "precision=\"bf16\" cannot run here", dispatch::ask_for_amx(),
-                     "use precision=\"float32\"");
-  return Precision::bf16;
-}
-
-}  // namespace
-
 Trainer::Trainer(nn::Module model, Loss loss, const optim::Optimizer& optimizer, const TrainerOptions& options)
     : state_(std::make_shared<State>()) {
   if (!model.impl()) fail<StateError>("Trainer", "the model is empty", "", "build one first");
@@ -45,7 +21,7 @@ Trainer::Trainer(nn::Module model, Loss loss, const optim::Optimizer& optimizer,
     fail<ValueError>("Trainer", "clip_norm must be above 0", std::to_string(*options.clip_norm));
   if (model.parameters().empty())
     fail<ValueError>("Trainer", "the model has no parameters to train", model.str(), "add a layer with weights");
-  precision_of(options, model);
+  precision_named(options.precision, model.named_parameters(), "Trainer");
   state_->model = model;
   state_->loss = std::move(loss);
   state_->optimizer =
@@ -60,7 +36,7 @@ CompiledStep& Trainer::State::step_for(const StepInputs& inputs) {
   for (const auto& step : steps)
     if (step->fits(inputs, optimizer)) return *step;
   const bool clip = options.clip_norm.has_value();
-  const Precision precision = precision_of(options, model);
+  const Precision precision = precision_named(options.precision, model.named_parameters(), "Trainer");
   if (steps.empty())
     check_same_trace(trace_step(model, loss, optimizer, inputs, clip), trace_step(model, loss, optimizer, inputs, clip),
                      "Trainer");

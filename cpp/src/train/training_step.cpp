@@ -15,6 +15,7 @@
 #include "program/profile.hpp"
 #include "program/workspace.hpp"
 #include "train/parameter_arena.hpp"
+#include "train/precision.hpp"
 #include "train/rollback.hpp"
 #include "train/step_parts.hpp"
 
@@ -124,6 +125,14 @@ struct Compiled {
   std::vector<float> single;
 };
 
+Precision named_precision(const std::vector<LossAndOptimizer>& parts, const TrainingStepOptions& options) {
+  std::vector<nn::NamedTensor> parameters;
+  for (const LossAndOptimizer& part : parts)
+    for (const Tensor& p : part.optimizer.parameters())
+      parameters.push_back({"parameter " + std::to_string(parameters.size()), p});
+  return precision_named(options.precision, parameters, who);
+}
+
 }  // namespace
 
 struct TrainingStep::State {
@@ -176,7 +185,7 @@ struct TrainingStep::State {
       made->modes = reads.take();
       if (compiled.empty()) check_same_trace(graph, trace_parts(parts, types, numbers, clip), who);
     }
-    made->workspace = std::make_unique<Workspace>(compile_program(graph), available_threads());
+    made->workspace = std::make_unique<Workspace>(compile_program(graph, named_precision(parts, options)), available_threads());
     for (const LossAndOptimizer& part : parts)
       made->scalars.resize(made->scalars.size() + part.optimizer.rule()->scalars(part.optimizer.lr(), 1).size());
     made->single.resize(made->scalars.size());
@@ -258,6 +267,7 @@ TrainingStep::TrainingStep(std::vector<LossAndOptimizer> parts, const TrainingSt
                        "pass the parameters that it may move, for instance Adam(model.parameters())");
     adopt_parameters(parts[i].optimizer.parameters());
   }
+  named_precision(parts, options);
   state_->parts = std::move(parts);
   state_->options = options;
 }
