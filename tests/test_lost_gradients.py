@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import operator
 import pickle
 
 import chainrule as cr
@@ -119,6 +120,8 @@ WRITERS = {
     "np.place": lambda a, x: np.place(a, a == 0, x),
     "np.putmask": lambda a, x: np.putmask(a, a == 0, x),
     "np.fill_diagonal": lambda a, x: np.fill_diagonal(a.reshape(1, 3), x),
+    "np.add.at": lambda a, x: np.add.at(a, [0], x[0]),
+    "operator.setitem": lambda a, x: operator.setitem(a, 0, x[0]),
     "np.fromiter": lambda a, x: np.fromiter((x[i] for i in range(3)), float),
     "both": assign_both,
 }
@@ -196,6 +199,51 @@ class TestNumbersAsArguments:
         with pytest.raises(cr.DTypeError, match="argument 1 is int64"):
             cr.vjp(lambda x, k: x * k, X, 3)
 
+    @pytest.mark.parametrize(
+        "f",
+        [
+            lambda x, k: (1 - k) * x,
+            lambda x, k: -k * x,
+            lambda x, k: x / (1 - 0.9**k),
+            lambda x, k: 1 / k * x,
+            lambda x, k: x * (k / 3),
+            lambda x, k: x * (k * k + 1),
+            lambda x, k: x * cr.where(k > 1, k, 1 - k),
+            lambda x, k: cr.clip(x, k, k + 1),
+        ],
+    )
+    @pytest.mark.parametrize("k", [2, 0.3])
+    def test_numbers_made_of_numbers(self, f, k):
+        """Computed as Python does, in double, until a tensor is met."""
+        for x in (X, self.single):
+            y = cr.compile(f)(x, k)
+            assert y.dtype == x.dtype
+            expected = f(x, k) if "where" not in f.__code__.co_names else x * (k if k > 1 else 1 - k)
+            np.testing.assert_array_equal(y.numpy(), expected.numpy())
+
+    def test_among_differentiated_arguments(self):
+        f = lambda x, k: (x * k).sum()  # noqa: E731
+        for run in (cr.grad(f, argnums=(0, 1)), cr.compile(cr.grad(f, argnums=(0, 1)))):
+            gx, gk = run(X, 3.1)
+            np.testing.assert_array_equal(gx.numpy(), [3.1, 3.1, 3.1])
+            assert (float(gk), gk.dtype) == (6, "float64")
+        for run in (cr.grad(f, argnums=1), cr.compile(cr.grad(f, argnums=1))):
+            assert run(X, 3.1).dtype == "float64"
+            assert run(self.single, 3.1).dtype == "float32"
+        assert cr.compile(cr.grad(lambda k: k**3))(2.0).dtype == "float32"
+        per_sample = cr.vmap(cr.grad(lambda x, k: x * k, argnums=1), in_axes=(0, None))
+        assert per_sample(X, 3.1).tolist() == [1, 2, 3]
+        _, tangent = cr.compile(lambda x, k: cr.jvp(lambda x, k: x * k, (x, k), (x, 1.0)))(X, 3.1)
+        np.testing.assert_allclose(tangent.numpy(), X.numpy() * 4.1)
+
+    def test_where_a_number_is_fixed(self):
+        text = (
+            r"leaky_relu: line .* negative_slope is a number that tracing fixes.*let the function refer to it"
+        )
+        with pytest.raises(cr.StateError, match=text):
+            cr.compile(cr.leaky_relu)(X, 0.1)
+        assert cr.compile(lambda k: cr.full((2,), k))(1.5).tolist() == [1.5, 1.5]
+
 
 class TestIntegers:
     """Numbers beyond 2**53 stay what they are."""
@@ -213,6 +261,15 @@ class TestIntegers:
         assert cr.clip(x, 0, 2**60 + 1).tolist() == [0, self.large, 2**60 + 1]
         assert cr.clip(x, self.large, None).tolist() == [self.large, self.large, 2**60 + 1]
         assert cr.clip(cr.tensor([1, 2, 3]), 0, 2.5).tolist() == np.clip([1, 2, 3], 0, 2.5).tolist()
+
+    def test_small_dtypes_do_not_wrap(self):
+        small = cr.tensor(np.array([1, 2], np.uint8))
+        assert cr.compile(lambda x, a: x + a)(small, 300).tolist() == [301, 302]
+        assert cr.compile(lambda x, a: x > a)(small, -1).tolist() == [True, True]
+        assert cr.compile(lambda x, a: cr.where(x > 1, x, a))(small, -1).tolist() == [-1, 2]
+        assert cr.compile(lambda x, a: x + a)(cr.tensor([1], dtype="int32"), 2**40).tolist() == [2**40 + 1]
+        with pytest.raises(cr.ValueError, match="the number does not fit uint8: 300"):
+            cr.full((2,), 300, dtype="uint8")
 
 
 @pytest.mark.parametrize("transform", [cr.vmap, lambda f: lambda x: cr.trace(f, x)], ids=["vmap", "trace"])

@@ -217,6 +217,7 @@ class TestConveniences:
         for clip in (np.clip, cr.clip, lambda t, *bounds: t.clip(*bounds)):
             assert clip(x, None, 2).detach().numpy().tolist() == [-3, 0.5, 2]
             assert clip(x, 0, None).detach().numpy().tolist() == [0, 0.5, 4]
+        assert np.clip(x, min=0, max=2).detach().numpy().tolist() == [0, 0.5, 2]
         np.clip(x, None, 2).sum().backward()
         assert x.grad.numpy().tolist() == [1, 1, 0]
         assert x.clip(high=1).detach().numpy().tolist() == [-3, 0.5, 1]

@@ -167,16 +167,22 @@ class TestTrainingSteps:
 
     def test_requests(self):
         model = nn.MLP([64, 10], seed=0)
-        with pytest.raises(cr.ValueError, match=r'^training_step: precision must be .* did you mean "bf16"\?$'):
+        with pytest.raises(
+            cr.ValueError, match=r'^training_step: precision must be .* did you mean "bf16"\?$'
+        ):
             self.step(model, precision="half")
-        with pytest.raises(cr.DTypeError, match=r"^training_step: .* needs a float32 model: parameter 0 is float64"):
+        with pytest.raises(
+            cr.DTypeError, match=r"^training_step: .* needs a float32 model: parameter 0 is float64"
+        ):
             self.step(nn.MLP([64, 10], seed=0).astype("float64"), precision="bf16")
 
     def test_losses(self, digits):
         X, y = digits[0][:256], digits[1][:256]
         model = nn.MLP([64, 512, 10], seed=0)
         if not cr.has_bf16():
-            with pytest.raises(cr.StateError, match=r'^training_step: .* cannot run here: .*; use precision="float32"$'):
+            with pytest.raises(
+                cr.StateError, match=r'^training_step: .* cannot run here: .*; use precision="float32"$'
+            ):
                 self.step(model, precision="bf16")
             return
         losses = {}

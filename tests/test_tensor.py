@@ -349,3 +349,11 @@ class TestShapes:
         x = cr.tensor(np.arange(6.0).reshape(2, 3), requires_grad=True)
         (x[0, ::2] * 3).sum().backward()
         np.testing.assert_array_equal(x.grad.numpy(), [[3, 0, 3], [0, 0, 0]])
+
+
+def test_format():
+    loss = cr.tensor(0.12345)
+    assert f"{loss:.3f} {cr.tensor([7]):03d} {loss.sum():>8.2f}" == "0.123 007     0.12"
+    assert f"{loss}" == str(loss)
+    with pytest.raises(cr.ShapeError, match="needs a tensor of one element"):
+        format(cr.tensor([1.0, 2.0]), ".3f")

@@ -368,3 +368,22 @@ class TestCapturedLeaves:
         w = cr.tensor(3.0, requires_grad=True)
         with cr.no_grad():
             assert not cr.grad(lambda x: w * x**2)(cr.tensor(1.0)).requires_grad
+
+
+def test_check_gradients_of_float32_models():
+    """In float64 throughout: differences of float32 values would show errors where there are none."""
+    model, x = (
+        nn.Sequential(nn.Linear(3, 4, seed=0), nn.Tanh(), nn.Linear(4, 2, seed=1)),
+        np.ones((5, 3), "float32"),
+    )
+    weight = cr.tensor([1.0, 2.0])
+    for table in (
+        cr.check_gradients(lambda x: (model(x) * weight).sum(), x),
+        cr.check_gradients(lambda m: (m(x) ** 2).sum(), model),
+        cr.check_gradients(lambda w: (w * weight).sum(), weight),
+    ):
+        errors = [float(line.split()[-1]) for line in table.splitlines()[1:]]
+        assert max(errors) < 1e-9
+    wrong = cr.custom_gradient(lambda x: (x * x, lambda gy: 3 * gy))
+    with pytest.raises(cr.ValueError, match="analytic and numeric derivatives differ"):
+        cr.check_gradients(lambda x: (wrong(x) * weight[0].astype(x.dtype)).sum(), x)

@@ -157,3 +157,32 @@ def test_a_module_cannot_be_two_arguments():
     m = cr.nn.Linear(2, 1)
     with pytest.raises(cr.ValueError, match="stands in two of the arguments; pass its module once"):
         cr.grad(lambda p, q: (p(cr.ones((1, 2))) + q(cr.ones((1, 2)))).sum(), argnums=(0, 1))(m, m)
+
+
+def endless(kind):
+    values = [cr.tensor([1.0])]
+    if kind == "list":
+        values.append(values)
+    elif kind == "dict":
+        values = {"a": cr.tensor([1.0])}
+        values["b"] = values
+    else:
+        for _ in range(20_000):
+            values = (values,)
+    return values
+
+
+@pytest.mark.parametrize("kind", ["list", "dict", "deep"])
+def test_endless_containers(kind):
+    """RecursionError, as in Python, and no end of the process."""
+    x, values = cr.tensor([1.0]), endless(kind)
+    runs = [
+        lambda: cr.grad(lambda a: a[0].sum())(values),
+        lambda: cr.vmap(lambda a: a)(values),
+        lambda: cr.compile(lambda x: values)(x),
+    ]
+    if kind != "dict":
+        runs += [lambda: cr.tensor(values), lambda: cr.sum(values)]
+    for run in runs:
+        with pytest.raises(RecursionError):
+            run()

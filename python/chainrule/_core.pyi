@@ -44,6 +44,8 @@ class Tensor:
         ...
     def __float__(self) -> float:
         ...
+    def __format__(self, arg0: typing.Any) -> typing.Any:
+        ...
     def __ge__(self, other: typing.Any) -> Tensor:
         ...
     def __getitem__(self, index: typing.Any) -> Tensor:
@@ -2073,9 +2075,9 @@ def trace(f: typing.Any, *args: typing.Any) -> Graph:
     >>> len(cr.trace(lambda x: cr.tanh(x).sum(), cr.ones((2, 3))))
     2
     """
-def training_step(loss: typing.Any, optimizer: typing.Any = None, *, clip_norm: typing.SupportsFloat | typing.SupportsIndex | None = None, seed: typing.Any = 0) -> TrainingStep:
+def training_step(loss: typing.Any, optimizer: typing.Any = None, *, clip_norm: typing.SupportsFloat | typing.SupportsIndex | None = None, seed: typing.Any = 0, precision: str = 'float32') -> TrainingStep:
     """
-    A step that lowers loss(*inputs), any function of tensors and modules that returns one number, by moving the optimizer's parameters and no others. The step is traced once per shapes of its inputs and runs as one program; calling it, with arguments by position or by name, gives the loss before the update, a float. A list of (loss, optimizer) pairs runs in order, each loss seeing what the optimizers before it have done, and gives a tuple. Modules compute in the mode, train or eval, that they are in. A step whose loss or gradients are not finite changes nothing and raises ValueError. clip_norm: the largest norm of an optimizer's gradients; seed: keys dropout.
+    A step that lowers loss(*inputs), any function of tensors and modules that returns one number, by moving the optimizer's parameters and no others. The step is traced once per shapes of its inputs and runs as one program; calling it, with arguments by position or by name, gives the loss before the update, a float. A list of (loss, optimizer) pairs runs in order, each loss seeing what the optimizers before it have done, and gives a tuple. Modules compute in the mode, train or eval, that they are in. A step whose loss or gradients are not finite changes nothing and raises ValueError. clip_norm: the largest norm of an optimizer's gradients; seed: keys dropout; precision: "float32", or "bf16" on processors with AMX, as in Trainer.
 
     >>> model = nn.Linear(2, 1, seed=0)
     >>> step = cr.training_step(lambda x, y: ((model(x) - y) ** 2).mean(), optim.SGD(model.parameters(), lr=0.1))

@@ -11,7 +11,7 @@ from types import CodeType, FrameType
 
 _ON_THE_WAY = {"numpy", "chainrule", "copy", "pickle"}
 # Calls by which NumPy takes numbers out of tensors unseen, to write them into an array.
-_WRITERS = {"fill", "fromiter", "__setitem__", "itemset"}
+_WRITERS = {"fill", "fromiter", "__setitem__", "itemset", "setitem"}
 
 
 def line(frame: FrameType) -> str:

@@ -27,7 +27,7 @@ _COMPOSED = (
 )  # fmt: skip
 _WRITERS = {f"np.{name}" for name in ("copyto", "fill_diagonal", "place", "put", "put_along_axis", "putmask")}
 _IGNORED = {"optimize"}  # says how, not what
-_RENAMED = {"a_min": "low", "a_max": "high"}
+_RENAMED = {"a_min": "low", "a_max": "high", "min": "low", "max": "high"}
 _REDUCTIONS = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min"} | {
     "logical_and": "all",
     "logical_or": "any",
@@ -145,7 +145,7 @@ def _on_values(name: str, call: _Any, args: Any, kwargs: dict[str, Any]) -> Any:
             "write it with chainrule's functions"
         )
     recorded = [t for t in tensors if t.requires_grad] if _core.grad_enabled() else []
-    writes = name in _WRITERS
+    writes = name in _WRITERS or name.endswith(".at")
     result = None if recorded and writes else call(*_values(args), **_values(kwargs))
     if recorded and (writes or _has_floats(result)):
         raise _core.StateError(

@@ -72,6 +72,10 @@ void check_options(const Record& record, PyObject* const* arguments, std::size_t
   const auto check = [&](const py::detail::argument_record& option, py::handle value) {
     if (!is_tensor(value) || !takes_number(record, option)) return;
     const Tensor& t = value.cast<const Tensor&>();
+    if (t.symbolic())
+      throw StateError(called_name(record) + ": " + python_line() + option.name +
+                       " is a number that tracing fixes, and the tensor given for it has no value yet; let the "
+                       "function refer to it instead of taking it as an argument");
     if (t.requires_grad() && grad_enabled())
       throw StateError(called_name(record) + ": " + python_line() + option.name +
                        " is a number, and the gradient of the tensor given for it would be lost; write it with ops of "

@@ -40,7 +40,8 @@ void bind_making(py::module_& m) {
         (void)sizes.checked_size("full");
         const Tensor given = to_tensor(value, "full");
         const DType type = !dtype.is_none() ? to_dtype(dtype) : given.weak() ? DType::float32 : given.dtype();
-        if (given.weak() && given.dtype() != DType::int64) return Tensor::full(sizes, given.item(), type);
+        if (given.weak() && !given.symbolic() && given.dtype() != DType::int64)
+          return Tensor::full(sizes, given.item(), type);
         return broadcast_to(cast(given, type), sizes);
       },
       "shape"_a, "value"_a, "dtype"_a = py::none(),

@@ -111,6 +111,10 @@ void bind_values(TensorClass& c) {
     if (t.requires_grad() && differentiating() && written_by_numpy()) check_gradient_is_kept(t);
     return value;
   });
+  c.def("__format__", [](const py::object& self, const py::object& spec) -> py::object {
+    if (py::len(spec) == 0) return py::str(self);
+    return py::module_::import("builtins").attr("format")(item(self.cast<const Tensor&>()), spec);
+  });
   c.def("__int__", [](const Tensor& t) { return py::int_(item(t)); });
   c.def("__bool__", [](const Tensor& t) { return to_number(t, "bool") != 0.0; });
   c.def("__len__", [](const Tensor& t) {

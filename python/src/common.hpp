@@ -74,6 +74,17 @@ std::uint64_t to_seed(py::handle seed, const char* op);
 // The memory of out=: a contiguous, writable array, or a tuple or list of them.
 std::vector<OutputView> output_views(py::handle out, const char* op);
 
+// One level of a walk through nested containers: throws RecursionError where Python would, as in lists that hold
+// themselves.
+struct Nesting {
+  Nesting() {
+    if (Py_EnterRecursiveCall(" in nested lists, tuples and dicts") != 0) throw py::error_already_set();
+  }
+  ~Nesting() { Py_LeaveRecursiveCall(); }
+  Nesting(const Nesting&) = delete;
+  Nesting& operator=(const Nesting&) = delete;
+};
+
 // Lists and tuples, nested.
 bool is_numpy_scalar(py::handle value);
 bool is_sequence(py::handle value);

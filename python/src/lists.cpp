@@ -10,6 +10,7 @@ std::optional<DType> floating_dtype(py::handle value) {
     const DType dtype = value.cast<const Tensor&>().dtype();
     return is_floating(dtype) ? std::optional(dtype) : std::nullopt;
   }
+  const Nesting level;
   if (is_sequence(value))
     for (py::handle item : value)
       if (const auto dtype = floating_dtype(item)) return dtype;
@@ -17,6 +18,7 @@ std::optional<DType> floating_dtype(py::handle value) {
 }
 
 Tensor stacked_beside(py::handle list, const char* op, const std::optional<DType>& beside) {
+  const Nesting level;
   std::vector<Tensor> parts;
   for (py::handle item : list) {
     if (is_sequence(item) && holds_tensor(item))
@@ -43,16 +45,17 @@ bool is_sequence(py::handle value) { return PyList_Check(value.ptr()) || PyTuple
 
 bool holds_tensor(py::handle value) {
   if (is_tensor(value)) return true;
-  if (is_sequence(value))
-    for (py::handle item : value)
-      if (holds_tensor(item)) return true;
+  if (!is_sequence(value)) return false;
+  const Nesting level;
+  for (py::handle item : value)
+    if (holds_tensor(item)) return true;
   return false;
 }
 
 bool has_python_numbers(py::handle value) {
   py::object first = py::reinterpret_borrow<py::object>(value);
-  while (is_sequence(first)) {
-    if (py::len(first) == 0) return true;
+  for (int depth = 0; is_sequence(first); ++depth) {
+    if (py::len(first) == 0 || depth > Py_GetRecursionLimit()) return true;
     first = py::object(first[py::int_(0)]);
   }
   return !py::isinstance<py::array>(first) && !is_numpy_scalar(first);

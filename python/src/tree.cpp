@@ -5,6 +5,7 @@ namespace chainrule::python {
 namespace {
 
 bool only_numbers(py::handle value) {
+  const Nesting level;
   if (PyList_Check(value.ptr()) || PyTuple_Check(value.ptr())) {
     for (py::handle item : value)
       if (!only_numbers(item)) return false;
@@ -44,6 +45,7 @@ Tree Tree::tuple_of(std::vector<Tree> children) {
 }
 
 Tree Tree::take_apart(py::handle value, const char* op, std::vector<Tensor>& leaves, Numbers numbers) {
+  const Nesting level;
   Tree tree;
   if (value.is_none()) {
     tree.kind_ = Kind::none;
@@ -76,6 +78,7 @@ Tree Tree::take_apart(py::handle value, const char* op, std::vector<Tensor>& lea
 
 py::object Tree::build_from(const std::vector<Tensor>& leaves, std::size_t& at, std::vector<Tensor>* parameters,
                             std::vector<Tensor>* stand_ins) const {
+  const Nesting level;
   switch (kind_) {
     case Kind::none:
       return py::none();
@@ -125,6 +128,7 @@ py::object Tree::build_argument(const std::vector<Tensor>& leaves, std::vector<T
 }
 
 void Tree::collect(py::handle value, const char* op, const char* what, std::vector<Tensor>& leaves) const {
+  const Nesting level;
   const auto mismatch = [&]() -> ValueError {
     return ValueError(std::string(op) + ": the " + what + " must have the structure " + str() + ", got " +
                       type_name(value));

@@ -19,8 +19,7 @@ class Call {
   Call(const char* op, py::object f, const py::args& args, const py::kwargs& kwargs,
        const std::vector<std::size_t>& chosen, bool floating = true)
       : op_(op), f_(std::move(f)), args_(args), kwargs_(kwargs), chosen_(chosen) {
-    take_apart(Numbers::weak);
-    if (!settle_numbers()) take_apart(Numbers::strong);
+    take_apart();
     for (std::size_t i = 0, leaf = 0; floating && i < trees_.size(); ++i)
       for (std::size_t k = 0; k < trees_[i].leaf_count(); ++k, ++leaf) check_floating(leaf, chosen_[i]);
   }
@@ -64,27 +63,37 @@ class Call {
   py::object aux = py::none();
 
  private:
-  void take_apart(Numbers numbers) {
-    trees_.clear();
-    primals.clear();
-    for (std::size_t i : chosen_) trees_.push_back(Tree::take_apart(args_[i], op_, primals, numbers));
-  }
-  // Numbers take the float dtype of the other arguments. False where those have none, or several.
-  bool settle_numbers() {
+  // Numbers take the float dtype of the other arguments, chosen or not; where those have none, or several, their own.
+  void take_apart() {
+    for (std::size_t i : chosen_) trees_.push_back(Tree::take_apart(args_[i], op_, primals, Numbers::weak));
     std::optional<DType> common;
     bool numbers = false, several = false;
+    const auto look = [&](DType dtype) {
+      if (!is_floating(dtype)) return;
+      several |= common && *common != dtype;
+      common = dtype;
+    };
     for (const Tensor& t : primals) {
       numbers |= t.weak();
-      if (t.weak() || !is_floating(t.dtype())) continue;
-      several |= common && *common != t.dtype();
-      common = t.dtype();
+      if (!t.weak()) look(t.dtype());
     }
-    if (!numbers) return true;
-    if (!common || several) return false;
-    for (Tensor& t : primals)
-      if (t.weak())
-        t = is_floating(t.dtype()) ? Tensor::scalar(t.item(), *common) : new_tensor(py::cast(t), py::none());
-    return true;
+    if (!numbers) return;
+    for (py::handle arg : args_)
+      if (is_tensor(arg) && !arg.cast<const Tensor&>().weak())
+        look(arg.cast<const Tensor&>().dtype());
+      else if (py::isinstance<py::array>(arg) && py::reinterpret_borrow<py::array>(arg).dtype().kind() == 'f')
+        look(borrow(arg, op_).dtype());
+    if (!common || several) {
+      std::vector<Tensor> own;
+      for (std::size_t i : chosen_) Tree::take_apart(args_[i], op_, own);
+      primals = std::move(own);
+      common = DType::float32;  // of what is traced and a number
+    }
+    for (Tensor& t : primals) {
+      if (!t.weak()) continue;
+      t = t.astype(is_floating(t.dtype()) ? *common : t.dtype());
+      if (!t.symbolic()) t = Tensor::from_raw(t.raw_data(), 1, {}, t.dtype());  // no constant any more
+    }
   }
   void check_floating(std::size_t leaf, std::size_t argument) const {
     if (!is_floating(primals[leaf].dtype()))

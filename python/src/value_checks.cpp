@@ -34,8 +34,10 @@ void check_gradient_is_kept(const Tensor& t) {
 
 void check_is_no_result(const Tensor& t, const char* op) {
   if (t.requires_grad() && grad_enabled() && (differentiating() || tracing()))
-    throw StateError(std::string(op) + ": " + python_line() + "the gradient of a tensor of shape " + t.shape().str() +
-                     " would be lost in a copy; use the tensor itself, or x.detach() where only its values are meant");
+    throw StateError(
+        std::string(op) + ": " + python_line() + "the gradient of a tensor of shape " + t.shape().str() +
+        " would be lost in a copy; use the tensor itself, or, where only its values are meant, x.detach() or "
+        "cr.no_grad()");
 }
 
 }  // namespace chainrule::python

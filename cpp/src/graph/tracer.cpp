@@ -68,15 +68,12 @@ ValueId Tracer::value_of(const Tensor& tensor) {
   if (data->tracer && data->tracer->level() > level_)
     fail<StateError>("trace", "a symbolic tensor left the function that was traced", "shape is " + data->shape.str(),
                      "return it from the function instead of keeping it");
-  const void* identity = data.get();
-  if (data->storage && !data->constant) identity = data->bytes();
-  // The same memory under another shape is another value.
-  const auto found = captured_.find(identity);
-  if (found != captured_.end() && graph_.types[static_cast<std::size_t>(found->second)] == data->type())
-    return found->second;
+  // Not by memory: a tensor, its detach() and the leaf a transform makes of it share theirs, but not their gradients.
+  const auto found = captured_.find(data.get());
+  if (found != captured_.end()) return found->second;
   const ValueId value = graph_.add_value(data->type());
   (data->constant ? graph_.constants : graph_.captures).push_back({value, tensor});
-  captured_[identity] = value;
+  captured_[data.get()] = value;
   return value;
 }
 

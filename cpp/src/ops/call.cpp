@@ -1,4 +1,5 @@
 // The op "call": a function with derivative rules of its own, as one node.
+#include "core/fail.hpp"
 #include "graph/call_rule.hpp"
 #include "ops/operands.hpp"
 
@@ -11,6 +12,14 @@ Tensors filled(std::span<const Tensor> g, std::span<const TensorType> types) {
   for (std::size_t i = 0; i < result.size(); ++i)
     if (!result[i].defined()) result[i] = zeros_like_type(types[i]);
   return result;
+}
+
+// A rule of its own says nothing of what the function captured.
+void check_captures(const CallRule& rule, std::size_t operand, const TensorType& type) {
+  if (operand >= rule.primals && operand < rule.used && is_floating(type.dtype))
+    fail<StateError>(rule.name,
+                     "the function uses a tensor that is being differentiated and is not one of its arguments",
+                     "shape is " + type.shape.str(), "pass it as an argument, or use stop_gradient(x) of it");
 }
 
 }  // namespace
@@ -26,11 +35,15 @@ void add_call_op(std::vector<Op>& ops) {
   op.saves = save_inputs;
   op.derivative = Derivative::custom;
   op.vjp = [](const RuleContext& c) {
+    for (std::size_t i = 0; i < c.x_types.size(); ++i)
+      if (c.needs[i]) check_captures(*c.attrs.call, i, c.x_types[i]);
     Tensors gx = c.attrs.call->vjp(c.x, filled(c.g, c.y_types));
     gx.resize(c.x_types.size());
     return gx;
   };
   op.jvp = [](const RuleContext& c) {
+    for (std::size_t i = 0; i < c.x_types.size(); ++i)
+      if (c.g[i].defined()) check_captures(*c.attrs.call, i, c.x_types[i]);
     return c.attrs.call->jvp(c.x, filled(c.g.first(c.attrs.call->primals), c.x_types));
   };
   op.batch = Batch::rule;

@@ -271,17 +271,26 @@ std::vector<AttributeField> real_attributes(std::string_view op) {
   return fields;
 }
 
+// What is made of numbers alone is a number: it takes the other operand's dtype, and is computed in double until then,
+// as Python does. Only symbols get here: numbers with values are computed by the language.
+Tensor number(Tensor y) {
+  y.data_handle()->weak = y.dtype() == DType::float64 || y.dtype() == DType::int64;
+  return y;
+}
+bool traced_number(const Tensor& x) { return x.weak() && x.symbolic(); }
+
 template <class F> Tensor unary(const char* name, const Tensor& x, const Attrs& attrs = {}) {
   static const Op& op = find_op(name);
+  if (traced_number(x)) return number(unary<F>(name, strong(x), attrs));
   const Tensor in[] = {formula::integers<F>() ? settle(x, name) : floating(x, name)};
   return apply1(op, in, attrs);
 }
 template <class F> Tensor binary(const char* name, Tensor a, Tensor b) {
   static const Op& op = find_op(name);
-  const bool squared =
-      std::is_same_v<F, Power> && b.weak() && !b.symbolic() && b.item() == 2.0;  // x ** 2 is x * x, in bits and speed
+  if (a.weak() && b.weak() && (a.symbolic() || b.symbolic())) return number(binary<F>(name, strong(a), strong(b)));
+  const bool squared = std::is_same_v<F, Power> && b.weak() && !b.symbolic() && b.item() == 2.0;
   promote_operands(a, b, name, !formula::integers<F>());
-  if (squared) return square(a);
+  if (squared) return square(a);  // x ** 2 is x * x, in bits and speed
   const Tensor in[] = {std::move(a), std::move(b)};
   return apply1(op, in);
 }
@@ -332,8 +341,12 @@ Tensor clip(const Tensor& x, const Tensor& low, const Tensor& high) {
     return floats || std::isnan(b) || (std::abs(b) < 0x1p53 && b == std::floor(b));
   };
   if (!attribute(low) || !attribute(high)) {
-    const Tensor raised = low.defined() ? maximum(x, low) : settle(x, "clip");
-    return high.defined() ? minimum(raised, high) : raised;
+    // At a bound the gradient is x's, as in the op; NaN goes through, be it x's or the bound's.
+    const auto inside = [](const Tensor& within, const Tensor& t) {
+      return is_floating(t.dtype()) ? logical_or(within, isnan(t)) : within;
+    };
+    const Tensor raised = low.defined() ? where(inside(greater_equal(x, low), x), x, low) : settle(x, "clip");
+    return high.defined() ? where(inside(less_equal(raised, high), raised), raised, high) : raised;
   }
   constexpr double open = std::numeric_limits<double>::infinity();
   const double from = low.defined() ? low.item() : -open, to = high.defined() ? high.item() : open;
@@ -357,6 +370,7 @@ Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
   if (condition.dtype() != DType::boolean)
     fail<DTypeError>("where", "the condition is not bool", std::string(name_of(condition.dtype())),
                      "compare first, for instance x > 0");
+  if (a.weak() && b.weak() && (a.symbolic() || b.symbolic())) return number(where(condition, strong(a), strong(b)));
   Tensor x = a, y = b;
   promote_operands(x, y, "where", false);
   const Tensor in[] = {condition, x, y};

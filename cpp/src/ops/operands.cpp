@@ -10,7 +10,21 @@ namespace chainrule {
 namespace {
 
 Tensor weak_as(const Tensor& x, DType dtype, const char* op) {
-  if (x.symbolic()) return cast(x, dtype);
+  return x.symbolic() ? cast(x, dtype) : number_as(x, dtype, op);
+}
+
+// The dtype a weak scalar takes beside `other`; other is what it becomes where it must move too. An integer that is not
+// known yet might not fit a smaller dtype.
+DType weak_beside(DType weak, DType other, bool known) {
+  if (weak == DType::int64 && !known && (other == DType::int32 || other == DType::uint8)) return DType::int64;
+  if (weak == DType::float64) return is_floating(other) ? other : DType::float64;
+  if (weak == DType::int64) return other == DType::boolean ? DType::int64 : other;
+  return other;
+}
+
+}  // namespace
+
+Tensor number_as(const Tensor& x, DType dtype, const char* op) {
   const double value = x.item();
   if (dtype == DType::uint8 && (value < 0 || value > 255))
     fail<ValueError>(op, "the number does not fit uint8", std::to_string(static_cast<long long>(value)),
@@ -25,15 +39,6 @@ Tensor weak_as(const Tensor& x, DType dtype, const char* op) {
   }
   return make_constant(value, dtype);
 }
-
-// The dtype a weak scalar takes beside `other`; other is what it becomes where it must move too.
-DType weak_beside(DType weak, DType other) {
-  if (weak == DType::float64) return is_floating(other) ? other : DType::float64;
-  if (weak == DType::int64) return other == DType::boolean ? DType::int64 : other;
-  return other;
-}
-
-}  // namespace
 
 Tensor strong(const Tensor& x) {
   auto data = std::make_shared<TensorData>(*x.data_handle());
@@ -66,7 +71,7 @@ void promote_operands(Tensor& a, Tensor& b, const char* op, bool floats) {
   if (a.weak() || b.weak()) {
     const Tensor& weak = a.weak() ? a : b;
     const Tensor& other = a.weak() ? b : a;
-    common = weak_beside(weak.dtype(), other.dtype());
+    common = weak_beside(weak.dtype(), other.dtype(), !weak.symbolic());
   } else {
     common = promote(a.dtype(), b.dtype(), op);
   }

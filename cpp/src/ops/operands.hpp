@@ -13,6 +13,8 @@
 
 namespace chainrule {
 
+Tensor number_as(const Tensor& x, DType dtype,
+                 const char* op);                  // a weak scalar with a value; throws if it does not fit
 Tensor strong(const Tensor& x);                    // the same tensor, its dtype its own
 Tensor settle(const Tensor& x, const char* op);    // a weak scalar on its own: float32, int64 or bool
 Tensor floating(const Tensor& x, const char* op);  // integers and bools become float64, as in NumPy

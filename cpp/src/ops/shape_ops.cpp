@@ -254,7 +254,7 @@ Tensor cast(const Tensor& x, DType dtype) {
                                              &find_op(cast_names[3]), &find_op(cast_names[4]), &find_op(cast_names[5]),
                                              &find_op(cast_names[6])};
   if (x.dtype() == dtype) return x.weak() ? strong(x) : x;
-  if (x.weak() && !x.symbolic()) return make_constant(x.item(), dtype);
+  if (x.weak() && !x.symbolic()) return number_as(x, dtype, "cast");
   return apply1(*ops[static_cast<std::size_t>(dtype)], std::span(&x, 1));
 }
 

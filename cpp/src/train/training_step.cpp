@@ -185,7 +185,8 @@ struct TrainingStep::State {
       made->modes = reads.take();
       if (compiled.empty()) check_same_trace(graph, trace_parts(parts, types, numbers, clip), who);
     }
-    made->workspace = std::make_unique<Workspace>(compile_program(graph, named_precision(parts, options)), available_threads());
+    made->workspace =
+        std::make_unique<Workspace>(compile_program(graph, named_precision(parts, options)), available_threads());
     for (const LossAndOptimizer& part : parts)
       made->scalars.resize(made->scalars.size() + part.optimizer.rule()->scalars(part.optimizer.lr(), 1).size());
     made->single.resize(made->scalars.size());

@@ -10,8 +10,8 @@ namespace chainrule {
 
 // All graphs take every operand of the call first, the first `primals` of which have derivatives; the rules take a
 // cotangent per output or a tangent per primal behind them. One rule is enough; they refer to constants only.
-std::shared_ptr<const CallRule> rule_of_graphs(std::string name, std::size_t primals, GraphData primal,
-                                               std::shared_ptr<const GraphData> vjp_graph,
-                                               std::shared_ptr<const GraphData> jvp_graph);
+std::shared_ptr<CallRule> rule_of_graphs(std::string name, std::size_t primals, GraphData primal,
+                                         std::shared_ptr<const GraphData> vjp_graph,
+                                         std::shared_ptr<const GraphData> jvp_graph);
 
 }  // namespace chainrule

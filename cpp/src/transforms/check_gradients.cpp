@@ -2,12 +2,14 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <optional>
 
 #include "chainrule/ops.hpp"
 #include "chainrule/random.hpp"
 #include "chainrule/transforms.hpp"
 #include "core/fail.hpp"
 #include "transforms/fixed_draws.hpp"
+#include "transforms/widened.hpp"
 
 namespace chainrule {
 namespace {
@@ -88,10 +90,27 @@ void compare_along_directions(const Function& f, const std::vector<Tensor>& x, s
   }
 }
 
+// f in float64 throughout: a model or a captured tensor of float32 would round what the differences are made of. Such
+// a function is traced and widened; where it branches on values it runs as it is.
+Function in_float64(const Function& f, const std::vector<Tensor>& x) {
+  const auto traced = [&](DType dtype) -> std::optional<GraphData> {
+    Types types;
+    for (const Tensor& t : x) types.push_back({dtype, t.shape()});
+    try {
+      return trace_types(f, types);
+    } catch (const std::exception&) { return std::nullopt; }  // run on values, it says what is wrong
+  };
+  std::optional<GraphData> graph = traced(DType::float64);
+  if (graph && all_float64(*graph)) return f;
+  if (std::optional<GraphData> single = traced(DType::float32)) graph = std::move(single);  // no input is converted
+  const auto calls = [](const Node& node) { return node.attrs.call != nullptr; };  // rules of float32 stay that
+  if (!graph || std::any_of(graph->nodes.begin(), graph->nodes.end(), calls)) return f;
+  return [wide = widened(*graph)](const std::vector<Tensor>& at) { return replay(wide, at); };
+}
+
 }  // namespace
 
 std::string check_gradients(const Function& given, const std::vector<Tensor>& x, double tolerance) {
-  const Function f = with_fixed_draws(given);
   std::vector<Tensor> at;
   for (const Tensor& t : x) {
     if (!is_floating(t.dtype()))
@@ -99,6 +118,7 @@ std::string check_gradients(const Function& given, const std::vector<Tensor>& x,
                        "use astype(\"float32\")");
     at.push_back(t.detach().astype(DType::float64));
   }
+  const Function f = in_float64(with_fixed_draws(given), at);
   const std::vector<Tensor> y = [&] {
     const NoGrad nothing;
     return f(at);

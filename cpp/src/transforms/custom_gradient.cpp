@@ -109,13 +109,18 @@ Tensors call_on_values(const std::shared_ptr<const Rules>& rules, const Tensors&
   for (const Tensor& t : x) at.push_back(t.detach());
   Pullback pullback;
   {
-    const NoGrad nothing;
     if (rules->with_pullback)
       std::tie(y, pullback) = rules->with_pullback(at);
     else
       y = rules->f(at);
   }
-  for (Tensor& t : y) t = with_shape(t, t.shape());  // a handle of its own: f may return an argument
+  for (Tensor& t : y) {
+    if (t.requires_grad() && grad_enabled())  // the arguments want none here
+      fail<StateError>(who, "the function uses a tensor that wants a gradient and is not one of its arguments",
+                       "a result of shape " + t.shape().str() + " depends on it",
+                       "pass it as an argument, or use stop_gradient(x) of it");
+    t = with_shape(t, t.shape());  // a handle of its own: f may return an argument
+  }
   auto rule = std::make_shared<CallRule>();
   rule->name = who;
   rule->outputs = types_of(y);
@@ -188,6 +193,7 @@ std::shared_ptr<const CallRule> batched(const std::shared_ptr<const CallRule>& r
   const std::vector<char> x_flags(flags.begin(), flags.end());
   result->name = rule->name;
   result->primals = rule->primals;
+  result->used = rule->used;
   for (TensorType type : rule->outputs) {
     type.shape.insert(0, size);
     result->outputs.push_back(type);
@@ -263,7 +269,9 @@ Tensors call_in_trace(const std::shared_ptr<const Rules>& rules, const Tensors& 
   const auto shared = [&](std::optional<Part>& part) {
     return part ? std::make_shared<const GraphData>(of_all_operands(std::move(*part), n, all)) : nullptr;
   };
-  return call(rule_of_graphs(who, n, of_all_operands(primal, n, all), shared(vjp_part), shared(jvp_part)), operands);
+  const auto rule = rule_of_graphs(who, n, of_all_operands(primal, n, all), shared(vjp_part), shared(jvp_part));
+  rule->used = n + primal.count;
+  return call(rule, operands);
 }
 
 Function with_rules(Rules given) {
@@ -277,9 +285,9 @@ Function with_rules(Rules given) {
 
 }  // namespace
 
-std::shared_ptr<const CallRule> rule_of_graphs(std::string name, std::size_t primals, GraphData primal,
-                                               std::shared_ptr<const GraphData> vjp_graph,
-                                               std::shared_ptr<const GraphData> jvp_graph) {
+std::shared_ptr<CallRule> rule_of_graphs(std::string name, std::size_t primals, GraphData primal,
+                                         std::shared_ptr<const GraphData> vjp_graph,
+                                         std::shared_ptr<const GraphData> jvp_graph) {
   auto rule = std::make_shared<CallRule>();
   rule->name = std::move(name);
   rule->primals = primals;

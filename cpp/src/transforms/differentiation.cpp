@@ -68,12 +68,22 @@ Tensors Differentiation::call(const Function& f) {
   return y;
 }
 
+namespace {
+
+// A pullback made outside a differentiation may be given what is being differentiated now.
+bool any_recorded(std::span<const Tensor> vectors) {
+  return grad_enabled() &&
+         std::any_of(vectors.begin(), vectors.end(), [](const Tensor& t) { return t.defined() && t.requires_grad(); });
+}
+
+}  // namespace
+
 Tensors Differentiation::pull(std::span<const Tensor> y, std::span<const Tensor> gy, bool retain) const {
   Tensors gx(leaves_.size());
   if (tracer_) {
     gx = gradients_in_trace(*tracer_, y, gy, symbols());
   } else {
-    run_tape(y, gy, {.retain = retain, .create_graph = nested_, .stops = leaves_},
+    run_tape(y, gy, {.retain = retain, .create_graph = nested_ || any_recorded(gy), .stops = leaves_},
              [&](const std::shared_ptr<TensorData>& leaf, const Tensor& g) {
                for (std::size_t i = 0; i < leaves_.size(); ++i)
                  if (leaves_[i].data_handle() == leaf) gx[i] = g;
@@ -85,17 +95,19 @@ Tensors Differentiation::pull(std::span<const Tensor> y, std::span<const Tensor>
 }
 
 Tensors Differentiation::push(std::span<const Tensor> y, std::span<const Tensor> tx) const {
-  Tensors ty = tracer_ ? tangents_in_trace(*tracer_, y, symbols(), tx) : push_tape(y, leaves_, tx, nested_);
+  Tensors ty =
+      tracer_ ? tangents_in_trace(*tracer_, y, symbols(), tx) : push_tape(y, leaves_, tx, nested_ || any_recorded(tx));
   for (std::size_t i = 0; i < y.size(); ++i)
     if (!ty[i].defined()) ty[i] = zeros_like_type(type_of(y[i]));
   return ty;
 }
 
 Tensors Differentiation::pull_many(std::span<const Tensor> y, std::span<const Tensor> gy, std::int64_t size) const {
-  return map_many([&](const Tensors& one) { return pull(y, one, true); }, gy, size, nested_ || tracer_);
+  return map_many([&](const Tensors& one) { return pull(y, one, true); }, gy, size,
+                  nested_ || tracer_ || any_recorded(gy));
 }
 Tensors Differentiation::push_many(std::span<const Tensor> y, std::span<const Tensor> tx, std::int64_t size) const {
-  return map_many([&](const Tensors& one) { return push(y, one); }, tx, size, nested_ || tracer_);
+  return map_many([&](const Tensors& one) { return push(y, one); }, tx, size, nested_ || tracer_ || any_recorded(tx));
 }
 
 std::vector<ValueId> Differentiation::symbols() const {

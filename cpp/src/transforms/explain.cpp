@@ -9,6 +9,7 @@
 #include "autodiff/rules.hpp"
 #include "chainrule/ops.hpp"
 #include "core/fail.hpp"
+#include "transforms/widened.hpp"
 
 namespace chainrule {
 namespace {
@@ -35,44 +36,6 @@ Tensors in_float64(const Tensors& x) {
   return all;
 }
 
-// The graph as it would be if its floats were float64: same values, same nodes; what makes a float32 is cast behind.
-GraphData widened(const GraphData& from) {
-  GraphData to = from;
-  to.nodes.clear();
-  const auto widen = [](DType d) { return is_floating(d) ? DType::float64 : d; };
-  for (ValueId id : to.inputs) to.types[index(id)].dtype = widen(to.types[index(id)].dtype);
-  for (auto* bound : {&to.captures, &to.constants})
-    for (BoundValue& c : *bound) {
-      const Tensor before = c.tensor;
-      c.tensor = cast(before.detach(), widen(before.dtype()));
-      c.tensor.data_handle()->requires_grad = before.data_handle()->requires_grad;
-      c.tensor.data_handle()->constant = before.data_handle()->constant;
-      to.types[index(c.value)] = type_of(c.tensor);
-    }
-  for (Node node : from.nodes) {
-    Types in;
-    for (ValueId id : node.inputs) in.push_back(to.types[index(id)]);
-    const Types out = node.op->infer(*node.op, in, node.attrs);
-    for (std::size_t j = 0; j < out.size(); ++j) to.types[index(node.outputs[j])] = out[j];
-    std::vector<Node> casts;
-    for (ValueId& id : node.outputs) {
-      TensorType& type = to.types[index(id)];
-      if (!is_floating(type.dtype) || type.dtype == DType::float64) continue;
-      const ValueId narrow = to.add_value(type);
-      to.types[index(id)].dtype = DType::float64;
-      Node& wide = casts.emplace_back();
-      wide.op = &find_op("cast_to_float64");
-      wide.inputs = {narrow};
-      wide.outputs = {id};
-      wide.scope = node.scope;
-      id = narrow;
-    }
-    to.nodes.push_back(std::move(node));
-    to.nodes.insert(to.nodes.end(), casts.begin(), casts.end());
-  }
-  return to;
-}
-
 Subject named(Graph graph, const ExplainOptions& options) {
   graph = graph.named(options.names, options.variables ? options.variables() : NamedTensors());
   return {graph.data(), graph.view(), {}};
@@ -88,11 +51,8 @@ Subject subject_of(const Function& f, const Tensors& x64, const ExplainOptions& 
   try {
     Subject s = named(trace(f, x64), options);
     s.f = runner(s.graph);
-    const bool wide = std::none_of(s.graph.types.begin(), s.graph.types.end(), [](const TensorType& type) {
-      return is_floating(type.dtype) && type.dtype != DType::float64;
-    });
-    if (wide) return s;              // else a module of another dtype converts its inputs: see below
-  } catch (const std::exception&) {  // the last way tells what is wrong
+    if (all_float64(s.graph)) return s;  // else a module of another dtype converts its inputs: see below
+  } catch (const std::exception&) {      // the last way tells what is wrong
   }
   try {
     Tensors plain;
