@@ -236,6 +236,11 @@ class TestNumbersAsArguments:
         _, tangent = cr.compile(lambda x, k: cr.jvp(lambda x, k: x * k, (x, k), (x, 1.0)))(X, 3.1)
         np.testing.assert_allclose(tangent.numpy(), X.numpy() * 4.1)
 
+    def test_own_rules(self):
+        squared = cr.custom_gradient(lambda v: v * v, vjp=lambda v, g: 2 * v * g)
+        y = cr.compile(lambda x, k: squared(k) * x)(self.single, 0.5)
+        assert (y.dtype, y.tolist()) == ("float32", [0.25, 0.5, 0.75])
+
     def test_where_a_number_is_fixed(self):
         text = (
             r"leaky_relu: line .* negative_slope is a number that tracing fixes.*let the function refer to it"

@@ -54,7 +54,9 @@ py::object make_custom(const py::object& f, const py::object& vjp_rule, const py
                       std::vector<Tensor> x;
                       for (py::handle arg : args) {
                         const Tensor t = to_tensor(arg, "custom_gradient");
-                        x.push_back(t.weak() ? new_tensor(arg, py::none()) : t);
+                        const bool number = t.weak() && !t.symbolic();  // else a number that is an argument
+                        const DType own = is_floating(t.dtype()) ? DType::float32 : t.dtype();
+                        x.push_back(number ? new_tensor(arg, py::none()) : t.weak() ? t.astype(own) : t);
                       }
                       return from_tensors(function(x));
                     }),
