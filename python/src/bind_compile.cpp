@@ -45,7 +45,7 @@ class CompiledTrees {
       for (py::handle arg : args) inputs.push_back(borrow(arg, "compile"));
       key = std::to_string(args.size());
     } else {
-      *tree = Tree::take_apart(py::make_tuple(args, by_name(kwargs)), "compile", inputs, Numbers::weak);
+      *tree = Tree::take_apart(py::make_tuple(args, by_name(kwargs)), "compile", inputs, Use::arguments);
       key = tree->str();
     }
     const auto found = variants_.find(key);

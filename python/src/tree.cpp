@@ -22,13 +22,13 @@ std::vector<nn::NamedTensor> trained_parameters(const nn::Module& module) {
 }
 
 // A leaf as it is: a tensor, or an array or number as a new one.
-Tensor leaf(py::handle value, const char* op, Numbers numbers) {
+Tensor leaf(py::handle value, const char* op, Use use) {
   if (is_tensor(value)) return value.cast<const Tensor&>();
   if (!is_operand(value))
     throw DTypeError(std::string(op) +
                      ": expected tensors, arrays, numbers or nested tuples, lists and dicts of them, got " +
                      type_name(value));
-  if (numbers == Numbers::weak && !is_sequence(value)) {
+  if (use != Use::values && !is_sequence(value)) {
     const Tensor t = to_tensor(value, op);
     if (t.weak()) return t;
   }
@@ -44,7 +44,7 @@ Tree Tree::tuple_of(std::vector<Tree> children) {
   return tree;
 }
 
-Tree Tree::take_apart(py::handle value, const char* op, std::vector<Tensor>& leaves, Numbers numbers) {
+Tree Tree::take_apart(py::handle value, const char* op, std::vector<Tensor>& leaves, Use use) {
   const Nesting level;
   Tree tree;
   if (value.is_none()) {
@@ -53,14 +53,14 @@ Tree Tree::take_apart(py::handle value, const char* op, std::vector<Tensor>& lea
     tree.kind_ = Kind::dict;
     for (auto [key, item] : py::reinterpret_borrow<py::dict>(value)) {
       tree.dict_keys_.push_back(hold(py::reinterpret_borrow<py::object>(key)));
-      tree.children_.push_back(take_apart(item, op, leaves, numbers));
+      tree.children_.push_back(take_apart(item, op, leaves, use));
     }
   } else if (PyTuple_Check(value.ptr()) ||
              (PyList_Check(value.ptr()) && !(py::len(value) > 0 && only_numbers(value)))) {
     tree.kind_ = PyTuple_Check(value.ptr()) ? Kind::tuple : Kind::list;
     if (tree.kind_ == Kind::tuple && !PyTuple_CheckExact(value.ptr()))
       tree.type_ = hold(py::reinterpret_borrow<py::object>(py::type::of(value)));
-    for (py::handle item : value) tree.children_.push_back(take_apart(item, op, leaves, numbers));
+    for (py::handle item : value) tree.children_.push_back(take_apart(item, op, leaves, use));
   } else if (py::isinstance<nn::ModuleImpl>(value)) {
     tree.kind_ = Kind::module;
     tree.module_ = unwrap_module(value, op);
@@ -68,10 +68,11 @@ Tree Tree::take_apart(py::handle value, const char* op, std::vector<Tensor>& lea
     for (const nn::NamedTensor& p : trained_parameters(tree.module_)) {
       tree.keys_.push_back(p.name);
       const Tensor& now = nn::ParameterScope::present(p.tensor);
-      leaves.push_back(now.data_handle() == p.tensor.data_handle() ? p.tensor.detach() : now);
+      const bool own = now.data_handle() == p.tensor.data_handle() && use != Use::arguments;
+      leaves.push_back(own ? p.tensor.detach() : now);
     }
   } else {
-    leaves.push_back(leaf(value, op, numbers));
+    leaves.push_back(leaf(value, op, use));
   }
   return tree;
 }

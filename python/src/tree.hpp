@@ -10,15 +10,16 @@
 
 namespace chainrule::python {
 
-// What single numbers become: tensors of their own dtype, or scalars that take the other operand's.
-enum class Numbers { strong, weak };
+// What a tree is taken apart for. values: numbers get a dtype of their own. primals: numbers take the other operand's;
+// parameters of modules stand for their values, since a transform makes leaves of its own. arguments: the same, but
+// parameters stay themselves, so that a call can be recorded.
+enum class Use { values, primals, arguments };
 
 class Tree {
  public:
   // Takes a value apart. A list of plain numbers is an array, as everywhere. A module's leaves are the values of its
   // parameters that want a gradient.
-  static Tree take_apart(py::handle value, const char* op, std::vector<Tensor>& leaves,
-                         Numbers numbers = Numbers::strong);
+  static Tree take_apart(py::handle value, const char* op, std::vector<Tensor>& leaves, Use use = Use::values);
   static Tree tuple_of(std::vector<Tree> children);
 
   // The same structure with other leaves, as a result: modules become dicts by parameter name.

@@ -65,7 +65,7 @@ class Call {
  private:
   // Numbers take the float dtype of the other arguments, chosen or not; where those have none, or several, their own.
   void take_apart() {
-    for (std::size_t i : chosen_) trees_.push_back(Tree::take_apart(args_[i], op_, primals, Numbers::weak));
+    for (std::size_t i : chosen_) trees_.push_back(Tree::take_apart(args_[i], op_, primals, Use::primals));
     std::optional<DType> common;
     bool numbers = false, several = false;
     const auto look = [&](DType dtype) {

@@ -13,9 +13,9 @@ namespace chainrule {
 struct CallRule {
   std::string name;  // for messages and printing
   Types outputs;
-  std::size_t primals;   // inputs that have derivatives; those behind them were captured and have none
-  std::size_t used = 0;  // inputs that the value reads: the first ones; a gradient of those captured would be lost
-  GraphData primal;      // of all inputs: what a program runs; empty where only values are ever called
+  std::size_t primals;       // inputs that have derivatives; those behind them were captured and have none
+  std::vector<char> lost{};  // by input: captured, and the value has a derivative there, of which the rules say nothing
+  GraphData primal;          // of all inputs: what a program runs; empty where only values are ever called
 
   // The given rules as graphs of (operands..., cotangents...) and (operands..., tangents...), for a model file.
   std::shared_ptr<const GraphData> vjp_graph{}, jvp_graph{};

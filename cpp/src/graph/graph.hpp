@@ -59,6 +59,7 @@ class Tracer : public std::enable_shared_from_this<Tracer> {
   Tensors record(const Op& op, std::span<const Tensor> inputs, const Attrs& attrs, const Types& outputs);
   void set_outputs(std::span<const Tensor> outputs);
   void add_update(const Tensor& target, const Tensor& value);
+  Tensor present(const Tensor& state);  // as the updates recorded so far leave it
   const GraphData& graph() const { return graph_; }
   GraphData take();  // ends the trace: its symbols are of no use from then on
   int level() const { return level_; }

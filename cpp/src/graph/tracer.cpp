@@ -107,6 +107,12 @@ void Tracer::add_update(const Tensor& target, const Tensor& value) {
   graph_.updates.push_back({target, value_of(value)});
 }
 
+Tensor Tracer::present(const Tensor& state) {
+  for (const StateUpdate& update : graph_.updates)
+    if (update.target.data_handle() == state.data_handle()) return symbol(update.value);
+  return symbol(value_of(state));
+}
+
 void update_buffer(const Tensor& buffer, const Tensor& new_value) {
   if (new_value.symbolic()) {
     new_value.data_handle()->tracer->add_update(buffer, new_value);

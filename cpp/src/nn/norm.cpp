@@ -78,9 +78,7 @@ class LayerNormImpl final : public NormLayer {
 
 // The buffer as a value of the trace x belongs to, so that arithmetic on the buffer alone is recorded, too.
 Tensor read_with(const Tensor& buffer, const Tensor& x) {
-  if (!x.symbolic()) return buffer;
-  Tracer& tracer = *x.data_handle()->tracer;
-  return tracer.symbol(tracer.value_of(buffer));
+  return x.symbolic() ? x.data_handle()->tracer->present(buffer) : buffer;
 }
 
 class BatchNormImpl final : public NormLayer {

@@ -16,7 +16,7 @@ Tensors filled(std::span<const Tensor> g, std::span<const TensorType> types) {
 
 // A rule of its own says nothing of what the function captured.
 void check_captures(const CallRule& rule, std::size_t operand, const TensorType& type) {
-  if (operand >= rule.primals && operand < rule.used && is_floating(type.dtype))
+  if (operand < rule.lost.size() && rule.lost[operand])
     fail<StateError>(rule.name,
                      "the function uses a tensor that is being differentiated and is not one of its arguments",
                      "shape is " + type.shape.str(), "pass it as an argument, or use stop_gradient(x) of it");

@@ -101,10 +101,15 @@ Function in_float64(const Function& f, const std::vector<Tensor>& x) {
     } catch (const std::exception&) { return std::nullopt; }  // run on values, it says what is wrong
   };
   std::optional<GraphData> graph = traced(DType::float64);
-  if (graph && all_float64(*graph)) return f;
+  if (graph && all_float64(*graph) && graph->updates.empty()) return f;
+  if (graph && all_float64(*graph)) {
+    graph->updates.clear();  // running statistics stay as they are
+    return [same = std::move(*graph)](const std::vector<Tensor>& at) { return replay(same, at); };
+  }
   if (std::optional<GraphData> single = traced(DType::float32)) graph = std::move(single);  // no input is converted
   const auto calls = [](const Node& node) { return node.attrs.call != nullptr; };  // rules of float32 stay that
   if (!graph || std::any_of(graph->nodes.begin(), graph->nodes.end(), calls)) return f;
+  graph->updates.clear();
   return [wide = widened(*graph)](const std::vector<Tensor>& at) { return replay(wide, at); };
 }
 

@@ -20,7 +20,7 @@ namespace {
 
 // A traced function whose differentiable captures have become arguments, and its compiled derivatives.
 struct Differentiable {
-  std::vector<BoundValue> captured;
+  std::vector<BoundValue> captured;  // those that want a gradient
   Types outputs;
   Compiled pull, push;  // (x..., gy...) -> gx...; (x..., tx...) -> ty...
 };
@@ -35,13 +35,23 @@ struct Entry {
   std::shared_ptr<const Differentiable> derivatives{};  // made at the first call that is recorded
 };
 
+bool wanted(const BoundValue& c) { return is_floating(c.tensor.dtype()) && c.tensor.requires_grad(); }
+
+// Whether the captures that want a gradient are those that wanted one then.
+bool current(const Differentiable& d, const GraphData& traced) {
+  std::size_t at = 0;
+  for (const BoundValue& c : traced.captures)
+    if (wanted(c) && (at == d.captured.size() || d.captured[at++].value != c.value)) return false;
+  return at == d.captured.size();
+}
+
 std::shared_ptr<const Differentiable> derivatives_of(const GraphData& traced) {
   GraphData graph = traced;
   graph.updates.clear();  // the forward run has made them
   std::vector<BoundValue> captured;
   for (const BoundValue& c : traced.captures)
-    if (is_floating(c.tensor.dtype())) captured.push_back(c);
-  std::erase_if(graph.captures, [](const BoundValue& c) { return is_floating(c.tensor.dtype()); });
+    if (wanted(c)) captured.push_back(c);
+  std::erase_if(graph.captures, wanted);
   for (const BoundValue& c : captured) graph.inputs.push_back(c.value);
   Types outputs;
   for (ValueId id : graph.outputs) outputs.push_back(graph.types[static_cast<std::size_t>(id)]);
@@ -190,7 +200,8 @@ std::vector<Tensor> Compiled::operator()(const std::vector<Tensor>& inputs) cons
   state_->run(entry, inputs);
   Tensors outputs = state_->results(entry);
   if (wants_gradient(entry, inputs)) {
-    if (!entry.derivatives) entry.derivatives = derivatives_of(entry.traced);
+    if (!entry.derivatives || !current(*entry.derivatives, entry.traced))
+      entry.derivatives = derivatives_of(entry.traced);
     outputs = record_call(
         entry.derivatives, inputs,
         make_counter(static_cast<std::uint64_t>(state_->counter[0]), static_cast<std::uint64_t>(state_->counter[1])),

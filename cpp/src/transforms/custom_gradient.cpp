@@ -193,7 +193,7 @@ std::shared_ptr<const CallRule> batched(const std::shared_ptr<const CallRule>& r
   const std::vector<char> x_flags(flags.begin(), flags.end());
   result->name = rule->name;
   result->primals = rule->primals;
-  result->used = rule->used;
+  result->lost = rule->lost;
   for (TensorType type : rule->outputs) {
     type.shape.insert(0, size);
     result->outputs.push_back(type);
@@ -241,6 +241,21 @@ std::shared_ptr<const CallRule> batched(const std::shared_ptr<const CallRule>& r
   return self;
 }
 
+// Which inputs of the graph its outputs have a derivative with respect to.
+std::vector<char> differentiable_inputs(const GraphData& graph) {
+  const auto at = [](ValueId id) { return static_cast<std::size_t>(id); };
+  std::vector<char> leads(graph.types.size(), 0);
+  for (ValueId id : graph.outputs) leads[at(id)] = is_floating(graph.types[at(id)].dtype);
+  for (auto node = graph.nodes.rbegin(); node != graph.nodes.rend(); ++node) {
+    if (node->op->derivative == Derivative::none || node->op->derivative == Derivative::zero) continue;
+    if (std::any_of(node->outputs.begin(), node->outputs.end(), [&](ValueId id) { return leads[at(id)]; }))
+      for (ValueId id : node->inputs) leads[at(id)] |= is_floating(graph.types[at(id)].dtype);
+  }
+  std::vector<char> inputs;
+  for (ValueId id : graph.inputs) inputs.push_back(leads[at(id)]);
+  return inputs;
+}
+
 Tensors call_in_trace(const std::shared_ptr<const Rules>& rules, const Tensors& x) {
   const Types x_types = types_of(x);
   const std::size_t n = x.size();
@@ -270,7 +285,8 @@ Tensors call_in_trace(const std::shared_ptr<const Rules>& rules, const Tensors& 
     return part ? std::make_shared<const GraphData>(of_all_operands(std::move(*part), n, all)) : nullptr;
   };
   const auto rule = rule_of_graphs(who, n, of_all_operands(primal, n, all), shared(vjp_part), shared(jvp_part));
-  rule->used = n + primal.count;
+  rule->lost = differentiable_inputs(rule->primal);
+  std::fill(rule->lost.begin(), rule->lost.begin() + static_cast<std::ptrdiff_t>(n), 0);
   return call(rule, operands);
 }
 
