@@ -87,9 +87,9 @@ void measure(const bench::Options& options, const std::vector<int>& threads) {
         peak.push_back(bench::fma_gflops(t, seconds / 4));
         fit.sample(), step.sample();
       }
-      const std::int64_t before = bench::allocations();
+      const std::uint64_t before = allocations();
       for (int i = 0; i < 10; ++i) training.step();
-      const std::int64_t allocated = bench::allocations() - before;
+      const auto allocated = static_cast<std::int64_t>(allocations() - before);
       const double of_fit = fit.median() / static_cast<double>(training.batches());
       const double rate = w.flops() / of_fit * 1e-9, most = bench::median(peak);
       report.row({{"workload", w.name},

@@ -277,17 +277,17 @@ Tensor number(Tensor y) {
   y.data_handle()->weak = y.dtype() == DType::float64 || y.dtype() == DType::int64;
   return y;
 }
-bool traced_number(const Tensor& x) { return x.weak() && x.symbolic(); }
+bool traced_numbers(const Tensor& a, const Tensor& b) { return a.weak() && b.weak() && (a.symbolic() || b.symbolic()); }
 
 template <class F> Tensor unary(const char* name, const Tensor& x, const Attrs& attrs = {}) {
   static const Op& op = find_op(name);
-  if (traced_number(x)) return number(unary<F>(name, strong(x), attrs));
+  if (traced_numbers(x, x)) return number(unary<F>(name, strong(x), attrs));
   const Tensor in[] = {formula::integers<F>() ? settle(x, name) : floating(x, name)};
   return apply1(op, in, attrs);
 }
 template <class F> Tensor binary(const char* name, Tensor a, Tensor b) {
   static const Op& op = find_op(name);
-  if (a.weak() && b.weak() && (a.symbolic() || b.symbolic())) return number(binary<F>(name, strong(a), strong(b)));
+  if (traced_numbers(a, b)) return number(binary<F>(name, strong(a), strong(b)));
   const bool squared = std::is_same_v<F, Power> && b.weak() && !b.symbolic() && b.item() == 2.0;
   promote_operands(a, b, name, !formula::integers<F>());
   if (squared) return square(a);  // x ** 2 is x * x, in bits and speed
@@ -370,7 +370,7 @@ Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
   if (condition.dtype() != DType::boolean)
     fail<DTypeError>("where", "the condition is not bool", std::string(name_of(condition.dtype())),
                      "compare first, for instance x > 0");
-  if (a.weak() && b.weak() && (a.symbolic() || b.symbolic())) return number(where(condition, strong(a), strong(b)));
+  if (traced_numbers(a, b)) return number(where(condition, strong(a), strong(b)));
   Tensor x = a, y = b;
   promote_operands(x, y, "where", false);
   const Tensor in[] = {condition, x, y};

@@ -12,11 +12,10 @@
 #include "graph/stand_ins.hpp"
 #include "graph/tensor_data.hpp"
 #include "ops/random_scope.hpp"
-#include "program/profile.hpp"
 #include "program/workspace.hpp"
 #include "train/parameter_arena.hpp"
 #include "train/precision.hpp"
-#include "train/rollback.hpp"
+#include "train/profile.hpp"
 #include "train/step_parts.hpp"
 
 namespace chainrule {
@@ -312,18 +311,7 @@ Profile TrainingStep::profile(const std::vector<Tensor>& inputs, int runs, const
   State& s = *state_;
   const std::lock_guard lock(s.mutex);
   const NoGrad nothing;
-  Compiled& step = s.loaded(inputs, variant);
-  Rollback rollback(step.workspace->program());
-  rollback.save({.batch = 0}, false);
-  const auto put_back = [&] { rollback.restore(*rollback.place_before(0)); };
-  try {
-    Profile result = chainrule::profile(*step.workspace, runs, [](int) {});
-    put_back();
-    return result;
-  } catch (...) {
-    put_back();
-    throw;
-  }
+  return profile_step(*s.loaded(inputs, variant).workspace, runs, [](int) {});
 }
 
 std::int64_t TrainingStep::step_count() const { return state_->counter[1]; }

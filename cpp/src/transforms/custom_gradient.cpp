@@ -108,12 +108,10 @@ Tensors call_on_values(const std::shared_ptr<const Rules>& rules, const Tensors&
   Tensors at, y;
   for (const Tensor& t : x) at.push_back(t.detach());
   Pullback pullback;
-  {
-    if (rules->with_pullback)
-      std::tie(y, pullback) = rules->with_pullback(at);
-    else
-      y = rules->f(at);
-  }
+  if (rules->with_pullback)
+    std::tie(y, pullback) = rules->with_pullback(at);
+  else
+    y = rules->f(at);
   for (Tensor& t : y) {
     if (t.requires_grad() && grad_enabled())  // the arguments want none here
       fail<StateError>(who, "the function uses a tensor that wants a gradient and is not one of its arguments",

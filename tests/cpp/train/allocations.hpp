@@ -1,4 +1,4 @@
-// How many allocations this process has made; counted in test_allocations.cpp.
+// How many allocations this process has made. The native benchmarks count theirs with it, too.
 #pragma once
 
 #include <cstdint>

@@ -1,33 +1,13 @@
-// Counts allocations: a step of a compiled program makes none after the first, an eager op three. Replaces the global
-// operator new.
+// Counts allocations: a step of a compiled program makes none after the first, an eager op three.
 #include <doctest/doctest.h>
-
-#include <atomic>
-#include <cstdlib>
-#include <new>
 
 #include "allocations.hpp"
 #include "chainrule/ops.hpp"
 #include "chainrule/random.hpp"
 #include "chainrule/trainer.hpp"
-#include "core/storage.hpp"
 #include "workloads.hpp"
 
-namespace {
-std::atomic<std::uint64_t> news{0};
-}
-
-void* operator new(std::size_t size) {
-  news.fetch_add(1, std::memory_order_relaxed);
-  if (void* p = std::malloc(size == 0 ? 1 : size)) return p;
-  throw std::bad_alloc();
-}
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t) noexcept { std::free(p); }
-
 using namespace chainrule;
-
-std::uint64_t allocations() { return news.load() + aligned_allocations(); }
 
 namespace {
 Tensor labels(std::int64_t n, std::int64_t classes) {
