@@ -996,6 +996,38 @@ class AdamW(Optimizer):
     """
     def __init__(self, params: typing.Any = None, *, lr: typing.SupportsFloat | typing.SupportsIndex = 0.001, betas: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] = (0.9, 0.999), eps: typing.SupportsFloat | typing.SupportsIndex = 1e-08, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.01, amsgrad: bool = False, maximize: bool = False) -> None:
         ...
+class Adadelta(Optimizer):
+    """
+    Steps as long as the running mean of earlier ones: it knows no unit and needs no rate (Zeiler, 2012).
+    """
+    def __init__(self, params: typing.Any = None, *, lr: typing.SupportsFloat | typing.SupportsIndex = 1.0, rho: typing.SupportsFloat | typing.SupportsIndex = 0.9, eps: typing.SupportsFloat | typing.SupportsIndex = 1e-06, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, maximize: bool = False) -> None:
+        ...
+class Adamax(Optimizer):
+    """
+    Adam with the largest gradient, slowly forgotten, in place of the root mean square (Kingma and Ba, 2015).
+    """
+    def __init__(self, params: typing.Any = None, *, lr: typing.SupportsFloat | typing.SupportsIndex = 0.002, betas: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] = (0.9, 0.999), eps: typing.SupportsFloat | typing.SupportsIndex = 1e-08, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, maximize: bool = False) -> None:
+        ...
+class NAdam(Optimizer):
+    """
+    Adam with Nesterov's momentum (Dozat, 2016); weight_decay is L2 unless decoupled_weight_decay.
+    """
+    def __init__(self, params: typing.Any = None, *, lr: typing.SupportsFloat | typing.SupportsIndex = 0.002, betas: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] = (0.9, 0.999), eps: typing.SupportsFloat | typing.SupportsIndex = 1e-08, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, momentum_decay: typing.SupportsFloat | typing.SupportsIndex = 0.004, decoupled_weight_decay: bool = False, maximize: bool = False) -> None:
+        ...
+class RAdam(Optimizer):
+    """
+    Adam that warms up by itself: rates adapt once their variance is known (Liu et al., 2020); weight_decay is L2
+    unless decoupled_weight_decay.
+    """
+    def __init__(self, params: typing.Any = None, *, lr: typing.SupportsFloat | typing.SupportsIndex = 0.001, betas: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] = (0.9, 0.999), eps: typing.SupportsFloat | typing.SupportsIndex = 1e-08, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, decoupled_weight_decay: bool = False, maximize: bool = False) -> None:
+        ...
+class Lion(Optimizer):
+    """
+    Steps of length lr by the sign of an interpolated momentum, one state per weight (Chen et al., 2023). Wants a lr
+    3 to 10 times smaller than AdamW's and a weight_decay, decoupled, as much larger.
+    """
+    def __init__(self, params: typing.Any = None, *, lr: typing.SupportsFloat | typing.SupportsIndex = 0.0001, betas: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] = (0.9, 0.99), weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, maximize: bool = False) -> None:
+        ...
 class History:
     """
     What happened in each epoch: history["loss"] is a list; printed, it is a table.

@@ -114,6 +114,70 @@ template <class O, class Options> void bind_adam(py::module_& m, const char* nam
            "weight_decay"_a = d.weight_decay, "amsgrad"_a = d.amsgrad, "maximize"_a = d.maximize);
 }
 
+void bind_adaptive(py::module_& m) {
+  const optim::AdadeltaOptions adadelta;
+  py::class_<optim::Adadelta, Optimizer>(
+      m, "Adadelta",
+      "Steps as long as the running mean of earlier ones: it knows no unit and needs no rate (Zeiler, 2012).")
+      .def(
+          py::init([](const py::object& params, double lr, double rho, double eps, double weight_decay, bool maximize) {
+            return make<optim::Adadelta>(params, optim::AdadeltaOptions{lr, rho, eps, weight_decay, maximize},
+                                         "Adadelta");
+          }),
+          "params"_a = py::none(), py::kw_only(), "lr"_a = adadelta.lr, "rho"_a = adadelta.rho, "eps"_a = adadelta.eps,
+          "weight_decay"_a = adadelta.weight_decay, "maximize"_a = adadelta.maximize);
+  const optim::AdamaxOptions adamax;
+  py::class_<optim::Adamax, Optimizer>(
+      m, "Adamax",
+      "Adam with the largest gradient, slowly forgotten, in place of the root mean square (Kingma and Ba, 2015).")
+      .def(py::init([](const py::object& params, double lr, const std::pair<double, double>& betas, double eps,
+                       double weight_decay, bool maximize) {
+             return make<optim::Adamax>(params, optim::AdamaxOptions{lr, to_betas(betas), eps, weight_decay, maximize},
+                                        "Adamax");
+           }),
+           "params"_a = py::none(), py::kw_only(), "lr"_a = adamax.lr, "betas"_a = pair_of(adamax.betas),
+           "eps"_a = adamax.eps, "weight_decay"_a = adamax.weight_decay, "maximize"_a = adamax.maximize);
+  const optim::NAdamOptions nadam;
+  py::class_<optim::NAdam, Optimizer>(
+      m, "NAdam", "Adam with Nesterov's momentum (Dozat, 2016); weight_decay is L2 unless decoupled_weight_decay.")
+      .def(py::init([](const py::object& params, double lr, const std::pair<double, double>& betas, double eps,
+                       double weight_decay, double momentum_decay, bool decoupled_weight_decay, bool maximize) {
+             return make<optim::NAdam>(params,
+                                       optim::NAdamOptions{lr, to_betas(betas), eps, weight_decay, momentum_decay,
+                                                           decoupled_weight_decay, maximize},
+                                       "NAdam");
+           }),
+           "params"_a = py::none(), py::kw_only(), "lr"_a = nadam.lr, "betas"_a = pair_of(nadam.betas),
+           "eps"_a = nadam.eps, "weight_decay"_a = nadam.weight_decay, "momentum_decay"_a = nadam.momentum_decay,
+           "decoupled_weight_decay"_a = nadam.decoupled_weight_decay, "maximize"_a = nadam.maximize);
+  const optim::RAdamOptions radam;
+  py::class_<optim::RAdam, Optimizer>(
+      m, "RAdam",
+      "Adam that warms up by itself: rates adapt once their variance is known (Liu et al., 2020); weight_decay is L2\n"
+      "unless decoupled_weight_decay.")
+      .def(py::init([](const py::object& params, double lr, const std::pair<double, double>& betas, double eps,
+                       double weight_decay, bool decoupled_weight_decay, bool maximize) {
+             return make<optim::RAdam>(
+                 params, optim::RAdamOptions{lr, to_betas(betas), eps, weight_decay, decoupled_weight_decay, maximize},
+                 "RAdam");
+           }),
+           "params"_a = py::none(), py::kw_only(), "lr"_a = radam.lr, "betas"_a = pair_of(radam.betas),
+           "eps"_a = radam.eps, "weight_decay"_a = radam.weight_decay,
+           "decoupled_weight_decay"_a = radam.decoupled_weight_decay, "maximize"_a = radam.maximize);
+  const optim::LionOptions lion;
+  py::class_<optim::Lion, Optimizer>(
+      m, "Lion",
+      "Steps of length lr by the sign of an interpolated momentum, one state per weight (Chen et al., 2023). Wants a "
+      "lr\n"
+      "3 to 10 times smaller than AdamW's and a weight_decay, decoupled, as much larger.")
+      .def(py::init([](const py::object& params, double lr, const std::pair<double, double>& betas, double weight_decay,
+                       bool maximize) {
+             return make<optim::Lion>(params, optim::LionOptions{lr, to_betas(betas), weight_decay, maximize}, "Lion");
+           }),
+           "params"_a = py::none(), py::kw_only(), "lr"_a = lion.lr, "betas"_a = pair_of(lion.betas),
+           "weight_decay"_a = lion.weight_decay, "maximize"_a = lion.maximize);
+}
+
 }  // namespace
 
 void bind_optim(py::module_& m) {
@@ -154,6 +218,7 @@ void bind_optim(py::module_& m) {
                                              "Adam (Kingma and Ba, 2015); weight_decay is L2, added to the gradient.");
   bind_adam<optim::AdamW, optim::AdamWOptions>(m, "AdamW",
                                                "Adam with decoupled weight decay (Loshchilov and Hutter, 2019).");
+  bind_adaptive(m);
 }
 
 }  // namespace chainrule::python

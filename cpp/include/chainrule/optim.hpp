@@ -131,6 +131,51 @@ struct AdamWOptions {
   bool amsgrad = false;
   bool maximize = false;
 };
+// sq = rho sq + (1 - rho) g^2; d = sqrt(acc + eps) / sqrt(sq + eps) g; acc = rho acc + (1 - rho) d^2; p -= lr d.
+// Zeiler (2012).
+struct AdadeltaOptions {
+  double lr = 1.0;
+  double rho = 0.9;
+  double eps = 1e-6;
+  double weight_decay = 0.0;
+  bool maximize = false;
+};
+// m = b1 m + (1 - b1) g; u = max(b2 u, |g| + eps); p -= lr / (1 - b1^t) m / u. Kingma and Ba (2015), section 7.
+struct AdamaxOptions {
+  double lr = 2e-3;
+  Betas betas{};
+  double eps = 1e-8;
+  double weight_decay = 0.0;
+  bool maximize = false;
+};
+// Adam with Nesterov's momentum mu_t = b1 (1 - 0.96^(t momentum_decay) / 2): in place of m' stands
+// (1 - mu_t) / (1 - mu_1 ... mu_t) g + mu_{t+1} / (1 - mu_1 ... mu_{t+1}) m. Dozat (2016).
+struct NAdamOptions {
+  double lr = 2e-3;
+  Betas betas{};
+  double eps = 1e-8;
+  double weight_decay = 0.0;
+  double momentum_decay = 4e-3;
+  bool decoupled_weight_decay = false;
+  bool maximize = false;
+};
+// Adam whose division by sqrt(v') begins, by a growing factor, once rho = rho_inf - 2 t b2^t / (1 - b2^t) is above 5,
+// rho_inf = 2 / (1 - b2) - 1; until then p -= lr m'. Liu et al. (2020).
+struct RAdamOptions {
+  double lr = 1e-3;
+  Betas betas{};
+  double eps = 1e-8;
+  double weight_decay = 0.0;
+  bool decoupled_weight_decay = false;
+  bool maximize = false;
+};
+// p = (1 - lr weight_decay) p - lr sign(b1 m + (1 - b1) g); m = b2 m + (1 - b2) g. Chen et al. (2023).
+struct LionOptions {
+  double lr = 1e-4;
+  Betas betas{0.9, 0.99};
+  double weight_decay = 0.0;  // decoupled
+  bool maximize = false;
+};
 // A list of parameters that no braces turn into by mistake: Adam({.lr = 1e-3}) must mean the options.
 class Parameters {
  public:
@@ -152,6 +197,11 @@ CHAINRULE_OPTIMIZER(Adagrad)
 CHAINRULE_OPTIMIZER(RMSprop)
 CHAINRULE_OPTIMIZER(Adam)
 CHAINRULE_OPTIMIZER(AdamW)
+CHAINRULE_OPTIMIZER(Adadelta)
+CHAINRULE_OPTIMIZER(Adamax)
+CHAINRULE_OPTIMIZER(NAdam)
+CHAINRULE_OPTIMIZER(RAdam)
+CHAINRULE_OPTIMIZER(Lion)
 #undef CHAINRULE_OPTIMIZER
 
 }  // namespace chainrule::optim

@@ -129,5 +129,82 @@ struct AmsgradUpdate {
   }
 };
 
+// in: p, g, sq, acc, lr, l2; r: rho, eps; out: p, sq, acc
+struct AdadeltaUpdate {
+  static constexpr int inputs = 6, outputs = 3, params = 2;
+  template <class X>
+  static void f(const X* in, X* out, const double* r) {
+    const X &p = in[0], &g = in[1], &sq = in[2], &acc = in[3], &lr = in[4], &l2 = in[5];
+    const X rho(r[0]), fresh(1.0 - r[0]), eps(r[1]);
+    const X g1 = fma(l2, p, g);
+    const X sq1 = fma(rho, sq, fresh * (g1 * g1));
+    const X step = sqrt((acc + eps) / (sq1 + eps)) * g1;
+    out[0] = fma(-lr, step, p);
+    out[1] = sq1;
+    out[2] = fma(rho, acc, fresh * (step * step));
+  }
+};
+
+// in: p, g, m, u, step_size, l2; r: beta1, beta2, eps; out: p, m, u. step_size = lr / (1 - beta1^t).
+struct AdamaxUpdate {
+  static constexpr int inputs = 6, outputs = 3, params = 3;
+  template <class X>
+  static void f(const X* in, X* out, const double* r) {
+    const X &p = in[0], &g = in[1], &m = in[2], &u = in[3], &step_size = in[4], &l2 = in[5];
+    const X g1 = fma(l2, p, g);
+    const X m1 = fma(X(1.0 - r[0]), g1 - m, m);
+    const X u1 = maximum(X(r[1]) * u, abs(g1) + X(r[2]));
+    out[0] = p - step_size * m1 / u1;
+    out[1] = m1;
+    out[2] = u1;
+  }
+};
+
+// in: p, g, m, v, of_gradient, of_mean, sqrt_c2, l2, decay; r: beta1, beta2, eps; out: p, m, v. The two rates weigh the
+// gradient and the mean that the next step would have; sqrt_c2 = sqrt(1 - beta2^t).
+struct NadamUpdate {
+  static constexpr int inputs = 9, outputs = 3, params = 3;
+  template <class X>
+  static void f(const X* in, X* out, const double* r) {
+    const X &p = in[0], &g = in[1], &m = in[2], &v = in[3];
+    const X &of_gradient = in[4], &of_mean = in[5], &sqrt_c2 = in[6], &l2 = in[7], &decay = in[8];
+    const X g1 = fma(l2, p, g);
+    const X m1 = fma(X(1.0 - r[0]), g1 - m, m);
+    const X v1 = fma(X(r[1]), v, X(1.0 - r[1]) * (g1 * g1));
+    const X direction = fma(of_mean, m1, of_gradient * g1);
+    out[0] = fma(p, decay, -(sqrt_c2 * direction / fma(X(r[2]), sqrt_c2, sqrt(v1))));
+    out[1] = m1;
+    out[2] = v1;
+  }
+};
+
+// in: p, g, m, v, plain, adaptive, l2, decay; r: beta1, beta2, eps; out: p, m, v. Of the two rates one is 0: while the
+// variance of 1 / sqrt(v) is not known the step is plain m.
+struct RadamUpdate {
+  static constexpr int inputs = 8, outputs = 3, params = 3;
+  template <class X>
+  static void f(const X* in, X* out, const double* r) {
+    const X &p = in[0], &g = in[1], &m = in[2], &v = in[3];
+    const X &plain = in[4], &adaptive = in[5], &l2 = in[6], &decay = in[7];
+    const X g1 = fma(l2, p, g);
+    const X m1 = fma(X(1.0 - r[0]), g1 - m, m);
+    const X v1 = fma(X(r[1]), v, X(1.0 - r[1]) * (g1 * g1));
+    out[0] = fma(p, decay, -(m1 * (plain + adaptive / (sqrt(v1) + X(r[2])))));
+    out[1] = m1;
+    out[2] = v1;
+  }
+};
+
+// in: p, g, m, lr, decay; r: beta1, beta2; out: p, m. decay = 1 - lr weight_decay.
+struct LionUpdate {
+  static constexpr int inputs = 5, outputs = 2, params = 2;
+  template <class X>
+  static void f(const X* in, X* out, const double* r) {
+    const X &p = in[0], &g = in[1], &m = in[2], &lr = in[3], &decay = in[4];
+    out[0] = fma(p, decay, -(lr * sign(fma(X(r[0]), m, X(1.0 - r[0]) * g))));
+    out[1] = fma(X(r[1]), m, X(1.0 - r[1]) * g);
+  }
+};
+
 }  // namespace CHAINRULE_ISA
 }  // namespace chainrule

@@ -263,7 +263,12 @@ std::vector<AttributeField> real_attributes(std::string_view op) {
                {"rmsprop_update", {"alpha", "eps"}},
                {"rmsprop_full_update", {"alpha", "eps", "momentum", "centered"}},
                {"adam_update", {"beta1", "beta2", "eps"}},
-               {"amsgrad_update", {"beta1", "beta2", "eps"}}};
+               {"amsgrad_update", {"beta1", "beta2", "eps"}},
+               {"adadelta_update", {"rho", "eps"}},
+               {"adamax_update", {"beta1", "beta2", "eps"}},
+               {"nadam_update", {"beta1", "beta2", "eps"}},
+               {"radam_update", {"beta1", "beta2", "eps"}},
+               {"lion_update", {"beta1", "beta2"}}};
   std::vector<AttributeField> fields;
   for (const auto& row : table)
     for (int i = 0; row.op == op && i < 4 && row.names[static_cast<std::size_t>(i)] != nullptr; ++i)

@@ -3,7 +3,6 @@
 // m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; p -= lr / (1 - b1^t) m / (sqrt(v) / sqrt(1 - b2^t) + eps).
 #include <cmath>
 
-#include "core/fail.hpp"
 #include "optim/rules.hpp"
 
 namespace chainrule::optim {
@@ -15,8 +14,7 @@ class AdamRule final : public OpRule {
     const char* optimizer = decoupled ? "AdamW" : "Adam";
     check_at_least_zero(optimizer, "lr", options.lr);
     check_at_least_zero(optimizer, "eps", options.eps);
-    check_fraction(optimizer, "betas[0]", options.betas.first);
-    check_fraction(optimizer, "betas[1]", options.betas.second);
+    check_betas(optimizer, options.betas);
     check_at_least_zero(optimizer, "weight_decay", options.weight_decay);
     lr = options.lr;
     set_op(options.amsgrad ? "amsgrad_update" : "adam_update", {options.betas.first, options.betas.second, options.eps},
@@ -50,11 +48,7 @@ class AdamRule final : public OpRule {
 
 std::shared_ptr<UpdateRule> read_adam(nn::ArgumentReader& arguments, AdamOptions options, bool decoupled) {
   options.lr = arguments.real("lr", options.lr);
-  const std::vector<double> betas = arguments.reals("betas", {options.betas.first, options.betas.second});
-  if (betas.size() != 2)
-    fail<ValueError>(decoupled ? "AdamW" : "Adam", "betas must be two numbers",
-                     std::to_string(betas.size()) + " were given");
-  options.betas = {betas[0], betas[1]};
+  options.betas = read_betas(decoupled ? "AdamW" : "Adam", arguments, options.betas);
   options.eps = arguments.real("eps", options.eps);
   options.weight_decay = arguments.real("weight_decay", options.weight_decay);
   options.amsgrad = arguments.flag("amsgrad", options.amsgrad);

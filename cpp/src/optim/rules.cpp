@@ -16,8 +16,9 @@ struct RuleKind {
   std::shared_ptr<UpdateRule> (*make)(nn::ArgumentReader&);
 };
 constexpr RuleKind rule_kinds[] = {
-    {"SGD", read::sgd},   {"Adagrad", read::adagrad}, {"RMSprop", read::rmsprop},
-    {"Adam", read::adam}, {"AdamW", read::adamw},
+    {"SGD", read::sgd},     {"Adagrad", read::adagrad},   {"RMSprop", read::rmsprop}, {"Adam", read::adam},
+    {"AdamW", read::adamw}, {"Adadelta", read::adadelta}, {"Adamax", read::adamax},   {"NAdam", read::nadam},
+    {"RAdam", read::radam}, {"Lion", read::lion},
 };
 
 constexpr std::size_t most_operands = 16;
@@ -74,6 +75,18 @@ void check_fraction(const char* optimizer, const char* name, double value) {
   if (!(value >= 0.0 && value < 1.0))
     fail<ValueError>(optimizer, std::string(name) + " must lie in [0, 1)",
                      std::string(name) + " is " + nn::text_of(value));
+}
+
+void check_betas(const char* optimizer, const Betas& betas) {
+  check_fraction(optimizer, "betas[0]", betas.first);
+  check_fraction(optimizer, "betas[1]", betas.second);
+}
+
+Betas read_betas(const char* optimizer, nn::ArgumentReader& arguments, const Betas& otherwise) {
+  const std::vector<double> betas = arguments.reals("betas", {otherwise.first, otherwise.second});
+  if (betas.size() != 2)
+    fail<ValueError>(optimizer, "betas must be two numbers", std::to_string(betas.size()) + " were given");
+  return {betas[0], betas[1]};
 }
 
 bool is_rule_name(const std::string& name) noexcept {

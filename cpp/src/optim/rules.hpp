@@ -31,6 +31,8 @@ class OpRule : public UpdateRule {
 // Refuse with the optimizer's name; NaN is refused, too.
 void check_at_least_zero(const char* optimizer, const char* name, double value);
 void check_fraction(const char* optimizer, const char* name, double value);  // [0, 1)
+void check_betas(const char* optimizer, const Betas& betas);
+Betas read_betas(const char* optimizer, nn::ArgumentReader& arguments, const Betas& otherwise);
 
 // A rule by name, from saved arguments. IndexError: no such optimizer.
 std::shared_ptr<UpdateRule> make_rule(const std::string& name, const nn::Arguments& arguments);
@@ -42,6 +44,11 @@ std::shared_ptr<UpdateRule> adagrad(nn::ArgumentReader& arguments);
 std::shared_ptr<UpdateRule> rmsprop(nn::ArgumentReader& arguments);
 std::shared_ptr<UpdateRule> adam(nn::ArgumentReader& arguments);
 std::shared_ptr<UpdateRule> adamw(nn::ArgumentReader& arguments);
+std::shared_ptr<UpdateRule> adadelta(nn::ArgumentReader& arguments);
+std::shared_ptr<UpdateRule> adamax(nn::ArgumentReader& arguments);
+std::shared_ptr<UpdateRule> nadam(nn::ArgumentReader& arguments);
+std::shared_ptr<UpdateRule> radam(nn::ArgumentReader& arguments);
+std::shared_ptr<UpdateRule> lion(nn::ArgumentReader& arguments);
 }  // namespace read
 
 // For the constructors that take parameters: refuses an empty list.

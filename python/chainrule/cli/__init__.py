@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .. import _core
+from .. import _core, optim
 
 __all__ = ["main"]
 
@@ -21,6 +21,11 @@ data:
   data.npz           arrays X and y
 uint8 images are divided by 255, numeric columns of tables standardized; other arrays are used as they are.
 """
+
+
+OPTIMIZERS: dict[str, Any] = {
+    name.lower(): getattr(optim, name) for name in optim.__all__ if name != "Optimizer"
+}
 
 
 class UserError(Exception):
@@ -132,7 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     train.add_argument("--epochs", type=_count(1), default=30, metavar="N", help="passes over the data (30)")
     train.add_argument("--batch-size", type=_count(1), default=32, metavar="N", help="samples per step (32)")
-    train.add_argument("--optimizer", choices=("sgd", "adagrad", "rmsprop", "adam", "adamw"), default="adamw")
+    train.add_argument("--optimizer", choices=tuple(OPTIMIZERS), default="adamw")
     train.add_argument(
         "--lr",
         type=_number(float, "a number", 0),

@@ -15,17 +15,9 @@ from typing import Any
 from .. import _core, nn, optim
 from ..progress import Bar, rate, summary
 from ..table import table
-from . import UserError
+from . import OPTIMIZERS, UserError
 from .inputs import Samples, Source, existing, load_source, source_name
 from .outputs import check_model
-
-_OPTIMIZERS: dict[str, Any] = {
-    "sgd": optim.SGD,
-    "adagrad": optim.Adagrad,
-    "rmsprop": optim.RMSprop,
-    "adam": optim.Adam,
-    "adamw": optim.AdamW,
-}
 
 
 class _Lines:
@@ -131,7 +123,7 @@ def model_line(sizes: list[int]) -> str:
 
 def _optimizer(options: argparse.Namespace) -> optim.Optimizer:
     given = {"lr": options.lr, "weight_decay": options.weight_decay}
-    optimizer: optim.Optimizer = _OPTIMIZERS[options.optimizer](
+    optimizer: optim.Optimizer = OPTIMIZERS[options.optimizer](
         **{name: value for name, value in given.items() if value is not None}
     )
     return optimizer

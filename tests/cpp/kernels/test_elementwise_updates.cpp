@@ -86,4 +86,33 @@ TEST_CASE_TEMPLATE("elementwise: optimizer updates", T, float, double) {
     x[4] = std::max(x[4], x[3]);
     x[0] -= x[5] * x[2] / (std::sqrt(x[4]) / x[6] + r[2]);
   });
+  check_update<T>("adadelta_update", 4, {0, 2, 3}, {0.7, 0.01}, {0.9, 1e-3}, [](V& x, const R& r) {
+    const real g = x[1] + x[5] * x[0];
+    x[2] = r[0] * x[2] + (1 - real{r[0]}) * g * g;
+    const real step = std::sqrt(x[3] + r[1]) / std::sqrt(x[2] + r[1]) * g;
+    x[3] = r[0] * x[3] + (1 - real{r[0]}) * step * step;
+    x[0] -= x[4] * step;
+  });
+  check_update<T>("adamax_update", 4, {0, 2, 3}, {0.1, 0.01}, {0.9, 0.99, 1e-4}, [](V& x, const R& r) {
+    const real g = x[1] + x[5] * x[0];
+    x[2] += (1 - real{r[0]}) * (g - x[2]);
+    x[3] = std::max(r[1] * x[3], std::fabs(g) + r[2]);
+    x[0] -= x[4] * x[2] / x[3];
+  });
+  check_update<T>("nadam_update", 4, {0, 2, 3}, {0.02, 0.1, 0.7, 0.01, 0.99}, {0.9, 0.99, 1e-4}, [&](V& x, const R& r) {
+    const real g = x[1] + x[7] * x[0];
+    moments(x, r, 7, 8);
+    x[0] -= (x[4] * g + x[5] * x[2]) / (std::sqrt(x[3]) / x[6] + r[2]);
+  });
+  for (const bool rectified : {false, true})
+    check_update<T>("radam_update", 4, {0, 2, 3}, {rectified ? 0 : 0.1, rectified ? 0.2 : 0, 0.01, 0.99},
+                    {0.9, 0.99, 1e-4}, [&](V& x, const R& r) {
+                      moments(x, r, 6, 7);
+                      x[0] -= rectified ? x[5] * x[2] / (std::sqrt(x[3]) + r[2]) : x[4] * x[2];
+                    });
+  check_update<T>("lion_update", 3, {0, 2}, {0.05, 0.99}, {0.9, 0.98}, [](V& x, const R& r) {
+    const real u = r[0] * x[2] + (1 - real{r[0]}) * x[1];
+    x[0] = x[4] * x[0] - x[3] * static_cast<real>((u > 0) - (u < 0));
+    x[2] = r[1] * x[2] + (1 - real{r[1]}) * x[1];
+  });
 }

@@ -14,7 +14,7 @@ namespace {
 
 using List = std::vector<Tensor>;
 
-constexpr int steps = 5;
+constexpr int steps = 10;
 const std::vector<double> start{0.5, -1.5, 2.0, 0.0};
 
 // Some gradient that depends on where p is and on the step.
@@ -149,6 +149,110 @@ TEST_CASE("adamw decays beside the gradient") {
              [] { return adam(0.1, 0.9, 0.999, 1e-8, 1e-2, true, true); });
 }
 
+TEST_CASE("adadelta") {
+  check_rule(
+      [](const auto& p) -> optim::Optimizer {
+        return optim::Adadelta(p, {.lr = 0.8, .rho = 0.7, .eps = 1e-3, .weight_decay = 0.1});
+      },
+      [] {
+        return [sq = 0.0, acc = 0.0](double p, double g, int) mutable {
+          g += 0.1 * p;
+          sq = 0.7 * sq + 0.3 * g * g;
+          const double step = std::sqrt(acc + 1e-3) / std::sqrt(sq + 1e-3) * g;
+          acc = 0.7 * acc + 0.3 * step * step;
+          return p - 0.8 * step;
+        };
+      });
+}
+
+TEST_CASE("adamax") {
+  check_rule([](const auto& p) -> optim::Optimizer { return optim::Adamax(p, {.lr = 0.1, .weight_decay = 0.1}); },
+             [] {
+               return [m = 0.0, u = 0.0](double p, double g, int t) mutable {
+                 g += 0.1 * p;
+                 m = 0.9 * m + 0.1 * g;
+                 u = std::max(0.999 * u, std::abs(g) + 1e-8);
+                 return p - 0.1 / (1 - std::pow(0.9, t)) * m / u;
+               };
+             });
+}
+
+Element nadam(double lr, double decay, bool decoupled) {
+  return [=, m = 0.0, v = 0.0, product = 1.0](double p, double g, int t) mutable {
+    if (decoupled)
+      p *= 1 - lr * decay;
+    else
+      g += decay * p;
+    const double mu = 0.9 * (1 - 0.5 * std::pow(0.96, t * 4e-3)),
+                 next = 0.9 * (1 - 0.5 * std::pow(0.96, (t + 1) * 4e-3));
+    product *= mu;
+    m = 0.9 * m + 0.1 * g;
+    v = 0.999 * v + 0.001 * g * g;
+    const double root = std::sqrt(v / (1 - std::pow(0.999, t))) + 1e-8;
+    return p - lr * (1 - mu) / (1 - product) * g / root - lr * next / (1 - product * next) * m / root;
+  };
+}
+
+TEST_CASE("nadam") {
+  check_rule([](const auto& p) -> optim::Optimizer { return optim::NAdam(p, {.lr = 0.05, .weight_decay = 0.1}); },
+             [] { return nadam(0.05, 0.1, false); });
+  check_rule(
+      [](const auto& p) -> optim::Optimizer {
+        return optim::NAdam(p, {.lr = 0.05, .weight_decay = 0.1, .decoupled_weight_decay = true});
+      },
+      [] { return nadam(0.05, 0.1, true); });
+}
+
+TEST_CASE("nadam's numbers depend on the step alone, in whatever order they are asked for") {
+  const optim::NAdam forward, mixed;
+  std::vector<optim::StepScalars> in_order;
+  for (int t = 1; t <= 20; ++t) in_order.push_back(forward.rule()->scalars(0.1, t));
+  for (const int t : {20, 3, 4, 17, 1, 20}) {
+    const optim::StepScalars there = mixed.rule()->scalars(0.1, t);
+    for (std::size_t i = 0; i < there.size(); ++i) CHECK(there[i] == in_order[static_cast<std::size_t>(t) - 1][i]);
+  }
+}
+
+Element radam(double lr, double b2, double decay, bool decoupled) {
+  return [=, m = 0.0, v = 0.0](double p, double g, int t) mutable {
+    if (decoupled)
+      p *= 1 - lr * decay;
+    else
+      g += decay * p;
+    m = 0.9 * m + 0.1 * g;
+    v = b2 * v + (1 - b2) * g * g;
+    const double most = 2 / (1 - b2) - 1, power = std::pow(b2, t), rho = most - 2 * t * power / (1 - power);
+    const double mean = m / (1 - std::pow(0.9, t));
+    if (rho <= 5) return p - lr * mean;
+    const double r = std::sqrt((rho - 4) * (rho - 2) * most / ((most - 4) * (most - 2) * rho));
+    return p - lr * mean * r * std::sqrt(1 - power) / (std::sqrt(v) + 1e-8);
+  };
+}
+
+TEST_CASE("radam, before and behind its rectification") {
+  check_rule(  // rectified from the sixth step on
+      [](const auto& p) -> optim::Optimizer { return optim::RAdam(p, {.lr = 0.05, .weight_decay = 0.1}); },
+      [] { return radam(0.05, 0.999, 0.1, false); });
+  check_rule(  // rho_inf = 9: rectified from the seventh step on
+      [](const auto& p) -> optim::Optimizer {
+        return optim::RAdam(p, {.lr = 0.05, .betas = {0.9, 0.8}, .weight_decay = 0.1, .decoupled_weight_decay = true});
+      },
+      [] { return radam(0.05, 0.8, 0.1, true); });
+  check_rule([](const auto& p) -> optim::Optimizer { return optim::RAdam(p, {.lr = 0.05, .betas = {0.9, 0.99}}); },
+             [] { return radam(0.05, 0.99, 0, false); });
+}
+
+TEST_CASE("lion") {
+  check_rule([](const auto& p) -> optim::Optimizer { return optim::Lion(p, {.lr = 0.05, .weight_decay = 0.2}); },
+             [] {
+               return [m = 0.0](double p, double g, int) mutable {
+                 const double u = 0.9 * m + 0.1 * g;
+                 m = 0.99 * m + 0.01 * g;
+                 return p * (1 - 0.05 * 0.2) - 0.05 * ((u > 0) - (u < 0));
+               };
+             });
+}
+
 TEST_CASE("adam's first step is lr long, whatever the gradient") {
   for (const double g : {1e-3, 1.0, 1e4}) {
     Tensor p = f64({3});
@@ -164,7 +268,8 @@ TEST_CASE("update gives the bits of update_in_place") {
   const std::vector<double> g{0.3, -0.2, 0.1, 1}, s{0.4, 0.1, 0.2, 0.3};
   for (const optim::Optimizer& optimizer : std::vector<optim::Optimizer>{
            optim::SGD({.momentum = 0.9}), optim::SGD({.maximize = true}), optim::Adagrad(), optim::RMSprop(),
-           optim::RMSprop({.centered = true}), optim::Adam(), optim::AdamW({.amsgrad = true})}) {
+           optim::RMSprop({.centered = true}), optim::Adam(), optim::AdamW({.amsgrad = true}), optim::Adadelta(),
+           optim::Adamax(), optim::NAdam(), optim::RAdam(), optim::Lion({.maximize = true})}) {
     CAPTURE(optimizer.str());
     const optim::UpdateRule& rule = *optimizer.rule();
     const Tensor p = f64(start);

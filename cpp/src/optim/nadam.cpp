@@ -1,0 +1,78 @@
+// NAdam (Dozat, 2016): Adam whose momentum looks one step ahead. mu_t = b1 (1 - 0.96^(t momentum_decay) / 2);
+// p -= lr ((1 - mu_t) / (1 - mu_1 ... mu_t) g + mu_{t+1} / (1 - mu_1 ... mu_{t+1}) m) / (sqrt(v / (1 - b2^t)) + eps).
+#include <cmath>
+
+#include "optim/rules.hpp"
+
+namespace chainrule::optim {
+namespace {
+
+class NAdamRule final : public OpRule {
+ public:
+  explicit NAdamRule(const NAdamOptions& options) : options_(options) {
+    check_at_least_zero("NAdam", "lr", options.lr);
+    check_betas("NAdam", options.betas);
+    check_at_least_zero("NAdam", "eps", options.eps);
+    check_at_least_zero("NAdam", "weight_decay", options.weight_decay);
+    check_at_least_zero("NAdam", "momentum_decay", options.momentum_decay);
+    lr = options.lr;
+    set_op("nadam_update", {options.betas.first, options.betas.second, options.eps}, options.maximize);
+  }
+  std::shared_ptr<UpdateRule> clone() const override { return std::make_shared<NAdamRule>(*this); }
+  std::string name() const override { return "NAdam"; }
+  nn::Arguments arguments() const override {
+    return {{"lr", lr},
+            {"betas", std::vector<double>{options_.betas.first, options_.betas.second}},
+            {"eps", options_.eps},
+            {"weight_decay", options_.weight_decay},
+            {"momentum_decay", options_.momentum_decay},
+            {"decoupled_weight_decay", options_.decoupled_weight_decay},
+            {"maximize", options_.maximize}};
+  }
+  std::vector<std::string> state_names() const override { return {"exp_avg", "exp_avg_sq"}; }
+  // of_gradient, of_mean, sqrt_c2, l2, decay
+  StepScalars scalars(double rate, std::int64_t step) const override {
+    const double mu = momentum(step), next = momentum(step + 1), product = momenta(step), wd = options_.weight_decay;
+    const bool decoupled = options_.decoupled_weight_decay;
+    return {rate * (1.0 - mu) / (1.0 - product), rate * next / (1.0 - product * next),
+            std::sqrt(1.0 - std::pow(options_.betas.second, static_cast<double>(step))), decoupled ? 0.0 : wd,
+            decoupled ? 1.0 - rate * wd : 1.0};
+  }
+
+ private:
+  double momentum(std::int64_t step) const {
+    return options_.betas.first * (1.0 - 0.5 * std::pow(0.96, static_cast<double>(step) * options_.momentum_decay));
+  }
+  // mu_1 ... mu_step, from the last one asked for where that came before.
+  double momenta(std::int64_t step) const {
+    if (known_.step > step) known_ = {};
+    while (known_.step < step) known_.product *= momentum(++known_.step);
+    return known_.product;
+  }
+  struct Known {
+    std::int64_t step = 0;
+    double product = 1.0;
+  };
+  mutable Known known_;
+  NAdamOptions options_;
+};
+
+}  // namespace
+
+std::shared_ptr<UpdateRule> read::nadam(nn::ArgumentReader& arguments) {
+  NAdamOptions options;
+  options.lr = arguments.real("lr", options.lr);
+  options.betas = read_betas("NAdam", arguments, options.betas);
+  options.eps = arguments.real("eps", options.eps);
+  options.weight_decay = arguments.real("weight_decay", options.weight_decay);
+  options.momentum_decay = arguments.real("momentum_decay", options.momentum_decay);
+  options.decoupled_weight_decay = arguments.flag("decoupled_weight_decay", options.decoupled_weight_decay);
+  options.maximize = arguments.flag("maximize", options.maximize);
+  return std::make_shared<NAdamRule>(options);
+}
+
+NAdam::NAdam(const NAdamOptions& options) : Optimizer(std::make_shared<NAdamRule>(options), {}) {}
+NAdam::NAdam(const Parameters& parameters, const NAdamOptions& options)
+    : Optimizer(std::make_shared<NAdamRule>(options), some_parameters("NAdam", parameters)) {}
+
+}  // namespace chainrule::optim
