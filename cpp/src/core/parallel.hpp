@@ -9,20 +9,32 @@
 
 namespace chainrule {
 
-// Where all threads of a team meet. Spins about 50 us, then sleeps in the kernel; never yields.
+// A number that threads wait for to change: they spin about 50 us, then sleep in the kernel; they never yield.
+class Signal {
+ public:
+  std::uint32_t value() const noexcept { return word_.load(std::memory_order_acquire); }
+  void set(std::uint32_t value) noexcept;
+  void count_down() noexcept;  // who sleeps is woken at 0
+  void wait_while(std::uint32_t value) noexcept;
+
+ private:
+  void wake() noexcept;
+
+  alignas(64) std::atomic<std::uint32_t> word_{0};
+  std::atomic<int> sleepers_{0};
+};
+
+// Where all threads of a team meet.
 class Barrier {
  public:
   explicit Barrier(int threads) : threads_(threads) {}
   void wait() noexcept;
-  std::uint32_t passed() const noexcept {
-    return generation_.load(std::memory_order_relaxed);
-  }  // how often all have met
+  std::uint32_t passed() const noexcept { return generation_.value(); }  // how often all have met
 
  private:
   const int threads_;
   alignas(64) std::atomic<int> waiting_{0};
-  alignas(64) std::atomic<std::uint32_t> generation_{0};
-  std::atomic<int> sleepers_{0};
+  Signal generation_;
 };
 
 struct Team {

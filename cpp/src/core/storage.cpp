@@ -132,4 +132,11 @@ void Storage::move_to(void* where, std::shared_ptr<void> arena) {
   ++moves;
 }
 
+bool Storage::exchange_memory(Storage& other) noexcept {
+  const auto free = [](const Storage& s) { return !s.owner && !s.borrowed && !s.exported; };
+  if (bytes != other.bytes || !free(*this) || !free(other)) return false;
+  std::swap(data, other.data);
+  return true;
+}
+
 }  // namespace chainrule

@@ -19,6 +19,8 @@ struct Storage {
 
   // Moves the contents into memory kept alive by `arena`. Only for storages nobody else owns or has a view on.
   void move_to(void* where, std::shared_ptr<void> arena);
+  // Each gets the other's memory, if both have as many bytes and are the only owners; else nothing happens.
+  bool exchange_memory(Storage& other) noexcept;
 
   std::byte* data = nullptr;
   std::size_t bytes = 0;

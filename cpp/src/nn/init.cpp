@@ -1,10 +1,11 @@
-// Initializers: a draw into a private array, then one copy into the parameter.
+// Initializers: a draw into a private array, whose memory becomes the parameter's where that is free.
 #include <cmath>
 
 #include "chainrule/nn.hpp"
 #include "chainrule/random.hpp"
 #include "core/arguments.hpp"
 #include "core/fail.hpp"
+#include "graph/tensor_data.hpp"
 
 namespace chainrule::nn::init {
 namespace {
@@ -45,15 +46,19 @@ double kaiming_std(const char* op, const Shape& shape, const std::string& nonlin
   return gain(nonlinearity, a) / std::sqrt(mode == "fan_in" ? fans.in : fans.out);
 }
 
+void put(const Tensor& w, const Tensor& drawn) {
+  if (!take_values(w, drawn)) Tensor(w).copy_(drawn);
+}
+
 // U(-b, b) has the standard deviation b / sqrt(3).
 void spread_uniform(const Tensor& w, double std, Key key) {
   if (w.size() == 0) return;
   const double bound = std::sqrt(3.0) * std;
-  Tensor(w).copy_(random::uniform(w.shape(), key.key, key.stream, -bound, bound, w.dtype()));
+  put(w, random::uniform(w.shape(), key.key, key.stream, -bound, bound, w.dtype()));
 }
 void spread_normal(const Tensor& w, double std, Key key) {
   if (w.size() == 0) return;
-  Tensor(w).copy_(random::normal(w.shape(), key.key, key.stream, 0.0, std, w.dtype()));
+  put(w, random::normal(w.shape(), key.key, key.stream, 0.0, std, w.dtype()));
 }
 
 }  // namespace
@@ -73,19 +78,19 @@ double gain(const std::string& nonlinearity, double param) {
 
 void constant_(const Tensor& w, double value) {
   check("constant_", w);
-  Tensor(w).copy_(Tensor::full(w.shape(), value, w.dtype()));
+  put(w, Tensor::full(w.shape(), value, w.dtype()));
 }
 void uniform_(const Tensor& w, double low, double high, Key key) {
   check("uniform_", w);
   if (!(low <= high) || !std::isfinite(low) || !std::isfinite(high))
     fail<ValueError>("uniform_", "bounds must be finite and in order",
                      "low is " + text_of(low) + ", high is " + text_of(high));
-  Tensor(w).copy_(random::uniform(w.shape(), key.key, key.stream, low, high, w.dtype()));
+  put(w, random::uniform(w.shape(), key.key, key.stream, low, high, w.dtype()));
 }
 void normal_(const Tensor& w, double mean, double std, Key key) {
   check("normal_", w);
   check_spread("normal_", "std", std);
-  Tensor(w).copy_(random::normal(w.shape(), key.key, key.stream, mean, std, w.dtype()));
+  put(w, random::normal(w.shape(), key.key, key.stream, mean, std, w.dtype()));
 }
 void xavier_uniform_(const Tensor& w, Key key, double gain) {
   check("xavier_uniform_", w, 1);

@@ -21,8 +21,9 @@ class LinearImpl final : public Layer {
       fail<ValueError>("Linear", "unknown initializer", init_.scheme, "use default, kaiming_uniform or xavier_uniform");
     init::gain(init_.nonlinearity);  // refuses an unknown name
     check_parameter_dtype("Linear", dtype);
-    add_parameter("weight", Tensor::zeros({in, out}, dtype), false);
-    if (bias) add_parameter("bias", Tensor::zeros({out}, dtype), false);
+    // Drawn, copied or read from a file by whoever makes the layer.
+    add_parameter("weight", Tensor::empty({in, out}, dtype), false);
+    if (bias) add_parameter("bias", Tensor::empty({out}, dtype), false);
   }
 
   using Layer::forward;

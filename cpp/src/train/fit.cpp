@@ -36,7 +36,7 @@ class FitRun {
         options_(options),
         batch_(std::min(options.batch_size, data_.rows)),
         batches_((data_.rows + batch_ - 1) / batch_),
-        rollback_(check_steps()) {
+        rollback_(check_steps(), state.saved) {
     check_validation();
   }
 
@@ -151,7 +151,9 @@ class FitRun {
   void slice() {
     const std::int64_t size = size_of_batch(done_), at = position();
     CompiledStep& step = step_of(size);
-    if (at % batches_between_saves == 0)
+    // A batch that fails has changed nothing, so the last one needs no place to go back to.
+    const bool last = epoch_ == options_.epochs && done_ + 1 == batches_;
+    if (at % batches_between_saves == 0 && !last)
       rollback_.save({at, s_.global_step, s_.epochs, s_.optimizer.step_count()}, /*keep_start=*/epoch_ == 1);
     keep_outputs(step, size);
     const std::int64_t affordable = step_seconds_ > 0 ? static_cast<std::int64_t>(slice_seconds / step_seconds_) : 4;

@@ -26,13 +26,13 @@ void adopt_parameters(const std::vector<Tensor>& parameters) {
   if (total == 0) return;
   auto* block = static_cast<std::byte*>(allocate_aligned(total));
   const std::shared_ptr<void> arena(block, free_aligned);
-  std::memset(block, 0, total);
   std::size_t at = 0;
   for (const Tensor& p : parameters) {
     if (!adoptable(p)) continue;
     Storage& storage = *p.data_handle()->storage;
     const std::size_t bytes = storage.bytes;
     storage.move_to(block + at, arena);
+    std::memset(block + at + bytes, 0, padded(bytes) - bytes);
     at += padded(bytes);
   }
 }

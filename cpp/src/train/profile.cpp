@@ -11,7 +11,8 @@
 namespace chainrule {
 
 Profile profile_step(Workspace& step, int runs, const std::function<void(int run)>& load) {
-  Rollback rollback(step.program());
+  Rollback::Blocks blocks;
+  Rollback rollback(step.program(), blocks);
   rollback.save({.batch = 0}, false);
   const auto put_back = [&] { rollback.restore(*rollback.place_before(0)); };
   try {

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "program/program.hpp"
@@ -18,22 +19,27 @@ class Rollback {
     std::uint64_t global_step = 0, epochs = 0;
     std::int64_t optimizer_steps = 0;
   };
+  // Where copies lie. It outlives the fit, so that the next one finds memory whose pages are there.
+  struct Block {
+    std::shared_ptr<std::byte> data;
+    std::size_t bytes = 0;
+  };
+  using Blocks = std::array<Block, 2>;
 
   // A step's program: all steps of a trainer write the same tensors.
-  explicit Rollback(const Program& step);
+  Rollback(const Program& step, Blocks& blocks);
   void save(const Place& place, bool keep_start);  // over the older place; keep_start: never over batch 0
   // The newest place at or before a batch; null where there is none.
   const Place* place_before(std::int64_t batch) const;
   void restore(const Place& place) const;
 
  private:
-  struct Saved {
-    Place place;
-    std::vector<std::byte> bytes;
-  };
+  template <class Copy> void copy_all(const Copy& copy) const;
+
   std::vector<Tensor> written_;
   std::size_t total_ = 0;
-  std::array<Saved, 2> saved_;
+  std::array<Place, 2> places_;
+  Blocks& blocks_;
 };
 
 }  // namespace chainrule

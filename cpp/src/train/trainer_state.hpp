@@ -7,6 +7,7 @@
 
 #include "chainrule/trainer.hpp"
 #include "train/compiled_step.hpp"
+#include "train/rollback.hpp"
 
 namespace chainrule {
 
@@ -22,7 +23,8 @@ struct Trainer::State {
   std::vector<std::int64_t> identity;  // 0, 1, 2, ...: step's rows
   std::vector<Tensor> single;          // step's one input, kept as a list so that a step allocates nothing
   StepInputs asked;
-  History history;  // of the last fit
+  Rollback::Blocks saved;  // of the last fit: memory for the next
+  History history;         // of the last fit
 
   CompiledStep& step_for(const StepInputs& inputs);
   // After a kernel refused an index: throws with the label that is to blame, if one is.

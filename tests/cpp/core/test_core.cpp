@@ -87,6 +87,25 @@ TEST_CASE("a team runs every thread, meets at its barrier, and can be larger tha
   }
 }
 
+TEST_CASE("every thread of a program has a team of its own, again and again") {
+  std::atomic<int> calls{0};
+  const auto many = [&](int threads) {
+    for (int round = 0; round < 200; ++round)
+      run_team(threads, [&](int, Team& team) {
+        team.barrier.wait();
+        ++calls;
+      });
+  };
+  std::thread first(many, 3), second(many, 2);
+  many(2);
+  first.join();
+  second.join();
+  CHECK(calls.load() == 200 * (3 + 2 + 2));
+  std::atomic<int> inner{0};
+  run_team(2, [&](int, Team&) { run_team(2, [&](int, Team& team) { inner += team.size; }); });
+  CHECK(inner.load() == 2);  // a team within a team is one thread
+}
+
 TEST_CASE("inside another parallel region there is one thread") {
   run_team(2, [&](int thread, Team&) {
     if (thread == 0) CHECK(available_threads() == 1);

@@ -5,6 +5,7 @@
 #include "chainrule/ops.hpp"
 #include "chainrule/random.hpp"
 #include "chainrule/trainer.hpp"
+#include "core/storage.hpp"
 #include "workloads.hpp"
 
 using namespace chainrule;
@@ -77,4 +78,21 @@ TEST_CASE("a training step allocates nothing after the first, by step and by fit
     }
   }
   set_num_threads(threads);
+}
+
+TEST_CASE("fit copies what it may go back to where a second batch comes, and into the same memory each time") {
+  const nn::Sequential model{nn::Linear(20, 64, {.seed = 1}), nn::ReLU(), nn::Linear(64, 5, {.seed = 2})};
+  Trainer trainer(model, nn::CrossEntropyLoss(), optim::Adam());
+  const Tensor x = random::normal({64, 20}, 1, 0), y = labels(64, 5);
+  const auto blocks = [&](std::int64_t batch, std::int64_t epochs) {
+    const std::uint64_t before = aligned_allocations();
+    trainer.fit(x, y, {.epochs = epochs, .batch_size = batch});
+    return aligned_allocations() - before;
+  };
+  blocks(64, 1);
+  CHECK(blocks(64, 1) == 0);  // a batch that fails changes nothing
+  CHECK(blocks(64, 2) == 1);
+  CHECK(blocks(64, 2) == 0);
+  blocks(32, 1);
+  CHECK(blocks(32, 1) == 0);
 }
