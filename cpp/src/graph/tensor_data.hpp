@@ -95,7 +95,8 @@ Tensor apply1(const Op& op, std::span<const Tensor> inputs, const Attrs& attrs =
 void apply_into(const Op& op, std::span<const Tensor> inputs, const Attrs& attrs, std::span<const Tensor> outputs);
 // Rewrites the values in place; the storage's version is bumped.
 void write_values(const Tensor& target, const Tensor& source);
-// Gives target the memory of fresh, which nobody else may hold, instead of a copy; false where either's memory must stay.
+// Gives target the memory of fresh, which nobody else may hold, instead of a copy; false where either's memory must
+// stay.
 bool take_values(const Tensor& target, const Tensor& fresh);
 // Throws the error a kernel's status stands for; in: the operands as it read them.
 void check_status(kernels::Status status, const Op& op, std::span<const TensorType> in, const void* const* in_bytes,

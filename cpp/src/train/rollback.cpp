@@ -47,17 +47,15 @@ void Rollback::save(const Place& place, bool keep_start) {
     block = {};
     block = {{static_cast<std::byte*>(allocate_aligned(total_)), free_aligned}, total_};
   }
-  copy_all([to = block.data.get()](const std::byte* from, std::size_t at, std::size_t n) {
-    std::memcpy(to + at, from, n);
-  });
+  copy_all(
+      [to = block.data.get()](const std::byte* from, std::size_t at, std::size_t n) { std::memcpy(to + at, from, n); });
   places_[older] = place;
 }
 
 const Rollback::Place* Rollback::place_before(std::int64_t batch) const {
   const Place* newest = nullptr;
   for (const Place& place : places_)
-    if (place.batch >= 0 && place.batch <= batch && (newest == nullptr || place.batch > newest->batch))
-      newest = &place;
+    if (place.batch >= 0 && place.batch <= batch && (newest == nullptr || place.batch > newest->batch)) newest = &place;
   return newest;
 }
 
