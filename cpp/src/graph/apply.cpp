@@ -6,6 +6,7 @@
 #include "core/fail.hpp"
 #include "core/float_environment.hpp"
 #include "core/parallel.hpp"
+#include "graph/grid.hpp"
 #include "graph/stand_ins.hpp"
 #include "graph/stop_op.hpp"
 #include "graph/tensor_data.hpp"
@@ -49,8 +50,6 @@ void run(const Op& op, std::span<const Tensor> inputs, std::span<const TensorTyp
          std::span<const TensorType> out, const Attrs& attrs) {
   const kernels::Kernel kernel = kernel_for(op, in, out);
   kernels::Plan plan;
-  plan.scratch_bytes = 0;
-  plan.cost = 0;
   op.plan(op, in, out, attrs, plan);
   if (plan.units <= 0) return;
   const void* in_pointers[128];
@@ -60,21 +59,22 @@ void run(const Op& op, std::span<const Tensor> inputs, std::span<const TensorTyp
   const kernels::Args args{in_pointers, out_pointers, &plan};
 
   kernels::Status status = kernels::Status::ok;
-  const int threads = plan.cost < nanoseconds_worth_threads
-                          ? 1
-                          : static_cast<int>(std::min<std::int64_t>(available_threads(), plan.units));
-  if (threads == 1) {
+  const Grid grid = plan.cost < nanoseconds_worth_threads ? Grid{} : grid_for(plan, available_threads());
+  if (grid.parts() == 1) {
     void* block = plan.scratch_bytes ? scratch.get(static_cast<std::size_t>(plan.scratch_bytes)) : nullptr;
     const FloatEnvironment environment;
     status = kernel(args, {0, plan.units}, block);
   } else {
+    const int threads = grid.parts();
     const std::size_t each = (static_cast<std::size_t>(plan.scratch_bytes) + 63) / 64 * 64;
     std::byte* block = each ? static_cast<std::byte*>(scratch.get(each * static_cast<std::size_t>(threads))) : nullptr;
     std::atomic<int> worst{0};
     run_team(threads, [&](int thread, Team& team) {
       const FloatEnvironment environment;
-      const std::int64_t begin = plan.units * thread / team.size, end = plan.units * (thread + 1) / team.size;
-      const auto s = kernel(args, {begin, end}, block ? block + each * static_cast<std::size_t>(thread) : nullptr);
+      kernels::Args mine = args;
+      const Part part = part_of(plan, team.size == threads ? grid : Grid{}, thread);
+      mine.columns = part.columns;
+      const auto s = kernel(mine, part.rows, block ? block + each * static_cast<std::size_t>(thread) : nullptr);
       if (s != kernels::Status::ok) worst.store(static_cast<int>(s), std::memory_order_relaxed);
     });
     status = static_cast<kernels::Status>(worst.load());

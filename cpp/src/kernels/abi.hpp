@@ -21,10 +21,15 @@ inline constexpr int max_elementwise_inputs = 10;
 
 // What shapes and attributes mean to a kernel: filled once by the op's plan(), constant during a run.
 struct Plan {
-  std::int64_t units;                    // extent of Range
-  std::int64_t scratch_bytes;            // scratch per calling thread, 64-byte aligned
-  std::int64_t least_units;              // per call, so that what a call prepares pays; 1 where it prepares nothing
-  double cost;                           // estimated nanoseconds on one core for all units; decides about threads
+  std::int64_t units;              // extent of Range
+  std::int64_t scratch_bytes = 0;  // scratch per calling thread, 64-byte aligned
+  std::int64_t least_units = 1;    // per call, so that what a call prepares pays; 1 where it prepares nothing
+  double cost = 0;                 // estimated nanoseconds on one core for all units; decides about threads
+  // Where a unit is a row of so many columns and a call may be told to do some of them only; 0 elsewhere. Threads part
+  // them at multiples of the grain. A call for some rows and columns costs its share of `cost`, and so many nanoseconds
+  // for each of its rows and for each of its columns: what it reads or copies.
+  std::int64_t columns = 0, column_grain = 1;
+  double row_cost = 0, column_cost = 0;
   alignas(64) unsigned char body[1024];  // one of the structs below
 };
 
@@ -33,6 +38,7 @@ struct Args {
   const void* const* in;
   void* const* out;
   const Plan* plan;
+  Range columns{0, 0};  // of every row in the range, where the plan has columns; {0, 0}: all of them
 };
 
 using Kernel = Status (*)(const Args&, Range, void* scratch);

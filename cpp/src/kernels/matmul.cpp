@@ -311,8 +311,11 @@ template <class T> Status matmul_rows(const Args& args, Range range, void* scrat
   const T* b = static_cast<const T*>(args.in[1]);
   T* c = static_cast<T*>(args.out[0]);
   if (plan.n == 0) return Status::ok;
+  const Index column = args.columns.begin, n = args.columns.end != 0 ? args.columns.end - column : plan.n;
+  c += column;
   if (plan.k == 0) {
-    if (!plan.accumulate) std::fill(c + range.begin * plan.n, c + range.end * plan.n, T(0));
+    if (!plan.accumulate)
+      for (Index row = range.begin; row < range.end; ++row) std::fill_n(c + row * plan.n, n, T(0));
     return Status::ok;
   }
   // Batches that share B and whose rows of A follow one another are one product.
@@ -322,16 +325,16 @@ template <class T> Status matmul_rows(const Args& args, Range range, void* scrat
     const Index item = row / m, first = row - item * m;
     Product<T> p;
     p.m = std::min(m - first, range.end - row);
-    p.n = plan.n;
+    p.n = n;
     p.k = plan.k;
     p.a_layout = plan.transpose_a ? Layout::columns : Layout::rows;
     p.lda = plan.transpose_a ? m : p.k;
     p.a = a + item * plan.stride_a + (plan.transpose_a ? first : first * p.k);
-    p.ldb = plan.transpose_b ? p.k : p.n;
+    p.ldb = plan.transpose_b ? p.k : plan.n;
     p.b_transposed = plan.transpose_b != 0;
-    p.b = b + item * plan.stride_b;
-    p.c = c + row * p.n;
-    p.ldc = p.n;
+    p.b = b + item * plan.stride_b + (plan.transpose_b ? column * p.k : column);
+    p.c = c + row * plan.n;
+    p.ldc = plan.n;
     p.c_transposed = false;
     p.accumulate = plan.accumulate != 0;
     p.k_offset = plan.k_offset;
@@ -354,7 +357,7 @@ template <class T> Status matmul_rows(const Args& args, Range range, void* scrat
       row += height;
       p.a += plan.stride_a;
       p.b += plan.stride_b;
-      p.c += height * p.n;
+      p.c += height * p.ldc;
     } while (height == m && row + height <= range.end);
   }
   return Status::ok;

@@ -28,6 +28,7 @@ template <class Op, class T>
 Status matmul(const Args& args, Range range, void*) {
   const MatmulPlan& plan = *reinterpret_cast<const MatmulPlan*>(args.plan->body);
   const int64_t m = plan.m, n = plan.n, k = plan.k;
+  const int64_t first = args.columns.begin, last = args.columns.end != 0 ? args.columns.end : n;
   for (int64_t row = range.begin; row < range.end; ++row) {
     const int64_t batch = row / m, i = row % m;
     const T* a = static_cast<const T*>(args.in[0]) + batch * plan.stride_a + (plan.transpose_a ? i : i * k);
@@ -35,13 +36,13 @@ Status matmul(const Args& args, Range range, void*) {
     T* c = static_cast<T*>(args.out[0]) + row * n;
     const int64_t step_a = plan.transpose_a ? m : 1;
     if (!plan.accumulate)
-      for (int64_t j = 0; j < n; ++j) c[j] = 0;
+      for (int64_t j = first; j < last; ++j) c[j] = 0;
     if (plan.transpose_b) {
-      for (int64_t j = 0; j < n; ++j)
+      for (int64_t j = first; j < last; ++j)
         for (int64_t l = 0; l < k; ++l) c[j] = Op::add(c[j], a[l * step_a], b[j * k + l]);
     } else {
       for (int64_t l = 0; l < k; ++l)
-        for (int64_t j = 0; j < n; ++j) c[j] = Op::add(c[j], a[l * step_a], b[l * n + j]);
+        for (int64_t j = first; j < last; ++j) c[j] = Op::add(c[j], a[l * step_a], b[l * n + j]);
     }
   }
   return Status::ok;

@@ -28,13 +28,20 @@ inline void plan_matmul(kernels::Plan& plan, const kernels::MatmulPlan& matmul, 
   const std::int64_t block = std::min((rows * 4 / 3 + 16) * depth * size, kernels::matmul_block_bytes);
   plan.scratch_bytes = 2 * depth * kernels::matmul_panel_bytes + block + kernels::matmul_slack_bytes;
 
-  // A call copies B: several rows per element of a column keep that below a few percent.
-  plan.least_units = 4 * matmul.k;
+  // A call copies B: several rows per element of a column keep that below a few percent. It does so once for each block
+  // of A, too.
+  plan.least_units = std::min(4 * matmul.k, kernels::matmul_block_bytes / std::max<std::int64_t>(1, depth * size));
 
   // One core at an ordinary rate of FMAs, and the operands once from the cache.
   const double m = static_cast<double>(rows), n = static_cast<double>(matmul.n), k = static_cast<double>(matmul.k);
   const double bytes = static_cast<double>(size) * (m * k + static_cast<double>(matmul.batch) * n * k + m * n);
   plan.cost = 50 + m * n * k * static_cast<double>(size) / 160 + bytes / 40;
+
+  // Columns in whole panels of the widest tile.
+  plan.columns = matmul.n;
+  plan.column_grain = kernels::matmul_panel_bytes / size;
+  plan.row_cost = k * static_cast<double>(size) / 40;
+  plan.column_cost = k * static_cast<double>(size) / (matmul.transpose_b ? 12 : 40);
 }
 
 }  // namespace chainrule

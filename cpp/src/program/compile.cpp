@@ -118,9 +118,6 @@ class Compiler {
     for (ValueId id : n.inputs) in.push_back(type(id));
     for (ValueId id : n.outputs) out.push_back(type(id));
     kernels::Plan plan;
-    plan.scratch_bytes = 0;
-    plan.least_units = 1;
-    plan.cost = 0;
     n.op->plan(*n.op, in, out, n.attrs, plan);
     return plan;
   }
@@ -175,7 +172,7 @@ class Compiler {
         if (group.beside) group.rows += each.units;
       }
       if (leader.op->elementwise) group.grain = elements_in_lines;
-      group.parallel = cost >= nanoseconds_worth_threads && group.rows > 1;
+      group.parallel = cost >= nanoseconds_worth_threads && (group.rows > 1 || plan.columns > plan.column_grain);
       program_->cost += cost;
       if (group.parallel) program_->parallel_cost += cost;
       group.tile_rows = std::max<std::int64_t>(1, group.rows);

@@ -26,6 +26,8 @@ Workspace::Workspace(std::shared_ptr<const Program> program, int threads)
     else if (location.segment != Segment::bound)
       pointers_[i] = resolve(location);
   }
+  for (const Group& group : program_->groups)
+    grids_.push_back(grid_for(program_->plans[static_cast<std::size_t>(group.first)], threads_, group.count - 1));
   refresh();
 }
 
@@ -81,8 +83,14 @@ const void* Workspace::output(std::size_t i) const { return resolve(program_->ou
 void Workspace::execute(const Group& group, int part, int parts, void* scratch) noexcept {
   const auto share = [&](std::int64_t rows) {
     const auto cut = [&](int at) { return at == parts ? rows : rows * at / parts / group.grain * group.grain; };
-    return kernels::Range{cut(part), cut(part + 1)};
+    return Part{{cut(part), cut(part + 1)}, {0, 0}};
   };
+  const kernels::Plan& leader = program_->plans[static_cast<std::size_t>(group.first)];
+  if (parts > 1 && leader.columns > 0) {
+    const Grid grid = parts == threads_ ? grids_[static_cast<std::size_t>(&group - program_->groups.data())]
+                                        : grid_for(leader, parts, group.count - 1);
+    return execute_rows(group.first, group.count, part_of(leader, grid, part), group.tile_rows, scratch);
+  }
   if (!group.beside) return execute_rows(group.first, group.count, share(group.rows), group.tile_rows, scratch);
   for (std::int32_t i = group.first; i < group.first + group.count; ++i) {
     const std::int64_t rows = program_->plans[static_cast<std::size_t>(i)].units;
@@ -90,17 +98,23 @@ void Workspace::execute(const Group& group, int part, int parts, void* scratch) 
   }
 }
 
-void Workspace::execute_rows(std::int32_t first, int count, kernels::Range rows, std::int64_t tile,
+void Workspace::execute_rows(std::int32_t first, int count, const Part& part, std::int64_t tile,
                              void* scratch) noexcept {
-  for (std::int64_t row = rows.begin; row < rows.end; row += tile) {
-    const std::int64_t stop = std::min(rows.end, row + tile);
+  for (std::int64_t row = part.rows.begin; row < part.rows.end; row += tile) {
+    const std::int64_t stop = std::min(part.rows.end, row + tile);
     for (std::int32_t i = first; i < first + count; ++i) {
       const Instruction& instruction = program_->instructions[static_cast<std::size_t>(i)];
       void* const* operands = pointers_.data() + instruction.first_operand;
       const kernels::Args args{const_cast<const void* const*>(operands), operands + instruction.inputs,
-                               program_->plans.data() + i};
-      const kernels::Status status =
-          instruction.kernel(args, {row * instruction.per_row, stop * instruction.per_row}, scratch);
+                               program_->plans.data() + i, part.columns};
+      kernels::Status status = kernels::Status::ok;
+      if (part.columns.end == 0 || i == first) {
+        status = instruction.kernel(args, {row * instruction.per_row, stop * instruction.per_row}, scratch);
+      } else {  // element by element, behind some columns of a product
+        for (std::int64_t at = row * instruction.per_row; at < stop * instruction.per_row && status == kernels::Status::ok;
+             at += instruction.per_row)
+          status = instruction.kernel(args, {at + part.columns.begin, at + part.columns.end}, scratch);
+      }
       if (status != kernels::Status::ok) [[unlikely]] {
         std::int64_t none = 0;
         failure_.compare_exchange_strong(none,

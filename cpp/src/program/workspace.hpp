@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "core/parallel.hpp"
+#include "graph/grid.hpp"
 #include "program/program.hpp"
 
 namespace chainrule {
@@ -38,7 +39,7 @@ class Workspace {
   void* resolve(const Location& location) const;
   template <class Mark> void run_groups(int thread, Team& team, const Mark& mark) noexcept;
   void execute(const Group& group, int part, int parts, void* scratch) noexcept;
-  void execute_rows(std::int32_t first, int count, kernels::Range rows, std::int64_t tile, void* scratch) noexcept;
+  void execute_rows(std::int32_t first, int count, const Part& part, std::int64_t tile, void* scratch) noexcept;
   void write_back() noexcept;
 
   std::shared_ptr<const Program> program_;
@@ -50,6 +51,7 @@ class Workspace {
   std::vector<void*> pointers_;                               // one per operand
   std::vector<std::pair<std::size_t, std::size_t>> patches_;  // (input, operand)
   std::vector<std::byte*> bound_at_;
+  std::vector<Grid> grids_;               // one per group, for threads_
   std::atomic<std::int64_t> failure_{0};  // (instruction + 1) << 8 | status
 };
 

@@ -32,7 +32,7 @@ MatmulPlan shape(std::int64_t m, std::int64_t n, std::int64_t k, int transposes,
 }
 
 template <class T> void call(const MatmulPlan& matmul, const T* a, const T* b, T* c, std::int64_t begin,
-                             std::int64_t end) {
+                             std::int64_t end, chainrule::kernels::Range columns = {0, 0}) {
   Plan plan;
   chainrule::plan_matmul(plan, matmul, chainrule::dtype_of<T>);
   CHECK(plan.units == matmul.batch * matmul.m);
@@ -41,7 +41,7 @@ template <class T> void call(const MatmulPlan& matmul, const T* a, const T* b, T
   void* out[] = {c};
   const auto kernel = chainrule::dispatch::find_kernel("matmul", chainrule::dtype_of<T>);
   REQUIRE(kernel != nullptr);
-  CHECK(kernel({in, out, &plan}, {begin, end}, scratch.data()) == Status::ok);
+  CHECK(kernel({in, out, &plan, columns}, {begin, end}, scratch.data()) == Status::ok);
 }
 
 template <class T> void call(const MatmulPlan& matmul, const T* a, const T* b, T* c) {
@@ -189,6 +189,49 @@ TEST_CASE_TEMPLATE("matmul: any split of the rows gives the same bits and stays 
         }
       }
     }
+}
+
+TEST_CASE_TEMPLATE("matmul: any grid of rows and columns gives the same bits and stays inside", T, float, double) {
+  for (int transposes = 0; transposes < 4; ++transposes)
+    for (const auto& [m, n, k] : {std::array<std::int64_t, 3>{23, 135, 40},
+                                  {90, 200, 1050},
+                                  {1, 300, 70},
+                                  {3, 257, 30},
+                                  {64, 3, 17},
+                                  {5, 9, 0},
+                                  {61, 1200, 20}})
+      for (const std::int64_t k_offset : {-1, 0, 512, 1024}) {  // -1: nothing came before
+        MatmulPlan p = shape(m, n, k, transposes, 2);
+        p.accumulate = k_offset >= 0;
+        p.k_offset = std::max<std::int64_t>(k_offset, 0);
+        const std::int64_t rows = p.batch * m;
+        Guarded<T> a(rows * k), b(p.batch * k * n), whole(rows * n), parts(rows * n);
+        a.fill_random(1), b.fill_random(2), whole.fill_random(3), parts.fill_random(3);
+        call(p, a.data(), b.data(), whole.data());
+        for (const auto& [down, across] :
+             {std::array<std::int64_t, 2>{1, 1}, {1, 2}, {2, 1}, {3, 2}, {2, 3}, {1, 7}, {5, 5}}) {
+          parts.fill_random(3);
+          for (std::int64_t i = 0; i < down; ++i)
+            for (std::int64_t j = 0; j < across; ++j) {
+              const std::int64_t first = rows * i / down, last = rows * (i + 1) / down;
+              const chainrule::kernels::Range columns{n * j / across, n * (j + 1) / across};
+              if (columns.begin == columns.end) continue;
+              Guarded<T> before(rows * n);
+              std::memcpy(before.data(), parts.data(), static_cast<std::size_t>(rows * n) * sizeof(T));
+              call(p, a.data(), b.data(), parts.data(), first, last, columns);
+              bool inside = true;
+              for (std::int64_t at = 0; at < rows * n; ++at) {
+                const bool mine =
+                    at / n >= first && at / n < last && at % n >= columns.begin && at % n < columns.end;
+                inside = inside && (mine || same_bits(parts.data() + at, before.data() + at, 1));
+              }
+              CHECK(inside);
+            }
+          CHECK_MESSAGE(same_bits(parts.data(), whole.data(), rows * n), "m ", p.m, " n ", p.n, " k ", p.k,
+                        " transposes ", p.transpose_a, p.transpose_b, " offset ", p.k_offset, " parts ", down, " x ",
+                        across);
+        }
+      }
 }
 
 TEST_CASE_TEMPLATE("matmul: a flag gives the bits of a transposed copy", T, float, double) {

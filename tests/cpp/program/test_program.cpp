@@ -106,6 +106,55 @@ TEST_CASE("bias and activation run behind their product, in place") {
   CHECK(program->arena_bytes == 8 * 32 * 4);
 }
 
+TEST_CASE("products that threads share by columns have the bits of one thread, with all that runs behind them") {
+  const int before = num_threads();
+  for (const std::int64_t batch : {1, 3, 8})
+    for (const bool turned : {false, true}) {
+      const Tensor x = random::normal({batch, 600}, 1, 0), b = random::normal({4096}, 3, 0);
+      const Tensor w = random::normal(turned ? Shape{4096, 600} : Shape{600, 4096}, 2, 0);
+      const auto f = [&](const Tensors& in) {
+        return Tensors{relu(matmul(in[0], in[1], false, turned) + in[2]) * in[3]};
+      };
+      const Tensor scale = random::normal({batch, 4096}, 4, 0);
+      const Tensors in{x, w, b, scale};
+      Types types;
+      for (const Tensor& t : in) types.push_back(type_of(t));
+      const auto program = compile_program(trace_types(f, types));
+      REQUIRE(program->groups.size() == 1);
+      CHECK(program->use_team);
+      set_num_threads(1);
+      const Tensor expected = f(in)[0];
+      for (const int threads : {1, 2, 3, 5}) {
+        set_num_threads(threads);
+        CHECK(same_bits(f(in)[0], expected));
+        Workspace workspace(program, threads);
+        for (std::size_t i = 0; i < in.size(); ++i) workspace.bind_input(i, in[i].raw_data());
+        workspace.run();
+        CHECK(std::memcmp(workspace.output(0), expected.raw_data(), static_cast<std::size_t>(expected.size()) * 4) ==
+              0);
+        // A team that came up short.
+        run_team(std::min(2, workspace.threads()), [&](int thread, Team& team) { workspace.run_as(thread, team); });
+        CHECK(std::memcmp(workspace.output(0), expected.raw_data(), static_cast<std::size_t>(expected.size()) * 4) ==
+              0);
+      }
+    }
+  set_num_threads(before);
+}
+
+TEST_CASE("products of integers are shared by columns, too") {
+  const int before = num_threads();
+  const Tensor a = floor(random::uniform({3, 200}, 1, 0) * 100.0).astype(DType::int32);
+  const Tensor b = floor(random::uniform({200, 4096}, 2, 0) * 100.0).astype(DType::int32);
+  set_num_threads(1);
+  const Tensor expected = matmul(a, b);
+  for (const int threads : {2, 3, 5}) {
+    set_num_threads(threads);
+    CHECK(same_bits(matmul(a, b), expected));
+    CHECK(same_bits(matmul(a, transpose(b), false, true), expected));
+  }
+  set_num_threads(before);
+}
+
 TEST_CASE("compiled and eager give the same bits, for any number of threads") {
   nn::Sequential model{nn::Linear(40, 300, {.seed = 1}), nn::ReLU(), nn::LayerNorm(300),
                        nn::Linear(300, 90, {.seed = 2}), nn::GELU(), nn::Linear(90, 7, {.seed = 3})};
