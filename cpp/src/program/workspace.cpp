@@ -111,8 +111,8 @@ void Workspace::execute_rows(std::int32_t first, int count, const Part& part, st
       if (part.columns.end == 0 || i == first) {
         status = instruction.kernel(args, {row * instruction.per_row, stop * instruction.per_row}, scratch);
       } else {  // element by element, behind some columns of a product
-        for (std::int64_t at = row * instruction.per_row; at < stop * instruction.per_row && status == kernels::Status::ok;
-             at += instruction.per_row)
+        for (std::int64_t at = row * instruction.per_row;
+             at < stop * instruction.per_row && status == kernels::Status::ok; at += instruction.per_row)
           status = instruction.kernel(args, {at + part.columns.begin, at + part.columns.end}, scratch);
       }
       if (status != kernels::Status::ok) [[unlikely]] {

@@ -221,8 +221,7 @@ TEST_CASE_TEMPLATE("matmul: any grid of rows and columns gives the same bits and
               call(p, a.data(), b.data(), parts.data(), first, last, columns);
               bool inside = true;
               for (std::int64_t at = 0; at < rows * n; ++at) {
-                const bool mine =
-                    at / n >= first && at / n < last && at % n >= columns.begin && at % n < columns.end;
+                const bool mine = at / n >= first && at / n < last && at % n >= columns.begin && at % n < columns.end;
                 inside = inside && (mine || same_bits(parts.data() + at, before.data() + at, 1));
               }
               CHECK(inside);
