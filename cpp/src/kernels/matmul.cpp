@@ -50,7 +50,7 @@ template <class T, Layout layout, bool masked_b> struct Tiles {
       return nullptr;
   }
   template <int... I> static constexpr Tiles make(std::integer_sequence<int, I...>) {
-    return {{{pick<I + 1, 1>(), pick<I + 1, 2>(), pick<I + 1, 4>(), pick<I + 1, 8>()}...}};
+    return {{{pick<I + 1, 1>(), pick<I + 1, 2>(), pick<I + 1, 4>(), pick<I + 1, 8>(), pick<I + 1, 16>()}...}};
   }
 };
 template <class T, Layout layout, bool masked_b>

@@ -158,6 +158,65 @@ CHAINRULE_INLINE void load_strip(Packet<T> (&to)[lanes<T>], const T* from, std::
 }
 #endif
 
+// The same for whole cache lines, square<T> elements of each row, where registers are wide enough for that: a line is
+// read once, which counts where the distance of the rows is a power of two and a set of the cache holds fewer of them.
+// 256-bit loads put rows r and r + lanes / 2 side by side, so that one stage of the transpose less is left.
+#if defined(EIGEN_VECTORIZE_AVX512)
+template <class T> inline constexpr int square = lanes<T>;
+CHAINRULE_INLINE __m512 load_halves(const float* p, const float* q) {
+  return _mm512_insertf32x8(_mm512_castps256_ps512(_mm256_loadu_ps(p)), _mm256_loadu_ps(q), 1);
+}
+CHAINRULE_INLINE __m512d load_halves(const double* p, const double* q) {
+  return _mm512_insertf64x4(_mm512_castpd256_pd512(_mm256_loadu_pd(p)), _mm256_loadu_pd(q), 1);
+}
+CHAINRULE_INLINE void turn_halves(__m512* to, const __m512 (&x)[8]) {  // rows r | r + 8, eight elements
+  const __m512i first = _mm512_setr_epi32(0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27);
+  const __m512i second = _mm512_setr_epi32(4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31);
+  __m512 t[8];
+  for (int r = 0; r < 8; r += 4) {
+    const __m512 low01 = _mm512_unpacklo_ps(x[r], x[r + 1]), high01 = _mm512_unpackhi_ps(x[r], x[r + 1]);
+    const __m512 low23 = _mm512_unpacklo_ps(x[r + 2], x[r + 3]), high23 = _mm512_unpackhi_ps(x[r + 2], x[r + 3]);
+    t[r] = _mm512_shuffle_ps(low01, low23, 0x44), t[r + 1] = _mm512_shuffle_ps(low01, low23, 0xee);
+    t[r + 2] = _mm512_shuffle_ps(high01, high23, 0x44), t[r + 3] = _mm512_shuffle_ps(high01, high23, 0xee);
+  }
+  for (int c = 0; c < 4; ++c) {
+    to[c] = _mm512_permutex2var_ps(t[c], first, t[c + 4]);
+    to[c + 4] = _mm512_permutex2var_ps(t[c], second, t[c + 4]);
+  }
+}
+CHAINRULE_INLINE void turn_halves(__m512d* to, const __m512d (&x)[4]) {  // rows r | r + 4, four elements
+  const __m512i first = _mm512_setr_epi64(0, 1, 8, 9, 4, 5, 12, 13);
+  const __m512i second = _mm512_setr_epi64(2, 3, 10, 11, 6, 7, 14, 15);
+  const __m512d low01 = _mm512_unpacklo_pd(x[0], x[1]), high01 = _mm512_unpackhi_pd(x[0], x[1]);
+  const __m512d low23 = _mm512_unpacklo_pd(x[2], x[3]), high23 = _mm512_unpackhi_pd(x[2], x[3]);
+  to[0] = _mm512_permutex2var_pd(low01, first, low23), to[1] = _mm512_permutex2var_pd(high01, first, high23);
+  to[2] = _mm512_permutex2var_pd(low01, second, low23), to[3] = _mm512_permutex2var_pd(high01, second, high23);
+}
+template <class T>
+CHAINRULE_INLINE void load_square(Packet<T> (&to)[square<T>], const T* from, std::ptrdiff_t stride) {
+  constexpr int L = lanes<T>, half = L / 2;
+  const T* row[L];
+  for (int r = 0; r < L; ++r) {
+    // One pointer per three rows, the others by base + index addressing; else the compiler keeps all in memory.
+    row[r] = r % 3 == 0 ? (r == 0 ? from : row[r - 3] + 3 * stride) : row[r - r % 3] + r % 3 * stride;
+    if (r % 3 == 0) asm("" : "+r"(row[r]));
+  }
+  Packet<T> low[half], high[half];
+  for (int r = 0; r < half; ++r) {
+    low[r] = load_halves(row[r], row[r + half]);
+    high[r] = load_halves(row[r] + half, row[r + half] + half);
+  }
+  turn_halves(to, low);
+  turn_halves(to + half, high);
+}
+#else
+template <class T> inline constexpr int square = strip<T>;
+template <class T>
+CHAINRULE_INLINE void load_square(Packet<T> (&to)[square<T>], const T* from, std::ptrdiff_t stride) {
+  load_strip(to, from, stride);
+}
+#endif
+
 }  // namespace matmul
 }  // namespace CHAINRULE_ISA
 }  // namespace chainrule

@@ -18,7 +18,7 @@ inline constexpr int max_rows = 12, max_accumulators = 24;
 #else
 inline constexpr int max_rows = 6, max_accumulators = 12;
 #endif
-inline constexpr int max_log_packets = 3;
+inline constexpr int max_log_packets = 4;
 inline constexpr std::ptrdiff_t next_ahead = 16;  // rows of the next panel that are on their way
 inline constexpr std::ptrdiff_t chunk = 8;        // steps of k per copied row of the next panel
 

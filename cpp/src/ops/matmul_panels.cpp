@@ -6,7 +6,7 @@
 namespace chainrule {
 namespace {
 
-constexpr std::int64_t panel_bytes = 512;  // of a row of a panel: what the widest tile of one row reads
+constexpr std::int64_t panel_bytes = 512;  // of a row of a panel: wider ones measured slower
 
 }  // namespace
 
