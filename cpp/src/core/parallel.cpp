@@ -69,12 +69,6 @@ int default_threads() {
   return threads;
 }
 
-// How long this thread spins when it next waits. Where waiting ends in sleep, others have work for the processor, and
-// the one that is waited for may need this very one: then every spin is lost time.
-using Spin = std::chrono::nanoseconds;
-constexpr Spin longest_spin{50'000}, shortest_spin{3'000};
-constinit thread_local Spin spin = longest_spin;
-
 inline void pause_cpu() noexcept {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
@@ -123,18 +117,14 @@ void Signal::count_down() noexcept {
 }
 
 void Signal::wait_while(std::uint32_t value) noexcept {
-  const auto until = std::chrono::steady_clock::now() + spin;
+  const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(50);
   for (;;) {
     for (int i = 0; i < 64; ++i) {
-      if (word_.load(std::memory_order_acquire) != value) {
-        spin = std::min(longest_spin, 2 * spin);
-        return;
-      }
+      if (word_.load(std::memory_order_acquire) != value) return;
       pause_cpu();
     }
     if (std::chrono::steady_clock::now() >= until) break;
   }
-  spin = std::max(shortest_spin, spin / 4);
   while (word_.load(std::memory_order_acquire) == value) {
 #if defined(__linux__)
     sleepers_.fetch_add(1, std::memory_order_seq_cst);

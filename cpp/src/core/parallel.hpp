@@ -9,8 +9,7 @@
 
 namespace chainrule {
 
-// A number that threads wait for to change: they spin at most 50 us, less where that did not help of late, then sleep
-// in the kernel; they never yield.
+// A number that threads wait for to change: they spin about 50 us, then sleep in the kernel; they never yield.
 class Signal {
  public:
   std::uint32_t value() const noexcept { return word_.load(std::memory_order_acquire); }
