@@ -32,10 +32,13 @@ Grid grid_for(const kernels::Plan& plan, int threads, int followers) {
   return best;
 }
 
-Part part_of(const kernels::Plan& plan, Grid grid, int part) {
+Part part_of(const kernels::Plan& plan, Grid grid, int part) { return part_of(plan, {0, plan.units}, grid, part); }
+
+Part part_of(const kernels::Plan& plan, kernels::Range rows, Grid grid, int part) {
   if (part >= grid.parts()) return {};
   const int i = part / grid.columns, j = part % grid.columns;
-  Part p{{plan.units * i / grid.rows, plan.units * (i + 1) / grid.rows}, {0, 0}};
+  const std::int64_t units = rows.end - rows.begin;
+  Part p{{rows.begin + units * i / grid.rows, rows.begin + units * (i + 1) / grid.rows}, {0, 0}};
   if (grid.columns == 1) return p;
   const std::int64_t wide = up(plan.columns, plan.column_grain);
   const auto cut = [&](int at) { return std::min(plan.columns, wide * at / grid.columns * plan.column_grain); };

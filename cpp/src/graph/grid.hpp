@@ -21,5 +21,7 @@ Grid grid_for(const kernels::Plan& plan, int threads, int followers = 0);
 
 // Parts are numbered along the columns first; behind the last one there is nothing to do.
 Part part_of(const kernels::Plan& plan, Grid grid, int part);
+// Of some of the plan's rows.
+Part part_of(const kernels::Plan& plan, kernels::Range rows, Grid grid, int part);
 
 }  // namespace chainrule

@@ -92,6 +92,8 @@ using SaveMask = std::uint32_t;
 inline constexpr SaveMask save_nothing = 0, save_inputs = 0xFFFFu, save_output = 0x10000u;
 constexpr SaveMask save_input(int i) { return 1u << (i < 15 ? i : 15); }
 
+using RowInputs = std::optional<std::uint32_t>;
+
 struct Op {
   std::string_view name;
   std::string_view doc;
@@ -141,8 +143,15 @@ struct Op {
   std::uint32_t transposable = 0;  // bit i: a transposition of the last two axes of input i folds into ints[i]
   bool matrix_product = false;     // its plan is a MatmulPlan of two operands: may run at another precision
   bool epilogue = false;           // an elementwise chain may run behind each range of units
-  bool rowwise = false;            // units are rows; may run by slab
-  bool internal = false;           // no public name
+  bool rowwise = false;            // units are in the order of the first axis, as elementwise ones are: may run by slab
+  // Of a rowwise op whose `batch` is a rule: the inputs of which row r of the outputs reads row r only (bit i); it
+  // reads the others whole. None: rows are not the outputs' first axis. What other ops do is in their `batch`.
+  RowInputs (*row_inputs)(std::span<const TensorType> in, std::span<const TensorType> out, const Attrs&) = nullptr;
+  // Of an op that may sum over the first axis of its inputs, in blocks of 1024 added ascending: narrows a plan to
+  // `rows` of `all` from `first` on, a multiple of 1024, for a call that goes on where the one before stopped. False:
+  // it sums over something else.
+  bool (*narrow)(kernels::Plan&, std::int64_t all, std::int64_t first, std::int64_t rows) = nullptr;
+  bool internal = false;  // no public name
   double flops_per_output = 1.0;
   std::int64_t (*flops)(std::span<const TensorType> in, std::span<const TensorType> out, const Attrs&) = nullptr;
 };

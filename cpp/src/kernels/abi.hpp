@@ -75,9 +75,11 @@ struct MatmulPlan {
 };
 
 // x seen as (outer, n, inner), reduced along n; units = outer * inner outputs when inner > 1, else outer rows.
+// accumulate: goes on from what an earlier call left in the outputs, over rows before these; outer = 1, inner > 1 only.
 struct ReducePlan {
   std::int64_t outer, n, inner;
   double scale;  // mean: 1 / count; otherwise 1
+  std::int64_t accumulate = 0;
 };
 
 // Row-wise kernels: x seen as (rows, n); units = rows.

@@ -24,10 +24,15 @@ constexpr int64_t block_rows = 1024;  // block sums are added ascending
 // K packets of columns from x on, `count` valid lanes in the last one. The first `open_rows` rows may read a whole
 // packet there: what lies behind is the next row, whose lanes are dropped.
 template <class Op, int K, class T>
-void fold_columns(const T* x, int64_t n, int64_t inner, int64_t count, int64_t open_rows, T scale, T* out) {
+void fold_columns(const ReducePlan& plan, const T* x, int64_t count, int64_t open_rows, T* out) {
   constexpr int64_t W = width<T>();
+  const int64_t n = plan.n, inner = plan.inner;
+  const T scale = static_cast<T>(plan.scale);
   Lane<T> total[K];
-  for (int k = 0; k < K; ++k) total[k] = splat(Op::template neutral<T>);
+  for (int k = 0; k < K; ++k) {
+    const int64_t valid = k == K - 1 ? count : W;
+    total[k] = plan.accumulate != 0 ? load(out + k * W, valid, T(0)) : splat(Op::template neutral<T>);
+  }
   for (int64_t first = 0; first < n; first += block_rows) {
     const int64_t last = first + block_rows < n ? first + block_rows : n;
     const int64_t open = open_rows < last ? open_rows : last;
@@ -51,15 +56,15 @@ void fold_columns(const T* x, int64_t n, int64_t inner, int64_t count, int64_t o
 }
 
 template <class Op, class T>
-void fold_slab(const T* x, const T* x_end, int64_t n, int64_t inner, int64_t columns, T scale, T* out) {
+void fold_slab(const ReducePlan& plan, const T* x, const T* x_end, int64_t columns, T* out) {
   constexpr int64_t W = width<T>();
   int64_t c = 0;
-  for (; c + 8 * W <= columns; c += 8 * W) fold_columns<Op, 8>(x + c, n, inner, W, n, scale, out + c);
-  for (; c + 4 * W <= columns; c += 4 * W) fold_columns<Op, 4>(x + c, n, inner, W, n, scale, out + c);
-  for (; c + W <= columns; c += W) fold_columns<Op, 1>(x + c, n, inner, W, n, scale, out + c);
+  for (; c + 8 * W <= columns; c += 8 * W) fold_columns<Op, 8>(plan, x + c, W, plan.n, out + c);
+  for (; c + 4 * W <= columns; c += 4 * W) fold_columns<Op, 4>(plan, x + c, W, plan.n, out + c);
+  for (; c + W <= columns; c += W) fold_columns<Op, 1>(plan, x + c, W, plan.n, out + c);
   if (c < columns) {
     const int64_t room = x_end - (x + c) - W;  // the last row whose whole packet is inside x is room / inner
-    fold_columns<Op, 1>(x + c, n, inner, columns - c, room < 0 ? 0 : room / inner + 1, scale, out + c);
+    fold_columns<Op, 1>(plan, x + c, columns - c, room < 0 ? 0 : room / plan.inner + 1, out + c);
   }
 }
 
@@ -89,7 +94,7 @@ Status fold(const Args& args, Range range, void*) {
   for (int64_t i = range.begin; i < range.end;) {
     const int64_t o = i / plan.inner, column = i % plan.inner;
     const int64_t columns = plan.inner - column < range.end - i ? plan.inner - column : range.end - i;
-    fold_slab<Op>(x + o * plan.n * plan.inner + column, x_end, plan.n, plan.inner, columns, scale, out + i);
+    fold_slab<Op>(plan, x + o * plan.n * plan.inner + column, x_end, columns, out + i);
     i += columns;
   }
   return Status::ok;

@@ -104,6 +104,21 @@ Tensors batch_matmul(const BatchContext& c) {
   return {matmul(aligned(0), aligned(1), c.attrs.ints[0] != 0, c.attrs.ints[1] != 0)};
 }
 
+// Rows of a matrix times another one, or products of their own for every item of the first axis.
+RowInputs row_inputs_matmul(std::span<const TensorType> in, std::span<const TensorType> out, const Attrs& attrs) {
+  const Shape &a = in[0].shape, &b = in[1].shape;
+  if (out[0].shape.rank() == 2) return attrs.ints[0] ? RowInputs() : 1u;
+  return (leading(a).size() == 1 ? 0u : 1u) | (leading(b).size() == 1 ? 0u : 2u);
+}
+bool narrow_matmul(kernels::Plan& plan, std::int64_t all, std::int64_t first, std::int64_t rows) {
+  auto& body = plan_body<kernels::MatmulPlan>(plan);
+  if (body.batch != 1 || !body.transpose_a || body.transpose_b || body.k % all != 0) return false;
+  body.k_offset = body.k / all * first;
+  body.k = body.k / all * rows;
+  body.accumulate = first > 0;
+  return true;
+}
+
 std::int64_t flops_matmul(std::span<const TensorType> in, std::span<const TensorType> out, const Attrs& attrs) {
   return 2 * out[0].shape.size() * sizes(in[0].shape, in[1].shape, attrs).k;
 }
@@ -135,6 +150,8 @@ void add_matmul_ops(std::vector<Op>& ops) {
   op.broadcasts = true;
   op.transposable = 3;
   op.matrix_product = op.epilogue = op.rowwise = true;
+  op.row_inputs = row_inputs_matmul;
+  op.narrow = narrow_matmul;
   op.flops = flops_matmul;
   attach_kernels(op, "matmul");
   ops.push_back(op);

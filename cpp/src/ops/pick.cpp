@@ -108,6 +108,7 @@ void add_picking_ops(std::vector<Op>& ops) {
     return Tensors{c.g[0].defined() ? along(c.g[0], c.x[1], c.attrs.ints[0]) : Tensor()};
   };
   op.batch = Batch::leading;
+  op.rowwise = true;
   op.flops_per_output = 0;
   attach_kernels(op, "take_along");
   ops.push_back(op);
@@ -130,7 +131,7 @@ void add_picking_ops(std::vector<Op>& ops) {
     return Tensors{c.g[1].defined() ? put(c.x[0], c.g[1], c.attrs.ints[0], c.attrs.ints[1]) : Tensor()};
   };
   op.batch = Batch::leading;
-  op.internal = true;
+  op.rowwise = op.internal = true;
   op.flops_per_output = 0;
   attach_kernels(op, "put_along");
   ops.push_back(op);

@@ -45,6 +45,11 @@ void plan_dropout(const Op& op, std::span<const TensorType> in, std::span<const 
   plan.units = (body.rows + 7) / 8;
   plan.cost = static_cast<double>(body.rows) * (op.outputs == 2 ? 0.7 : 0.15);
 }
+// Eight elements of the mask are a byte and a unit: 1024 rows of anything are whole bytes.
+template <std::uint32_t rows> RowInputs row_inputs_dropout(std::span<const TensorType> in, std::span<const TensorType>,
+                                                           const Attrs&) {
+  return in[0].shape.rank() == 0 ? RowInputs() : rows;
+}
 Tensor apply_mask(const Tensor& g, const Tensor& mask, const Attrs& attrs) {
   static const Op& op = find_op("dropout_apply");
   const Tensor in[] = {g, mask};
@@ -192,6 +197,8 @@ void add_random_ops(std::vector<Op>& ops) {
   op.draws = true;
   op.batch = Batch::rule;
   op.batch_rule = batch_dropout;
+  op.rowwise = true;
+  op.row_inputs = row_inputs_dropout<1u>;  // the counter is read whole
   op.inplace = 1;
   op.flops_per_output = 10;
   attach_kernels(op, "dropout");
@@ -212,6 +219,8 @@ void add_random_ops(std::vector<Op>& ops) {
   };
   op.batch = Batch::rule;
   op.batch_rule = batch_apply;
+  op.rowwise = true;
+  op.row_inputs = row_inputs_dropout<3u>;
   op.inplace = 1;
   op.internal = true;
   attach_kernels(op, "dropout_apply");

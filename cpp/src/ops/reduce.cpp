@@ -62,6 +62,16 @@ void plan_reduce(const Op& op, std::span<const TensorType> in, std::span<const T
   plan.cost = static_cast<double>(body.outer * body.n * body.inner) * 0.15;
 }
 
+// A mean is divided when all rows are in.
+bool narrow_sum(kernels::Plan& plan, std::int64_t all, std::int64_t first, std::int64_t rows) {
+  auto& body = plan_body<kernels::ReducePlan>(plan);
+  if (body.outer != 1 || body.inner == 1 || body.n % all != 0) return false;
+  body.n = body.n / all * rows;
+  body.accumulate = first > 0;
+  if (first + rows < all) body.scale = 1;
+  return true;
+}
+
 std::int64_t flops_reduce(std::span<const TensorType> in, std::span<const TensorType>, const Attrs&) {
   return in[0].shape.size();
 }
@@ -129,6 +139,7 @@ Op reduction(std::string_view name, std::string_view doc) {
   op.infer = infer_reduce;
   op.plan = plan_reduce;
   op.batch = Batch::leading;
+  op.rowwise = true;
   op.flops = flops_reduce;
   return op;
 }
@@ -169,6 +180,7 @@ void add_reduction_ops(std::vector<Op>& ops) {
     return g + " to every element";
   };
   op.jvp = jvp_linear;
+  op.narrow = narrow_sum;
   attach_kernels(op, "sum");
   ops.push_back(op);
 
@@ -181,6 +193,7 @@ void add_reduction_ops(std::vector<Op>& ops) {
     return g + (attrs.ints[1] ? " / (n - ddof)" : " / n") + " to every element";
   };
   op.jvp = jvp_linear;
+  op.narrow = narrow_sum;
   attach_kernels(op, "sum");
   ops.push_back(op);
 

@@ -93,6 +93,11 @@ void plan_broadcast(const Op&, std::span<const TensorType> in, std::span<const T
   finish_copy(plan, body, size_of(in[0].dtype));
 }
 
+RowInputs row_inputs_broadcast(std::span<const TensorType> in, std::span<const TensorType> out, const Attrs&) {
+  const Shape &from = in[0].shape, &to = out[0].shape;
+  return from.rank() == to.rank() && from[0] == to[0] ? 1u : 0u;
+}
+
 // The axes that broadcasting puts in front of a sample's come behind the batch.
 Tensors batch_broadcast(const BatchContext& c) {
   Dims from = c.x[0].shape(), to = c.attrs.lists[0];
@@ -130,7 +135,7 @@ template <int to> void add_cast(std::vector<Op>& ops) {
     op.jvp = [](const RuleContext& c) { return Tensors{cast(c.g[0], static_cast<DType>(to))}; };
   }
   op.batch = Batch::elementwise;
-  op.internal = true;
+  op.rowwise = op.internal = true;
   attach_kernels(op, op.name);
   ops.push_back(op);
 }
@@ -164,6 +169,7 @@ void add_shape_ops(std::vector<Op>& ops) {
     return g + ", axes put back";
   };
   op.jvp = [](const RuleContext& c) { return Tensors{transpose(c.g[0], c.attrs.lists[0])}; };
+  op.rowwise = true;
   attach_kernels(op, "copy");
   ops.push_back(op);
 
@@ -172,6 +178,8 @@ void add_shape_ops(std::vector<Op>& ops) {
   op.attributes = {{list, 0, "shape"}};
   op.batch = Batch::rule;
   op.batch_rule = batch_broadcast;
+  op.rowwise = true;
+  op.row_inputs = row_inputs_broadcast;
   op.vjp = [](const RuleContext& c) { return Tensors{sum_to(c.g[0], c.x_types[0].shape)}; };
   op.rule = [](int, std::span<const std::string> x, const std::string&, const std::string& g, const Attrs&) {
     return g + " summed to " + x[0] + ".shape";

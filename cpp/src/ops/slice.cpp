@@ -148,6 +148,7 @@ void add_slice_ops(std::vector<Op>& ops) {
       {list, 0, "starts", OnBatch::starts}, {list, 1, "stops", OnBatch::stops}, {list, 2, "steps", OnBatch::steps}};
   op.vjp = [](const RuleContext& c) { return Tensors{unslice(c.g[0], c.attrs, c.x_types[0].shape)}; };
   op.jvp = [](const RuleContext& c) { return Tensors{slice_with(c.g[0], c.attrs)}; };
+  op.rowwise = true;
   attach_kernels(op, "copy");
   ops.push_back(op);
 
@@ -179,6 +180,7 @@ void add_slice_ops(std::vector<Op>& ops) {
   op.max_inputs = 100;
   op.vjp = vjp_concat;
   op.jvp = jvp_concat;
+  op.rowwise = true;
   attach_kernels(op, "concat");
   ops.push_back(op);
 }

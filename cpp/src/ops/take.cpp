@@ -71,6 +71,10 @@ void plan_take(const Op&, std::span<const TensorType> in, std::span<const Tensor
   plan.units = out[0].shape.size() == 0 ? 0 : body.batch * body.middle * body.count;
   plan.cost = static_cast<double>(plan.units) * (2.0 + 0.1 * static_cast<double>(body.inner));
 }
+RowInputs row_inputs_take(std::span<const TensorType>, std::span<const TensorType>, const Attrs& attrs) {
+  if (attrs.ints[1] > 0) return 3u;
+  return attrs.ints[0] > 0 ? 1u : 2u;
+}
 void plan_put(const Op&, std::span<const TensorType> in, std::span<const TensorType> out, const Attrs& attrs,
               kernels::Plan& plan) {
   const auto& body = fill(out[0].shape, in[0].shape, attrs, plan);
@@ -156,6 +160,8 @@ void add_take_ops(std::vector<Op>& ops) {
   };
   op.batch = Batch::rule;
   op.batch_rule = batch_take;
+  op.rowwise = true;
+  op.row_inputs = row_inputs_take;
   op.flops_per_output = 0;
   attach_kernels(op, "take");
   ops.push_back(op);

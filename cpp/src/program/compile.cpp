@@ -11,6 +11,7 @@
 #include "program/memory_plan.hpp"
 #include "program/passes.hpp"
 #include "program/program.hpp"
+#include "program/slabs.hpp"
 
 namespace chainrule {
 namespace {
@@ -23,9 +24,11 @@ using Index = std::size_t;
 
 class Compiler {
  public:
-  Compiler(const GraphData& graph, Precision precision) : program_(std::make_shared<Program>()) {
+  Compiler(const GraphData& graph, Precision precision, const SlabLimits& limits)
+      : program_(std::make_shared<Program>()) {
     program_->graph = optimize(inline_calls(graph));
     if (precision == Precision::bf16) program_->graph = products_in_bf16(program_->graph, bf16_ops());
+    slabs_ = plan_slabs(program_->graph, limits);
     buffer_of_.assign(g().types.size(), -1);
     locate_outside_values();
     select_nodes();
@@ -43,6 +46,7 @@ class Compiler {
     std::int64_t bytes = 0;
     int born = -1, dies = -1;  // groups
     bool fixed = false;        // outside the arena
+    std::int64_t step = 0;     // of a slab only: bytes for every 1024 rows; 0: of all
   };
 
   GraphData& g() { return program_->graph; }
@@ -112,15 +116,7 @@ class Compiler {
   ValueId root(ValueId id) const { return root_[static_cast<Index>(id)]; }
   int position(ValueId id) const { return position_[static_cast<Index>(root(id))]; }
   const Node& node(Index w) { return g().nodes[work_[w]]; }
-
-  kernels::Plan plan_of(const Node& n) {
-    Types in, out;
-    for (ValueId id : n.inputs) in.push_back(type(id));
-    for (ValueId id : n.outputs) out.push_back(type(id));
-    kernels::Plan plan;
-    n.op->plan(*n.op, in, out, n.attrs, plan);
-    return plan;
-  }
+  int stretch_of(Index w) const { return slabs_.stretch_of[work_[w]]; }
 
   // A node joins the group before it when it works element by element on what that group makes.
   bool joins(Index w, int first) {
@@ -128,6 +124,7 @@ class Compiler {
     if (!n.op->elementwise || n.op->inplace_pairs || n.outputs.size() > 1) return false;
     const Node& leader = node(static_cast<Index>(first));
     if (!leader.op->epilogue || leader.outputs.size() != 1) return false;
+    if (stretch_of(w) != stretch_of(static_cast<Index>(first))) return false;
     const std::int64_t size = type(n.outputs.empty() ? n.inputs[0] : n.outputs[0]).shape.size();
     if (size == 0 || type(leader.outputs[0]).shape.size() != size) return false;
     bool follows = false;
@@ -148,7 +145,7 @@ class Compiler {
 
   void build_groups() {
     for (Index w = 0; w < work_.size(); ++w) {
-      program_->plans.push_back(plan_of(node(w)));
+      program_->plans.push_back(plan_of(g(), node(w)));
       if (!program_->groups.empty() && stands_beside(w, program_->groups.back().first)) {
         ++program_->groups.back().count;
         program_->groups.back().beside = true;
@@ -158,6 +155,7 @@ class Compiler {
         Group group;
         group.first = static_cast<std::int32_t>(w);
         program_->groups.push_back(group);
+        if (stretch_of(w) >= 0) add_to_stretch(stretch_of(w));
       }
       group_of_.push_back(static_cast<int>(program_->groups.size()) - 1);
     }
@@ -172,7 +170,10 @@ class Compiler {
         if (group.beside) group.rows += each.units;
       }
       if (leader.op->elementwise) group.grain = elements_in_lines;
-      group.parallel = cost >= nanoseconds_worth_threads && (group.rows > 1 || plan.columns > plan.column_grain);
+      const int stretch = stretch_of(static_cast<Index>(group.first));
+      const double parts = stretch < 0 ? 1 : stretches_[static_cast<Index>(stretch)].slabs();
+      group.parallel =
+          cost >= parts * nanoseconds_worth_threads && (group.rows > 1 || plan.columns > plan.column_grain);
       program_->cost += cost;
       if (group.parallel) program_->parallel_cost += cost;
       group.tile_rows = std::max<std::int64_t>(1, group.rows);
@@ -185,6 +186,14 @@ class Compiler {
     }
     // A team pays when most of the work can be shared.
     program_->use_team = program_->parallel_cost > 150'000 && program_->parallel_cost > 0.5 * program_->cost;
+  }
+
+  // The group just made is of a stretch's slabs.
+  void add_to_stretch(int stretch) {
+    const Stretch& nodes = slabs_.stretches[static_cast<Index>(stretch)];
+    if (static_cast<int>(stretches_.size()) == stretch)
+      stretches_.push_back({static_cast<std::int32_t>(program_->groups.size()) - 1, 0, nodes.batch, nodes.rows});
+    ++stretches_.back().count;
   }
 
   // The new value of a state takes the state's own memory where every other reader has finished by then. Only for
@@ -228,10 +237,27 @@ class Compiler {
     return true;
   }
 
-  void touch(int b, int group) {
+  // What holds more than a slab is there for all slabs of a stretch.
+  void touch(int b, Index w) {
+    const int stretch = stretch_of(w);
+    if (stretch < 0 || buffers_[static_cast<Index>(b)].step > 0) return live(b, group_of_[w], group_of_[w]);
+    const SlabGroups& slabs = stretches_[static_cast<Index>(stretch)];
+    live(b, slabs.first, slabs.first + slabs.count - 1);
+  }
+  void live(int b, int from, int to) {
     Buffer& x = buffers_[static_cast<Index>(b)];
-    if (x.born < 0) x.born = group;
-    x.dies = std::max(x.dies, group);
+    if (x.born < 0) x.born = from;
+    x.dies = std::max(x.dies, to);
+  }
+  bool is_local(ValueId id) const { return slabs_.local[static_cast<Index>(id)] != 0; }
+  Buffer buffer_for(ValueId id, Index w) {
+    Buffer b;
+    b.bytes = bytes(id);
+    if (!is_local(id)) return b;
+    const SlabGroups& slabs = stretches_[static_cast<Index>(stretch_of(w))];
+    b.step = in_block(b.bytes, slabs.batch);
+    b.bytes = slabs.rows / rows_in_block * b.step + 64;  // kernels may read a packet that begins in the last row
+    return b;
   }
 
   // The input whose memory output 0 of work item w takes, or -1.
@@ -243,6 +269,10 @@ class Compiler {
       const ValueId id = root(n.inputs[i]);
       const int b = buffer(id);
       if (b < 0 || buffers_[static_cast<Index>(b)].fixed || last_use_[static_cast<Index>(b)] > static_cast<int>(w))
+        continue;
+      // Of rows that come again nothing may be lost in the first slab; and all rows have no place in a slab's memory.
+      if (stretch_of(w) >= 0 && (slabs_.whole[static_cast<Index>(id)] ||
+                                 (buffers_[static_cast<Index>(b)].step > 0) != is_local(n.outputs[0])))
         continue;
       if (!(type(n.inputs[i]).dtype == type(n.outputs[0]).dtype &&
             type(n.inputs[i]).shape.size() == type(n.outputs[0]).shape.size()))
@@ -274,8 +304,7 @@ class Compiler {
     for (const auto& late : late_updates_) keep_to_end(late.first);
     last_use_.assign(buffers_.size(), 1 << 30);
     for (Index w = 0; w < work_.size(); ++w) {
-      const int group = group_of_[w];
-      for (ValueId id : node(w).inputs) touch(buffer(root(id)), group);
+      for (ValueId id : node(w).inputs) touch(buffer(root(id)), w);
       const int shared = inplace_input(w);
       for (Index j = 0; j < node(w).outputs.size(); ++j) {
         const ValueId id = node(w).outputs[j];
@@ -283,16 +312,14 @@ class Compiler {
           if (j == 0 && shared >= 0) {
             put(id, buffer(root(node(w).inputs[static_cast<Index>(shared)])));
           } else {
-            Buffer b;
-            b.bytes = bytes(id);
-            put(id, new_buffer(b));
+            put(id, new_buffer(buffer_for(id, w)));
             last_use_.push_back(-1);
           }
         }
         const auto b = static_cast<Index>(buffer(id));
         if (!buffers_[b].fixed) last_use_[b] = last_value_use[static_cast<Index>(id)];
-        touch(buffer(id), group);
-        if (last_value_use[static_cast<Index>(id)] == 1 << 30) touch(buffer(id), end);
+        touch(buffer(id), w);
+        if (last_value_use[static_cast<Index>(id)] == 1 << 30) live(buffer(id), end, end);
       }
     }
     std::vector<BufferLife> lives;
@@ -308,7 +335,17 @@ class Compiler {
 
   Location location(ValueId id) { return buffers_[static_cast<Index>(buffer(root(id)))].location; }
 
+  // What an operand's address has to go for every 1024 rows before a slab. By rows the kernel counts from the first row
+  // of all, so memory of a slab seems to begin that far before; a sum sees the rows of the slab alone.
+  std::int64_t step(Index w, ValueId id, bool output) {
+    if (stretch_of(w) < 0) return 0;
+    const std::int64_t own = buffers_[static_cast<Index>(buffer(root(id)))].step;
+    if (!slabs_.sums[work_[w]]) return -own;
+    return output || own > 0 ? 0 : in_block(bytes(id), slabs_.stretches[static_cast<Index>(stretch_of(w))].batch);
+  }
+
   void emit() {
+    std::vector<std::int64_t> steps;
     for (Index w = 0; w < work_.size(); ++w) {
       const Node& n = node(w);
       const DType key = n.op->key < 0 ? type(n.outputs[0]).dtype : type(n.inputs[static_cast<Index>(n.op->key)]).dtype;
@@ -320,14 +357,19 @@ class Compiler {
       instruction.first_operand = static_cast<std::int32_t>(program_->operands.size());
       instruction.inputs = static_cast<std::int32_t>(n.inputs.size());
       instruction.outputs = static_cast<std::int32_t>(n.outputs.size());
+      instruction.plan = static_cast<std::int32_t>(w);
       instruction.node = static_cast<std::int32_t>(work_[w]);
       const Group& group = program_->groups[static_cast<Index>(group_of_[w])];
       instruction.per_row = group.rows > 0 && !group.beside ? program_->plans[w].units / group.rows : 1;
-      for (ValueId id : n.inputs) program_->operands.push_back(location(id));
-      for (ValueId id : n.outputs) program_->operands.push_back(location(id));
+      for (const std::vector<ValueId>* ids : {&n.inputs, &n.outputs})
+        for (ValueId id : *ids) {
+          program_->operands.push_back(location(id));
+          steps.push_back(step(w, id, ids == &n.outputs));
+        }
       program_->scratch_bytes = std::max(program_->scratch_bytes, program_->plans[w].scratch_bytes);
       program_->instructions.push_back(instruction);
     }
+    unroll_slabs(*program_, stretches_, steps, slabs_.sums);
     for (ValueId id : g().outputs) program_->outputs.push_back(location(id));
     for (const Tensor& t : program_->bound) program_->bound_types.push_back(type_of(t));
     for (const auto& [value, at] : late_updates_)
@@ -336,6 +378,8 @@ class Compiler {
 
   std::shared_ptr<Program> program_;
   std::vector<Buffer> buffers_;
+  SlabPlan slabs_;
+  std::vector<SlabGroups> stretches_;  // of slabs_, as groups
   std::vector<int> buffer_of_, last_use_, position_, group_of_;
   std::vector<ValueId> root_;
   std::vector<Index> work_;
@@ -348,24 +392,8 @@ class Compiler {
 
 }  // namespace
 
-std::shared_ptr<const Program> compile_program(const GraphData& graph, Precision precision) {
-  return Compiler(graph, precision).take();
-}
-
-std::string Program::str() const {
-  std::string text;
-  for (const Group& group : groups) {
-    text += group.parallel ? "shared" : "serial";
-    text += " rows " + std::to_string(group.rows) + " tile " + std::to_string(group.tile_rows) + ":";
-    for (int i = 0; i < group.count; ++i) {
-      const Instruction& instruction = instructions[static_cast<Index>(group.first) + static_cast<Index>(i)];
-      text += " " + std::string(graph.nodes[static_cast<Index>(instruction.node)].op->name);
-    }
-    text += "\n";
-  }
-  return text + std::to_string(instructions.size()) + " instructions, arena " + std::to_string(arena_bytes) +
-         " bytes, scratch " + std::to_string(scratch_bytes) + " bytes, " + std::to_string(write_backs.size()) +
-         " write-backs\n";
+std::shared_ptr<const Program> compile_program(const GraphData& graph, Precision precision, const SlabLimits& limits) {
+  return Compiler(graph, precision, limits).take();
 }
 
 }  // namespace chainrule

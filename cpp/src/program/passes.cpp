@@ -218,6 +218,15 @@ GraphData gather_updates(const GraphData& graph) {
   return result;
 }
 
+kernels::Plan plan_of(const GraphData& graph, const Node& node) {
+  Types in, out;
+  for (ValueId id : node.inputs) in.push_back(graph.types[static_cast<std::size_t>(id)]);
+  for (ValueId id : node.outputs) out.push_back(graph.types[static_cast<std::size_t>(id)]);
+  kernels::Plan plan;
+  node.op->plan(*node.op, in, out, node.attrs, plan);
+  return plan;
+}
+
 GraphData optimize(const GraphData& graph) {
   return gather_updates(settle_checks(remove_dead_nodes(
       merge_common_subexpressions(fold_transpositions(remove_identities(remove_dead_nodes(graph)))))));

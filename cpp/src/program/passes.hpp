@@ -15,4 +15,6 @@ GraphData gather_updates(const GraphData& graph);
 bool same_rule(const Node& a, const Node& b);  // optimizer updates of one op with one set of numbers
 GraphData optimize(const GraphData& graph);    // all of them, in order
 
+kernels::Plan plan_of(const GraphData& graph, const Node& node);
+
 }  // namespace chainrule

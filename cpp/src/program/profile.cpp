@@ -90,6 +90,20 @@ ProfileRow describe(const Program& program, const Group& group) {
   return row;
 }
 
+// The row of every group: one for those that are the same but for the slab.
+std::vector<Index> rows_of(const Program& program) {
+  std::vector<Index> result(program.groups.size());
+  Index group = 0, row = 0;
+  for (const SlabGroups& slabs : program.slabs) {
+    while (group < static_cast<Index>(slabs.first)) result[group++] = row++;
+    const auto count = static_cast<Index>(slabs.count);
+    for (Index i = 0; i < count * static_cast<Index>(slabs.slabs()); ++i) result[group++] = row + i % count;
+    row += count;
+  }
+  while (group < result.size()) result[group++] = row++;
+  return result;
+}
+
 std::string fixed(double value, int digits) {
   char text[32];
   std::snprintf(text, sizeof text, "%.*f", digits, value);
@@ -101,24 +115,28 @@ std::string fixed(double value, int digits) {
 Profile profile(Workspace& workspace, int runs, const std::function<void(int run)>& load) {
   if (runs < 1) fail<ValueError>("profile", "runs must be at least 1", std::to_string(runs));
   const Program& program = workspace.program();
-  const Index groups = program.groups.size();
-  std::vector<std::vector<std::int64_t>> times(groups);
+  const std::vector<Index> row_of = rows_of(program);
+  const Index rows = row_of.empty() ? 0 : row_of.back() + 1;
+  std::vector<std::vector<std::int64_t>> times(rows);
   std::vector<std::int64_t> marks;
   const std::int64_t clock = clock_cost();
   for (int run = -2; run < runs; ++run) {  // the first runs touch the memory
     load(run + 2);
     workspace.run_marked(&nanoseconds, marks);
     if (run < 0) continue;
-    for (Index i = 0; i < groups; ++i) times[i].push_back(std::max<std::int64_t>(0, marks[i + 1] - marks[i] - clock));
+    for (std::vector<std::int64_t>& each : times) each.push_back(0);
+    for (Index i = 0; i < row_of.size(); ++i)
+      times[row_of[i]].back() += std::max<std::int64_t>(0, marks[i + 1] - marks[i] - clock);
   }
   Profile result;
   result.runs = runs;
   result.threads = workspace.threads();
   result.peak = measured_peak();
   result.bandwidth = measured_bandwidth();
-  for (Index i = 0; i < groups; ++i) {
+  for (Index i = 0; i < row_of.size(); ++i) {
+    if (row_of[i] != result.rows.size()) continue;  // another slab of a row that is there
     ProfileRow row = describe(program, program.groups[i]);
-    row.microseconds = static_cast<double>(median(times[i])) / 1e3;
+    row.microseconds = static_cast<double>(median(times[row_of[i]])) / 1e3;
     const double cores = row.shared ? result.threads : 1;
     row.limit = std::max(row.flops / result.peak, row.bytes / result.bandwidth) / cores / 1e3;
     result.microseconds += row.microseconds;

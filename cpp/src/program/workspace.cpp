@@ -11,6 +11,13 @@
 
 namespace chainrule {
 
+namespace {
+// Not pointer arithmetic: the result may lie outside of what the pointer points into.
+void* beyond(const void* from, std::int64_t bytes) {
+  return reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(from) + static_cast<std::uintptr_t>(bytes));
+}
+}  // namespace
+
 Workspace::Workspace(std::shared_ptr<const Program> program, int threads)
     : program_(std::move(program)), requested_(threads), threads_(program_->use_team ? std::max(1, threads) : 1) {
   arena_ = static_cast<std::byte*>(allocate_aligned(static_cast<std::size_t>(program_->arena_bytes)));
@@ -26,8 +33,14 @@ Workspace::Workspace(std::shared_ptr<const Program> program, int threads)
     else if (location.segment != Segment::bound)
       pointers_[i] = resolve(location);
   }
-  for (const Group& group : program_->groups)
-    grids_.push_back(grid_for(program_->plans[static_cast<std::size_t>(group.first)], threads_, group.count - 1));
+  for (const Group& group : program_->groups) {
+    kernels::Plan leader = leader_of(group);
+    if (leader.columns > 0 && group.rows != leader.units) {  // a slab
+      leader.cost *= static_cast<double>(group.rows) / static_cast<double>(leader.units);
+      leader.units = group.rows;
+    }
+    grids_.push_back(grid_for(leader, threads_, group.count - 1));
+  }
   refresh();
 }
 
@@ -40,13 +53,13 @@ void* Workspace::resolve(const Location& location) const {
   const auto at = static_cast<std::size_t>(location.at);
   switch (location.segment) {
     case Segment::arena:
-      return arena_ + at;
+      return beyond(arena_ + at, location.offset);
     case Segment::input:
-      return const_cast<void*>(inputs_[at]);
+      return beyond(inputs_[at], location.offset);
     case Segment::bound:
-      return bytes_of(program_->bound[at]);
+      return beyond(bytes_of(program_->bound[at]), location.offset);
     case Segment::constant:
-      return bytes_of(program_->graph.constants[at].tensor);
+      return beyond(bytes_of(program_->graph.constants[at].tensor), location.offset);
   }
   return nullptr;
 }
@@ -67,14 +80,13 @@ void Workspace::refresh() {
   }
   if (!moved) return;
   for (std::size_t i = 0; i < program_->operands.size(); ++i)
-    if (program_->operands[i].segment == Segment::bound)
-      pointers_[i] = bound_at_[static_cast<std::size_t>(program_->operands[i].at)];
+    if (program_->operands[i].segment == Segment::bound) pointers_[i] = resolve(program_->operands[i]);
 }
 
 void Workspace::bind_input(std::size_t input, const void* data) {
   inputs_[input] = data;
   for (const auto& [which, operand] : patches_)
-    if (which == input) pointers_[operand] = const_cast<void*>(data);
+    if (which == input) pointers_[operand] = beyond(data, program_->operands[operand].offset);
 }
 
 const void* Workspace::output(std::size_t i) const { return resolve(program_->outputs[i]); }
@@ -83,17 +95,18 @@ const void* Workspace::output(std::size_t i) const { return resolve(program_->ou
 void Workspace::execute(const Group& group, int part, int parts, void* scratch) noexcept {
   const auto share = [&](std::int64_t rows) {
     const auto cut = [&](int at) { return at == parts ? rows : rows * at / parts / group.grain * group.grain; };
-    return Part{{cut(part), cut(part + 1)}, {0, 0}};
+    return Part{{group.first_row + cut(part), group.first_row + cut(part + 1)}, {0, 0}};
   };
-  const kernels::Plan& leader = program_->plans[static_cast<std::size_t>(group.first)];
+  const kernels::Plan& leader = leader_of(group);
   if (parts > 1 && leader.columns > 0) {
+    const kernels::Range group_rows{group.first_row, group.first_row + group.rows};
     const Grid grid = parts == threads_ ? grids_[static_cast<std::size_t>(&group - program_->groups.data())]
                                         : grid_for(leader, parts, group.count - 1);
-    return execute_rows(group.first, group.count, part_of(leader, grid, part), group.tile_rows, scratch);
+    return execute_rows(group.first, group.count, part_of(leader, group_rows, grid, part), group.tile_rows, scratch);
   }
   if (!group.beside) return execute_rows(group.first, group.count, share(group.rows), group.tile_rows, scratch);
   for (std::int32_t i = group.first; i < group.first + group.count; ++i) {
-    const std::int64_t rows = program_->plans[static_cast<std::size_t>(i)].units;
+    const std::int64_t rows = plan_of(program_->instructions[static_cast<std::size_t>(i)]).units;
     execute_rows(i, 1, share(rows), rows, scratch);
   }
 }
@@ -106,7 +119,7 @@ void Workspace::execute_rows(std::int32_t first, int count, const Part& part, st
       const Instruction& instruction = program_->instructions[static_cast<std::size_t>(i)];
       void* const* operands = pointers_.data() + instruction.first_operand;
       const kernels::Args args{const_cast<const void* const*>(operands), operands + instruction.inputs,
-                               program_->plans.data() + i, part.columns};
+                               &plan_of(instruction), part.columns};
       kernels::Status status = kernels::Status::ok;
       if (part.columns.end == 0 || i == first) {
         status = instruction.kernel(args, {row * instruction.per_row, stop * instruction.per_row}, scratch);

@@ -37,6 +37,12 @@ class Workspace {
 
  private:
   void* resolve(const Location& location) const;
+  const kernels::Plan& plan_of(const Instruction& instruction) const {
+    return program_->plans[static_cast<std::size_t>(instruction.plan)];
+  }
+  const kernels::Plan& leader_of(const Group& group) const {
+    return plan_of(program_->instructions[static_cast<std::size_t>(group.first)]);
+  }
   template <class Mark> void run_groups(int thread, Team& team, const Mark& mark) noexcept;
   void execute(const Group& group, int part, int parts, void* scratch) noexcept;
   void execute_rows(std::int32_t first, int count, const Part& part, std::int64_t tile, void* scratch) noexcept;
