@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <random>
 
 #include "chainrule/losses.hpp"
 #include "chainrule/nn.hpp"
@@ -291,4 +292,105 @@ TEST_CASE("slabs: a large batch takes the memory of a slab, an ordinary one is l
   CHECK(large->slabs[0].rows % 1024 == 0);
   CHECK(large->str().find("slabs of") != std::string::npos);
   CHECK(large->arena_bytes < 10'000'000);  // group by group: 86 MB
+}
+
+namespace {
+
+// A function of rows (R, 6), a matrix (6, 6) and a row (6): steps that pick operands, and what fits them, at random.
+Function random_function(std::uint32_t seed, std::int64_t rows) {
+  return [seed, rows](const Tensors& in) {
+    std::mt19937 random(seed);
+    const auto pick = [&](std::size_t n) { return static_cast<std::size_t>(random() % n); };
+    Tensors values{in[0] * 0.5, in[2]}, results;
+    const auto some = [&](auto&& fits) {
+      for (int attempt = 0; attempt < 20; ++attempt)
+        if (const Tensor& t = values[values.size() - 1 - pick(std::min<std::size_t>(values.size(), 6))]; fits(t))
+          return t;
+      return values[0];
+    };
+    const auto matrix = [&](const Tensor& t) { return t.rank() == 2 && t.shape()[0] == rows; };
+    for (int step = 0; step < 14; ++step) {
+      const Tensor a = some([](const Tensor&) { return true; }), m = some(matrix);
+      Tensor y;
+      switch (pick(14)) {
+        case 0:
+          y = tanh(a);
+          break;
+        case 1:
+          y = a * sigmoid(a);
+          break;
+        case 2:
+          y = m + tanh(mean(m, {static_cast<std::int64_t>(pick(2))}, true));
+          break;
+        case 3:
+          y = m.shape()[1] == 6 ? matmul(m, in[1]) : sum(m, {1}, true);
+          break;
+        case 4:
+          y = matmul(m, some(matrix), true, false) * (1.0 / static_cast<double>(rows));
+          break;
+        case 5:
+          y = mean(m, {0}, pick(2) == 0);
+          break;
+        case 6:
+          y = softmax(m, -1);
+          break;
+        case 7: {
+          const Tensor both = concat({m, some(matrix)}, 1);
+          y = slice(both, {{}, {0, 6}});
+          break;
+        }
+        case 8:
+          y = transpose(reshape(tanh(m), {rows, 1, -1}), {0, 2, 1});
+          y = reshape(cumsum(y, 1), m.shape());
+          break;
+        case 9:
+          y = reshape(max(reshape(m, {-1}), {0}), {1}) + m;
+          break;
+        case 10:
+          y = sum(square(m), {0}) * (1.0 / static_cast<double>(rows));
+          break;
+        case 11:
+          y = reshape(sin(reshape(m, {-1})), m.shape());
+          break;
+        case 12:
+          y = m * sum(in[1] * 0.1) + flip(m, {static_cast<std::int64_t>(pick(2))});
+          break;
+        default:
+          y = m.shape()[1] == 6 ? m - matmul(m, in[1], false, true) * 0.1 + in[2] : exp(-square(m));
+      }
+      if (y.rank() == 2 && y.shape()[0] != rows && y.size() > 36) y = sum(y);
+      values.push_back(y);
+      if (pick(4) == 0) results.push_back(y);
+    }
+    results.push_back(values.back());
+    return results;
+  };
+}
+
+}  // namespace
+
+TEST_CASE("slabs: random functions of rows and their gradients") {
+  const std::int64_t rows = 4099;
+  const Tensors inputs{normal({rows, 6}, 1), normal({6, 6}, 2), normal({6}, 3)};
+  int by_slabs = 0, in_parts = 0;
+  for (std::uint32_t seed = 0; seed < 60; ++seed) {
+    INFO("seed " << seed);
+    const Function f = random_function(seed, rows);
+    const auto found = same_in_slabs(
+        [&](const Tensors& in) {
+          Tensors results = f(in);
+          const auto total = [&](const Tensors& x) {
+            Tensor sum_of = Tensor(0.0);
+            for (const Tensor& y : f(x)) sum_of = sum_of + sum(sin(y));
+            return Tensors{sum_of};
+          };
+          for (const Tensor& g : value_and_gradients(total, in).second) results.push_back(g);
+          return results;
+        },
+        inputs);
+    by_slabs += !found.empty();
+    in_parts += found.size() > 1;
+  }
+  CHECK(by_slabs > 50);
+  CHECK(in_parts > 20);
 }
