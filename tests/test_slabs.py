@@ -30,7 +30,13 @@ def normed():
 
 def batch_normed():
     return nn.Sequential(
-        nn.Linear(20, 256), nn.SiLU(), nn.Linear(256, 256), nn.ReLU(), nn.BatchNorm1d(256), nn.Linear(256, 7), seed=1
+        nn.Linear(20, 256),
+        nn.SiLU(),
+        nn.Linear(256, 256),
+        nn.ReLU(),
+        nn.BatchNorm1d(256),
+        nn.Linear(256, 7),
+        seed=1,
     )
 
 
@@ -47,7 +53,9 @@ def test_training_is_that_of_a_loop_by_hand(make, data):
     for threads in (1, 2):
         cr.set_num_threads(threads)
         model = make()
-        trainer = cr.Trainer(model, nn.CrossEntropyLoss(label_smoothing=0.1), optim.Adam(lr=1e-2), metrics=["accuracy"])
+        trainer = cr.Trainer(
+            model, nn.CrossEntropyLoss(label_smoothing=0.1), optim.Adam(lr=1e-2), metrics=["accuracy"]
+        )
         history = trainer.fit(X, y, epochs=2, batch_size=ROWS, shuffle=False)
         assert history["accuracy"][-1] > 0.1
         same_state(model, by_hand)
