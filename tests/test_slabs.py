@@ -1,4 +1,4 @@
-"""Batches so large that programs run slab by slab (cpp/src/program/slabs.hpp) from Python: the bits of eager mode."""
+"""Batches so large that programs run slab by slab (cpp/src/program/slabs.hpp): the bits of eager mode."""
 
 from __future__ import annotations
 
