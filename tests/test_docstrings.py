@@ -8,9 +8,9 @@ import inspect
 import chainrule as cr
 import numpy as np
 import pytest
-from chainrule import data, datasets, nn, optim
+from chainrule import data, datasets, nn, optim, schedules
 
-MODULES = {"cr": cr, "nn": nn, "optim": optim, "data": data, "datasets": datasets}
+MODULES = {"cr": cr, "nn": nn, "optim": optim, "schedules": schedules, "data": data, "datasets": datasets}
 
 
 def documented():
@@ -34,7 +34,8 @@ def test_there_are_examples():
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_example(name):
+def test_example(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     text = inspect.cleandoc(EXAMPLES[name].__doc__)
     globs = {**MODULES, "chainrule": cr, "np": np}
     test = doctest.DocTestParser().get_doctest(text, globs, name, None, 0)

@@ -1,10 +1,11 @@
 """Neural networks and automatic differentiation: a C++ core, the same words in Python and C++.
 
 Tensors and functions of them are here; layers and losses in chainrule.nn, optimizers in chainrule.optim,
-batches and readers in chainrule.data, bundled data in chainrule.datasets.
+schedules of their rates in chainrule.schedules, batches and readers in chainrule.data, bundled data in
+chainrule.datasets.
 """
 
-from . import _core, data, datasets, nn, optim, random
+from . import _core, data, datasets, nn, optim, random, schedules
 from ._core import (
     Compiled,
     DTypeError,
@@ -178,6 +179,7 @@ from ._core import (
     zeros,
 )
 from ._recording import enable_grad, no_grad, set_grad_enabled
+from .plots import plot_schedule
 
 __all__ = [
     "Compiled",
@@ -307,6 +309,7 @@ __all__ = [
     "optim",
     "outer",
     "pad",
+    "plot_schedule",
     "power",
     "prod",
     "random",
@@ -317,6 +320,7 @@ __all__ = [
     "reshape",
     "round",
     "save",
+    "schedules",
     "set_grad_enabled",
     "set_num_threads",
     "show_config",

@@ -916,6 +916,40 @@ class Loss:
         """
         "mean", "sum" or "none".
         """
+class Schedule:
+    """
+    A learning rate for every step, or with per="epoch" for every epoch, counted from 0: s(t).
+
+    >>> from chainrule import schedules
+    >>> s = schedules.Cosine(0.1, steps=100)
+    >>> s(0), round(s(50), 3), s(100)
+    (0.1, 0.05, 0.0)
+    >>> optimizer = optim.SGD(lr=s, momentum=0.9)
+    """
+    def __call__(self, t: typing.SupportsIndex) -> float:
+        """
+        The rate of step or epoch t. ValueError: t is negative, or the rate is negative or not finite.
+        """
+    def __copy__(self) -> Schedule:
+        ...
+    def __eq__(self, arg0: Schedule) -> bool:
+        ...
+    def __hash__(self) -> int:
+        ...
+    def __init__(self, function: typing.Any, per: str = 'step') -> None:
+        """
+        A schedule from any function of the step, or of the epoch with per="epoch". An optimizer takes the function itself,
+        too. It is called once for t = 0 when made, and before each stretch of training.
+        """
+    def __reduce__(self) -> tuple[typing.Any, ...]:
+        ...
+    def __repr__(self) -> str:
+        ...
+    @property
+    def per(self) -> str:
+        """
+        What it counts: "step" or "epoch".
+        """
 class Optimizer:
     """
     Moves parameters against their gradients. Without parameters it is a recipe that a Trainer copies.
@@ -931,6 +965,10 @@ class Optimizer:
     def load_state_dict(self, state: dict[typing.Any, typing.Any]) -> None:
         """
         Put back what state_dict() gave.
+        """
+    def observe(self, value: typing.SupportsFloat | typing.SupportsIndex) -> None:
+        """
+        Show ReduceOnPlateau the value it watches, at the end of an epoch; a Trainer does so by itself.
         """
     def recipe(self) -> Optimizer:
         """
@@ -949,17 +987,30 @@ class Optimizer:
         Forget the gradients.
         """
     @property
+    def epoch(self) -> int:
+        """
+        What schedules with per="epoch" count; a Trainer sets it, by hand it is yours to set.
+        """
+    @epoch.setter
+    def epoch(self, arg1: typing.SupportsIndex) -> None:
+        ...
+    @property
     def lr(self) -> float:
         """
-        The learning rate; can be set at any time.
+        The learning rate of the next step. Can be set at any time, to a number, a schedule or a function of the step.
         """
     @lr.setter
-    def lr(self, arg1: typing.SupportsFloat | typing.SupportsIndex) -> None:
+    def lr(self, arg1: float | Schedule | collections.abc.Callable[[int], float]) -> None:
         ...
     @property
     def parameters(self) -> list[typing.Any]:
         """
         What it moves.
+        """
+    @property
+    def schedule(self) -> typing.Any:
+        """
+        The schedule that lr follows, or None.
         """
     @property
     def step_count(self) -> int:
@@ -970,63 +1021,63 @@ class SGD(Optimizer):
     """
     Gradient descent, with momentum and Nesterov's step if wanted.
     """
-    def __init__(self, params: typing.Any = None, *, lr: typing.SupportsFloat | typing.SupportsIndex = 0.001, momentum: typing.SupportsFloat | typing.SupportsIndex = 0.0, dampening: typing.SupportsFloat | typing.SupportsIndex = 0.0, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, nesterov: bool = False, maximize: bool = False) -> None:
+    def __init__(self, params: typing.Any = None, *, lr: float | Schedule | collections.abc.Callable[[int], float] = 0.001, momentum: typing.SupportsFloat | typing.SupportsIndex = 0.0, dampening: typing.SupportsFloat | typing.SupportsIndex = 0.0, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, nesterov: bool = False, maximize: bool = False) -> None:
         ...
 class Adagrad(Optimizer):
     """
     Steps divided by the root of all squared gradients so far (Duchi et al., 2011).
     """
-    def __init__(self, params: typing.Any = None, *, lr: typing.SupportsFloat | typing.SupportsIndex = 0.01, lr_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, initial_accumulator_value: typing.SupportsFloat | typing.SupportsIndex = 0.0, eps: typing.SupportsFloat | typing.SupportsIndex = 1e-10, maximize: bool = False) -> None:
+    def __init__(self, params: typing.Any = None, *, lr: float | Schedule | collections.abc.Callable[[int], float] = 0.01, lr_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, initial_accumulator_value: typing.SupportsFloat | typing.SupportsIndex = 0.0, eps: typing.SupportsFloat | typing.SupportsIndex = 1e-10, maximize: bool = False) -> None:
         ...
 class RMSprop(Optimizer):
     """
     Steps divided by the root of a running mean of squared gradients (Hinton, 2012).
     """
-    def __init__(self, params: typing.Any = None, *, lr: typing.SupportsFloat | typing.SupportsIndex = 0.01, alpha: typing.SupportsFloat | typing.SupportsIndex = 0.99, eps: typing.SupportsFloat | typing.SupportsIndex = 1e-08, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, momentum: typing.SupportsFloat | typing.SupportsIndex = 0.0, centered: bool = False, maximize: bool = False) -> None:
+    def __init__(self, params: typing.Any = None, *, lr: float | Schedule | collections.abc.Callable[[int], float] = 0.01, alpha: typing.SupportsFloat | typing.SupportsIndex = 0.99, eps: typing.SupportsFloat | typing.SupportsIndex = 1e-08, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, momentum: typing.SupportsFloat | typing.SupportsIndex = 0.0, centered: bool = False, maximize: bool = False) -> None:
         ...
 class Adam(Optimizer):
     """
     Adam (Kingma and Ba, 2015); weight_decay is L2, added to the gradient.
     """
-    def __init__(self, params: typing.Any = None, *, lr: typing.SupportsFloat | typing.SupportsIndex = 0.001, betas: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] = (0.9, 0.999), eps: typing.SupportsFloat | typing.SupportsIndex = 1e-08, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, amsgrad: bool = False, maximize: bool = False) -> None:
+    def __init__(self, params: typing.Any = None, *, lr: float | Schedule | collections.abc.Callable[[int], float] = 0.001, betas: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] = (0.9, 0.999), eps: typing.SupportsFloat | typing.SupportsIndex = 1e-08, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, amsgrad: bool = False, maximize: bool = False) -> None:
         ...
 class AdamW(Optimizer):
     """
     Adam with decoupled weight decay (Loshchilov and Hutter, 2019).
     """
-    def __init__(self, params: typing.Any = None, *, lr: typing.SupportsFloat | typing.SupportsIndex = 0.001, betas: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] = (0.9, 0.999), eps: typing.SupportsFloat | typing.SupportsIndex = 1e-08, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.01, amsgrad: bool = False, maximize: bool = False) -> None:
+    def __init__(self, params: typing.Any = None, *, lr: float | Schedule | collections.abc.Callable[[int], float] = 0.001, betas: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] = (0.9, 0.999), eps: typing.SupportsFloat | typing.SupportsIndex = 1e-08, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.01, amsgrad: bool = False, maximize: bool = False) -> None:
         ...
 class Adadelta(Optimizer):
     """
     Steps as long as the running mean of earlier ones: it knows no unit and needs no rate (Zeiler, 2012).
     """
-    def __init__(self, params: typing.Any = None, *, lr: typing.SupportsFloat | typing.SupportsIndex = 1.0, rho: typing.SupportsFloat | typing.SupportsIndex = 0.9, eps: typing.SupportsFloat | typing.SupportsIndex = 1e-06, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, maximize: bool = False) -> None:
+    def __init__(self, params: typing.Any = None, *, lr: float | Schedule | collections.abc.Callable[[int], float] = 1.0, rho: typing.SupportsFloat | typing.SupportsIndex = 0.9, eps: typing.SupportsFloat | typing.SupportsIndex = 1e-06, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, maximize: bool = False) -> None:
         ...
 class Adamax(Optimizer):
     """
     Adam with the largest gradient, slowly forgotten, in place of the root mean square (Kingma and Ba, 2015).
     """
-    def __init__(self, params: typing.Any = None, *, lr: typing.SupportsFloat | typing.SupportsIndex = 0.002, betas: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] = (0.9, 0.999), eps: typing.SupportsFloat | typing.SupportsIndex = 1e-08, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, maximize: bool = False) -> None:
+    def __init__(self, params: typing.Any = None, *, lr: float | Schedule | collections.abc.Callable[[int], float] = 0.002, betas: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] = (0.9, 0.999), eps: typing.SupportsFloat | typing.SupportsIndex = 1e-08, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, maximize: bool = False) -> None:
         ...
 class NAdam(Optimizer):
     """
     Adam with Nesterov's momentum (Dozat, 2016); weight_decay is L2 unless decoupled_weight_decay.
     """
-    def __init__(self, params: typing.Any = None, *, lr: typing.SupportsFloat | typing.SupportsIndex = 0.002, betas: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] = (0.9, 0.999), eps: typing.SupportsFloat | typing.SupportsIndex = 1e-08, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, momentum_decay: typing.SupportsFloat | typing.SupportsIndex = 0.004, decoupled_weight_decay: bool = False, maximize: bool = False) -> None:
+    def __init__(self, params: typing.Any = None, *, lr: float | Schedule | collections.abc.Callable[[int], float] = 0.002, betas: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] = (0.9, 0.999), eps: typing.SupportsFloat | typing.SupportsIndex = 1e-08, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, momentum_decay: typing.SupportsFloat | typing.SupportsIndex = 0.004, decoupled_weight_decay: bool = False, maximize: bool = False) -> None:
         ...
 class RAdam(Optimizer):
     """
     Adam that warms up by itself: rates adapt once their variance is known (Liu et al., 2020); weight_decay is L2
     unless decoupled_weight_decay.
     """
-    def __init__(self, params: typing.Any = None, *, lr: typing.SupportsFloat | typing.SupportsIndex = 0.001, betas: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] = (0.9, 0.999), eps: typing.SupportsFloat | typing.SupportsIndex = 1e-08, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, decoupled_weight_decay: bool = False, maximize: bool = False) -> None:
+    def __init__(self, params: typing.Any = None, *, lr: float | Schedule | collections.abc.Callable[[int], float] = 0.001, betas: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] = (0.9, 0.999), eps: typing.SupportsFloat | typing.SupportsIndex = 1e-08, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, decoupled_weight_decay: bool = False, maximize: bool = False) -> None:
         ...
 class Lion(Optimizer):
     """
     Steps of length lr by the sign of an interpolated momentum, one state per weight (Chen et al., 2023). Wants a lr
     3 to 10 times smaller than AdamW's and a weight_decay, decoupled, as much larger.
     """
-    def __init__(self, params: typing.Any = None, *, lr: typing.SupportsFloat | typing.SupportsIndex = 0.0001, betas: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] = (0.9, 0.99), weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, maximize: bool = False) -> None:
+    def __init__(self, params: typing.Any = None, *, lr: float | Schedule | collections.abc.Callable[[int], float] = 0.0001, betas: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] = (0.9, 0.99), weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, maximize: bool = False) -> None:
         ...
 class History:
     """
@@ -1380,17 +1431,45 @@ def BCEWithLogitsLoss(*, pos_weight: typing.Any = None, reduction: str = 'mean')
     """
     Binary cross-entropy of logits, stable for large ones; pos_weight multiplies the positive term.
     """
+def ChainSchedule(parts: collections.abc.Sequence[float | Schedule | collections.abc.Callable[[int], float]], milestones: collections.abc.Sequence[typing.SupportsIndex], *, per: str = 'step') -> Schedule:
+    """
+    Schedules or numbers behind each other: parts[i] from milestones[i - 1] on, where it begins at 0.
+    """
+def ConstantSchedule(lr: typing.SupportsFloat | typing.SupportsIndex) -> Schedule:
+    """
+    Always lr.
+    """
+def CosineRestartsSchedule(lr: typing.SupportsFloat | typing.SupportsIndex, steps: typing.SupportsIndex, factor: typing.SupportsIndex = 1, end: typing.SupportsFloat | typing.SupportsIndex = 0.0, *, per: str = 'step') -> Schedule:
+    """
+    Cosines again and again, each `factor` times as long as the one before (Loshchilov and Hutter, 2017).
+    """
+def CosineSchedule(lr: typing.SupportsFloat | typing.SupportsIndex, steps: typing.SupportsIndex, end: typing.SupportsFloat | typing.SupportsIndex = 0.0, *, per: str = 'step') -> Schedule:
+    """
+    end + (lr - end) (1 + cos(pi t / steps)) / 2, then end (Loshchilov and Hutter, 2017).
+    """
 def CrossEntropyLoss(*, weight: typing.Any = None, ignore_index: typing.SupportsIndex | None = None, label_smoothing: typing.SupportsFloat | typing.SupportsIndex = 0.0, reduction: str = 'mean') -> Loss:
     """
     Cross-entropy of logits (N, C) with classes (N,) or probabilities (N, C); weight holds one factor per class.
+    """
+def ExponentialSchedule(lr: typing.SupportsFloat | typing.SupportsIndex, gamma: typing.SupportsFloat | typing.SupportsIndex, *, per: str = 'step') -> Schedule:
+    """
+    lr gamma^t.
     """
 def HuberLoss(*, delta: typing.SupportsFloat | typing.SupportsIndex = 1.0, reduction: str = 'mean') -> Loss:
     """
     Squared where |y - f| <= delta, linear beyond (Huber, 1964).
     """
+def InverseSqrtSchedule(lr: typing.SupportsFloat | typing.SupportsIndex, warmup: typing.SupportsIndex, *, per: str = 'step') -> Schedule:
+    """
+    lr min((t + 1) / warmup, sqrt(warmup / (t + 1))) (Vaswani et al., 2017).
+    """
 def L1Loss(*, reduction: str = 'mean') -> Loss:
     """
     Mean absolute error |y - f|.
+    """
+def LinearSchedule(lr: typing.SupportsFloat | typing.SupportsIndex, end: typing.SupportsFloat | typing.SupportsIndex, steps: typing.SupportsIndex, *, per: str = 'step') -> Schedule:
+    """
+    From lr along a line to `end` at t = steps, where it stays.
     """
 def MLP(sizes: collections.abc.Sequence[typing.SupportsIndex], *, activation: str = 'relu', dropout: typing.SupportsFloat | typing.SupportsIndex = 0.0, dtype: typing.Any = 'float32', seed: typing.Any = None) -> Sequential:
     """
@@ -1402,15 +1481,44 @@ def MSELoss(*, half: bool = False, reduction: str = 'mean') -> Loss:
     """
     Mean squared error (y - f)^2; half=True multiplies by 1/2, so that the gradient is f - y.
     """
+def MultiStepSchedule(lr: typing.SupportsFloat | typing.SupportsIndex, milestones: collections.abc.Sequence[typing.SupportsIndex], gamma: typing.SupportsFloat | typing.SupportsIndex = 0.1, *, per: str = 'step') -> Schedule:
+    """
+    lr, multiplied by gamma at each milestone.
+    """
 def NLLLoss(*, weight: typing.Any = None, ignore_index: typing.SupportsIndex | None = None, reduction: str = 'mean') -> Loss:
     """
     Negative log-likelihood of log-probabilities (N, C) and classes (N,).
+    """
+def OneCycleSchedule(max_lr: typing.SupportsFloat | typing.SupportsIndex, steps: typing.SupportsIndex, pct_start: typing.SupportsFloat | typing.SupportsIndex = 0.3, div_factor: typing.SupportsFloat | typing.SupportsIndex = 25.0, final_div_factor: typing.SupportsFloat | typing.SupportsIndex = 10000.0, anneal: str = 'cos', *, per: str = 'step') -> Schedule:
+    """
+    From max_lr / div_factor up to max_lr in the first pct_start of the steps, then down to the start divided by
+    final_div_factor; anneal: "cos" or "linear" (Smith and Topin, 2018).
+    """
+def PolynomialSchedule(lr: typing.SupportsFloat | typing.SupportsIndex, steps: typing.SupportsIndex, power: typing.SupportsFloat | typing.SupportsIndex = 1.0, end: typing.SupportsFloat | typing.SupportsIndex = 0.0, *, per: str = 'step') -> Schedule:
+    """
+    end + (lr - end) (1 - t / steps)^power, then end.
+    """
+def ReduceOnPlateauSchedule(lr: float | Schedule | collections.abc.Callable[[int], float], *, monitor: str = 'val_loss', mode: str = 'min', factor: typing.SupportsFloat | typing.SupportsIndex = 0.1, patience: typing.SupportsIndex = 10, threshold: typing.SupportsFloat | typing.SupportsIndex = 0.0001, threshold_mode: str = 'rel', cooldown: typing.SupportsIndex = 0, min_lr: typing.SupportsFloat | typing.SupportsIndex = 0.0) -> Schedule:
+    """
+    lr, a number or a schedule, times `factor` whenever `monitor`, a column of the history, has not got better for more than
+    `patience` epochs, by `threshold` at least ("rel": of the best, "abs"). By hand: optimizer.observe(value).
+    """
+def StepSchedule(lr: typing.SupportsFloat | typing.SupportsIndex, step_size: typing.SupportsIndex, gamma: typing.SupportsFloat | typing.SupportsIndex = 0.1, *, per: str = 'step') -> Schedule:
+    """
+    lr gamma^floor(t / step_size).
+    """
+def WarmupSchedule(then: float | Schedule | collections.abc.Callable[[int], float], steps: typing.SupportsIndex, start: typing.SupportsFloat | typing.SupportsIndex = 0.0) -> Schedule:
+    """
+    Along a line from `start` times the first rate of `then` up to that rate at t = steps, where `then`, a number or
+    a schedule, begins.
     """
 def _make_empty(cls: typing.Any) -> typing.Any:
     ...
 def _make_loss(name: str, arguments: dict[typing.Any, typing.Any]) -> typing.Any:
     ...
 def _make_optimizer(name: str, arguments: dict[typing.Any, typing.Any]) -> typing.Any:
+    ...
+def _make_schedule(name: str, arguments: dict[typing.Any, typing.Any]) -> typing.Any:
     ...
 def _set_state(module: typing.Any, state: tuple[typing.Any, ...]) -> None:
     ...

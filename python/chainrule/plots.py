@@ -1,15 +1,15 @@
-"""The learning curve as a picture. matplotlib is imported only here, and only when a picture is asked for."""
+"""Pictures of learning curves and schedules. matplotlib is imported here only, when one is asked for."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from . import _core
 
-__all__ = ["learning_curve"]
+__all__ = ["learning_curve", "plot_schedule"]
 
 _INK, _MUTED, _GRID = "#1f2933", "#7b8794", "#e4e7eb"
 _TRAIN, _VALIDATION = "#2f6fb3", "#d9622b"
@@ -59,6 +59,49 @@ def learning_curve(
         fontsize=9,
         labelcolor=_INK,
     )
+    _write(figure, path)
+
+
+def plot_schedule(schedule: Callable[[int], float], steps: int, path: str | os.PathLike[str]) -> None:
+    """Write a PNG with the learning rate of steps (or epochs) 0 ... steps - 1.
+
+    Parameters
+    ----------
+    schedule : Schedule or function of the step
+        Anything an optimizer takes as lr, but numbers.
+    steps : int
+        How many to show.
+    path
+        The picture; replaced only once the new one is whole.
+
+    Raises
+    ------
+    ImportError
+        Where matplotlib is not installed.
+
+    Examples
+    --------
+    >>> from chainrule import schedules
+    >>> cr.plot_schedule(schedules.Warmup(schedules.Cosine(1e-3, 900), 100), 1000, "rates.png")
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    if steps < 1:
+        raise _core.ValueError(f"plot_schedule: steps must be at least 1: {steps}")
+    rate = schedule if isinstance(schedule, _core.Schedule) else _core.Schedule(schedule)
+    figure = Figure(figsize=(5.3, 3.6), dpi=150, facecolor="white", layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.plot(range(steps), [rate(t) for t in range(steps)], color=_TRAIN, lw=1.8)
+    axes.set_xlim(0, max(steps - 1, 1))
+    axes.set_ylim(bottom=0)
+    axes.set_title("learning rate", loc="left", fontsize=10, color=_INK)
+    _dress(axes, rate.per)
+    _write(figure, path)
+
+
+def _write(figure: Any, path: str | os.PathLike[str]) -> None:
     target = Path(path)
     whole = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
@@ -69,8 +112,6 @@ def learning_curve(
 
 
 def _panel(axes: Any, history: Mapping[str, Sequence[float]], name: str) -> None:
-    from matplotlib.ticker import MaxNLocator
-
     rising = name in _RISING
     lines = [
         (label, color, history[key])
@@ -90,7 +131,13 @@ def _panel(axes: Any, history: Mapping[str, Sequence[float]], name: str) -> None
             axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
             axes.yaxis.set_minor_formatter(lambda value, _: "")
     axes.set_title(name, loc="left", fontsize=10, color=_INK)
-    axes.set_xlabel("epoch", fontsize=9, color=_MUTED)
+    _dress(axes, "epoch")
+
+
+def _dress(axes: Any, across: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set_xlabel(across, fontsize=9, color=_MUTED)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7))
     axes.grid(True, color=_GRID, lw=0.8)
     axes.set_axisbelow(True)

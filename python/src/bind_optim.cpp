@@ -1,5 +1,5 @@
 // Optimizers, with PyTorch's argument names; every default is read from the C++ options.
-#include "common.hpp"
+#include "rate.hpp"
 
 namespace chainrule::python {
 namespace {
@@ -72,7 +72,17 @@ void bind_optimizer_class(py::module_& m) {
           },
           "Move every parameter that has a gradient.")
       .def("zero_grad", &Optimizer::zero_grad, "Forget the gradients.")
-      .def_property("lr", &Optimizer::lr, &Optimizer::set_lr, "The learning rate; can be set at any time.")
+      .def_property("lr", &Optimizer::lr, &Optimizer::set_lr,
+                    "The learning rate of the next step. Can be set at any time, to a number, a schedule or a function "
+                    "of the step.")
+      .def_property_readonly(
+          "schedule",
+          [](const Optimizer& o) { return o.schedule().defined() ? py::cast(o.schedule()) : py::object(py::none()); },
+          "The schedule that lr follows, or None.")
+      .def_property("epoch", &Optimizer::epoch, &Optimizer::set_epoch,
+                    "What schedules with per=\"epoch\" count; a Trainer sets it, by hand it is yours to set.")
+      .def("observe", &Optimizer::observe, "value"_a,
+           "Show ReduceOnPlateau the value it watches, at the end of an epoch; a Trainer does so by itself.")
       .def_property_readonly("step_count", &Optimizer::step_count, "Steps taken.")
       .def_property_readonly(
           "parameters",
@@ -103,8 +113,8 @@ std::pair<double, double> pair_of(const Betas& betas) { return {betas.first, bet
 template <class O, class Options> void bind_adam(py::module_& m, const char* name, const char* doc) {
   const Options d;
   py::class_<O, Optimizer>(m, name, doc)
-      .def(py::init([name](const py::object& params, double lr, const std::pair<double, double>& betas, double eps,
-                           double weight_decay, bool amsgrad, bool maximize) {
+      .def(py::init([name](const py::object& params, const optim::Rate& lr, const std::pair<double, double>& betas,
+                           double eps, double weight_decay, bool amsgrad, bool maximize) {
              Options options;
              options.lr = lr, options.betas = to_betas(betas), options.eps = eps, options.weight_decay = weight_decay;
              options.amsgrad = amsgrad, options.maximize = maximize;
@@ -119,19 +129,19 @@ void bind_adaptive(py::module_& m) {
   py::class_<optim::Adadelta, Optimizer>(
       m, "Adadelta",
       "Steps as long as the running mean of earlier ones: it knows no unit and needs no rate (Zeiler, 2012).")
-      .def(
-          py::init([](const py::object& params, double lr, double rho, double eps, double weight_decay, bool maximize) {
-            return make<optim::Adadelta>(params, optim::AdadeltaOptions{lr, rho, eps, weight_decay, maximize},
-                                         "Adadelta");
-          }),
-          "params"_a = py::none(), py::kw_only(), "lr"_a = adadelta.lr, "rho"_a = adadelta.rho, "eps"_a = adadelta.eps,
-          "weight_decay"_a = adadelta.weight_decay, "maximize"_a = adadelta.maximize);
+      .def(py::init([](const py::object& params, const optim::Rate& lr, double rho, double eps, double weight_decay,
+                       bool maximize) {
+             return make<optim::Adadelta>(params, optim::AdadeltaOptions{lr, rho, eps, weight_decay, maximize},
+                                          "Adadelta");
+           }),
+           "params"_a = py::none(), py::kw_only(), "lr"_a = adadelta.lr, "rho"_a = adadelta.rho, "eps"_a = adadelta.eps,
+           "weight_decay"_a = adadelta.weight_decay, "maximize"_a = adadelta.maximize);
   const optim::AdamaxOptions adamax;
   py::class_<optim::Adamax, Optimizer>(
       m, "Adamax",
       "Adam with the largest gradient, slowly forgotten, in place of the root mean square (Kingma and Ba, 2015).")
-      .def(py::init([](const py::object& params, double lr, const std::pair<double, double>& betas, double eps,
-                       double weight_decay, bool maximize) {
+      .def(py::init([](const py::object& params, const optim::Rate& lr, const std::pair<double, double>& betas,
+                       double eps, double weight_decay, bool maximize) {
              return make<optim::Adamax>(params, optim::AdamaxOptions{lr, to_betas(betas), eps, weight_decay, maximize},
                                         "Adamax");
            }),
@@ -140,8 +150,9 @@ void bind_adaptive(py::module_& m) {
   const optim::NAdamOptions nadam;
   py::class_<optim::NAdam, Optimizer>(
       m, "NAdam", "Adam with Nesterov's momentum (Dozat, 2016); weight_decay is L2 unless decoupled_weight_decay.")
-      .def(py::init([](const py::object& params, double lr, const std::pair<double, double>& betas, double eps,
-                       double weight_decay, double momentum_decay, bool decoupled_weight_decay, bool maximize) {
+      .def(py::init([](const py::object& params, const optim::Rate& lr, const std::pair<double, double>& betas,
+                       double eps, double weight_decay, double momentum_decay, bool decoupled_weight_decay,
+                       bool maximize) {
              return make<optim::NAdam>(params,
                                        optim::NAdamOptions{lr, to_betas(betas), eps, weight_decay, momentum_decay,
                                                            decoupled_weight_decay, maximize},
@@ -155,8 +166,8 @@ void bind_adaptive(py::module_& m) {
       m, "RAdam",
       "Adam that warms up by itself: rates adapt once their variance is known (Liu et al., 2020); weight_decay is L2\n"
       "unless decoupled_weight_decay.")
-      .def(py::init([](const py::object& params, double lr, const std::pair<double, double>& betas, double eps,
-                       double weight_decay, bool decoupled_weight_decay, bool maximize) {
+      .def(py::init([](const py::object& params, const optim::Rate& lr, const std::pair<double, double>& betas,
+                       double eps, double weight_decay, bool decoupled_weight_decay, bool maximize) {
              return make<optim::RAdam>(
                  params, optim::RAdamOptions{lr, to_betas(betas), eps, weight_decay, decoupled_weight_decay, maximize},
                  "RAdam");
@@ -170,8 +181,8 @@ void bind_adaptive(py::module_& m) {
       "Steps of length lr by the sign of an interpolated momentum, one state per weight (Chen et al., 2023). Wants a "
       "lr\n"
       "3 to 10 times smaller than AdamW's and a weight_decay, decoupled, as much larger.")
-      .def(py::init([](const py::object& params, double lr, const std::pair<double, double>& betas, double weight_decay,
-                       bool maximize) {
+      .def(py::init([](const py::object& params, const optim::Rate& lr, const std::pair<double, double>& betas,
+                       double weight_decay, bool maximize) {
              return make<optim::Lion>(params, optim::LionOptions{lr, to_betas(betas), weight_decay, maximize}, "Lion");
            }),
            "params"_a = py::none(), py::kw_only(), "lr"_a = lion.lr, "betas"_a = pair_of(lion.betas),
@@ -184,8 +195,8 @@ void bind_optim(py::module_& m) {
   bind_optimizer_class(m);
   const optim::SGDOptions sgd;
   py::class_<optim::SGD, Optimizer>(m, "SGD", "Gradient descent, with momentum and Nesterov's step if wanted.")
-      .def(py::init([](const py::object& params, double lr, double momentum, double dampening, double weight_decay,
-                       bool nesterov, bool maximize) {
+      .def(py::init([](const py::object& params, const optim::Rate& lr, double momentum, double dampening,
+                       double weight_decay, bool nesterov, bool maximize) {
              return make<optim::SGD>(
                  params, optim::SGDOptions{lr, momentum, dampening, weight_decay, nesterov, maximize}, "SGD");
            }),
@@ -195,8 +206,8 @@ void bind_optim(py::module_& m) {
   const optim::AdagradOptions adagrad;
   py::class_<optim::Adagrad, Optimizer>(
       m, "Adagrad", "Steps divided by the root of all squared gradients so far (Duchi et al., 2011).")
-      .def(py::init([](const py::object& params, double lr, double lr_decay, double weight_decay, double initial,
-                       double eps, bool maximize) {
+      .def(py::init([](const py::object& params, const optim::Rate& lr, double lr_decay, double weight_decay,
+                       double initial, double eps, bool maximize) {
              return make<optim::Adagrad>(
                  params, optim::AdagradOptions{lr, lr_decay, weight_decay, initial, eps, maximize}, "Adagrad");
            }),
@@ -206,7 +217,7 @@ void bind_optim(py::module_& m) {
   const optim::RMSpropOptions rms;
   py::class_<optim::RMSprop, Optimizer>(
       m, "RMSprop", "Steps divided by the root of a running mean of squared gradients (Hinton, 2012).")
-      .def(py::init([](const py::object& params, double lr, double alpha, double eps, double weight_decay,
+      .def(py::init([](const py::object& params, const optim::Rate& lr, double alpha, double eps, double weight_decay,
                        double momentum, bool centered, bool maximize) {
              return make<optim::RMSprop>(
                  params, optim::RMSpropOptions{lr, alpha, eps, weight_decay, momentum, centered, maximize}, "RMSprop");

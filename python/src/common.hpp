@@ -28,6 +28,7 @@ void bind_registry(py::module_& m);
 void bind_nn(py::module_& m);
 void bind_layers(py::module_& m);
 void bind_losses(py::module_& m);
+void bind_schedules(py::module_& m);
 void bind_optim(py::module_& m);
 void bind_train(py::module_& m);
 void bind_training_step(py::module_& m);

@@ -345,10 +345,20 @@ py::dict to_dict(const std::vector<nn::NamedTensor>& tensors) {
   return result;
 }
 
+template <class T> static py::object to_value(const T& value) {
+  if constexpr (!std::is_same_v<T, std::vector<nn::Called>>) {
+    return py::cast(value);
+  } else {
+    py::list made;
+    for (const nn::Called& each : value) made.append(optim::make_schedule(each));
+    return made.size() == 1 ? py::object(made[0]) : py::object(made);
+  }
+}
+
 py::dict to_kwargs(const nn::Arguments& arguments) {
   py::dict kwargs;
   for (const auto& [name, value] : arguments)
-    kwargs[py::str(name)] = std::visit([](const auto& v) { return py::object(py::cast(v)); }, value);
+    kwargs[py::str(name)] = std::visit([](const auto& v) { return to_value(v); }, value);
   return kwargs;
 }
 

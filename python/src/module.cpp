@@ -19,6 +19,7 @@ PYBIND11_MODULE(_core, m) {
   bind_custom_gradient(m);
   bind_layers(m);
   bind_losses(m);
+  bind_schedules(m);
   bind_optim(m);
   bind_train(m);
   bind_training_step(m);

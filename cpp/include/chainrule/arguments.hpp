@@ -9,9 +9,18 @@
 
 namespace chainrule::nn {
 
-// An argument of a layer, loss or optimizer as it is printed and saved: (name, value).
-using ArgumentValue =
-    std::variant<bool, std::int64_t, double, std::string, std::vector<std::int64_t>, std::vector<double>>;
+struct Called;
+
+// An argument of a layer, loss or optimizer as it is printed and saved: (name, value). Called: what was made by a call
+// itself, such as a schedule; usually one, several where the argument is a list.
+using ArgumentValue = std::variant<bool, std::int64_t, double, std::string, std::vector<std::int64_t>,
+                                   std::vector<double>, std::vector<Called>>;
 using Arguments = std::vector<std::pair<std::string, ArgumentValue>>;
+
+struct Called {
+  std::string name;
+  Arguments arguments;
+  bool operator==(const Called&) const = default;
+};
 
 }  // namespace chainrule::nn

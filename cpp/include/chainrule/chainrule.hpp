@@ -15,6 +15,7 @@
 #include "chainrule/predictor.hpp"
 #include "chainrule/profile.hpp"
 #include "chainrule/random.hpp"
+#include "chainrule/schedules.hpp"
 #include "chainrule/structure.hpp"
 #include "chainrule/tensor.hpp"
 #include "chainrule/trainer.hpp"

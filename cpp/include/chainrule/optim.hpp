@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "chainrule/nn.hpp"
+#include "chainrule/schedules.hpp"
 #include "chainrule/tensor.hpp"
 
 namespace chainrule::optim {
@@ -46,7 +47,7 @@ class CHAINRULE_API UpdateRule {
   // the one op behind update in place.
   virtual void update_in_place(const Tensor& p, const Tensor& g, const std::vector<Tensor>& states,
                                const std::vector<Tensor>& scalars) const;
-  double lr = 0.0;
+  Rate lr = 0.0;
 };
 
 class CHAINRULE_API Optimizer {
@@ -55,9 +56,18 @@ class CHAINRULE_API Optimizer {
   Optimizer(std::shared_ptr<UpdateRule> rule, std::vector<Tensor> parameters);
   void zero_grad();
   void step();  // parameters without a gradient are skipped
+  // The learning rate of the next step: a number, or what the schedule says of step_count() or epoch().
   double lr() const;
-  void set_lr(double lr);
+  double lr_at(std::int64_t step) const;  // the same of another step, from 0
+  void set_lr(const Rate& lr);            // also a schedule; what the one before had observed is forgotten
   std::int64_t step_count() const;
+  std::int64_t epoch() const;
+  void set_epoch(std::int64_t epoch);  // for schedules with per = "epoch"; a Trainer counts by itself
+  const Schedule& schedule() const;    // undefined where lr is a number
+  // Shows a schedule the value it watches (Schedule::impl()->monitor()), at the end of an epoch.
+  void observe(double value);
+  const ScheduleMemory& schedule_memory() const;
+  void set_schedule_memory(const ScheduleMemory& memory);
   std::string str() const;
   bool is_recipe() const;
   const std::vector<Tensor>& parameters() const;
@@ -82,7 +92,7 @@ class CHAINRULE_API Optimizer {
 
 // buf = momentum buf + (1 - dampening) g, at the first step g; p -= lr buf, with nesterov lr (g + momentum buf).
 struct SGDOptions {
-  double lr = 1e-3;
+  Rate lr = 1e-3;
   double momentum = 0.0;
   double dampening = 0.0;
   double weight_decay = 0.0;
@@ -91,7 +101,7 @@ struct SGDOptions {
 };
 // sum += g^2; p -= lr / (1 + (t - 1) lr_decay) g / (sqrt(sum) + eps). Duchi, Hazan, Singer (2011).
 struct AdagradOptions {
-  double lr = 1e-2;
+  Rate lr = 1e-2;
   double lr_decay = 0.0;
   double weight_decay = 0.0;
   double initial_accumulator_value = 0.0;
@@ -101,7 +111,7 @@ struct AdagradOptions {
 // v = alpha v + (1 - alpha) g^2; p -= lr buf, buf = momentum buf + g / (sqrt(v) + eps); centered: v less the squared
 // running mean of g. Tieleman and Hinton (2012).
 struct RMSpropOptions {
-  double lr = 1e-2;
+  Rate lr = 1e-2;
   double alpha = 0.99;
   double eps = 1e-8;
   double weight_decay = 0.0;
@@ -115,7 +125,7 @@ struct Betas {
 // m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; p -= lr m' / (sqrt(v') + eps), m' = m / (1 - b1^t), v' = v / (1 -
 // b2^t); amsgrad: the largest v so far. Kingma and Ba (2015).
 struct AdamOptions {
-  double lr = 1e-3;
+  Rate lr = 1e-3;
   Betas betas{};
   double eps = 1e-8;
   double weight_decay = 0.0;  // L2, added to the gradient
@@ -124,7 +134,7 @@ struct AdamOptions {
 };
 // Adam with p *= 1 - lr weight_decay in place of the decay in g. Loshchilov and Hutter (2019).
 struct AdamWOptions {
-  double lr = 1e-3;
+  Rate lr = 1e-3;
   Betas betas{};
   double eps = 1e-8;
   double weight_decay = 1e-2;  // decoupled
@@ -134,7 +144,7 @@ struct AdamWOptions {
 // sq = rho sq + (1 - rho) g^2; d = sqrt(acc + eps) / sqrt(sq + eps) g; acc = rho acc + (1 - rho) d^2; p -= lr d.
 // Zeiler (2012).
 struct AdadeltaOptions {
-  double lr = 1.0;
+  Rate lr = 1.0;
   double rho = 0.9;
   double eps = 1e-6;
   double weight_decay = 0.0;
@@ -142,7 +152,7 @@ struct AdadeltaOptions {
 };
 // m = b1 m + (1 - b1) g; u = max(b2 u, |g| + eps); p -= lr / (1 - b1^t) m / u. Kingma and Ba (2015), section 7.
 struct AdamaxOptions {
-  double lr = 2e-3;
+  Rate lr = 2e-3;
   Betas betas{};
   double eps = 1e-8;
   double weight_decay = 0.0;
@@ -151,7 +161,7 @@ struct AdamaxOptions {
 // Adam with Nesterov's momentum mu_t = b1 (1 - 0.96^(t momentum_decay) / 2): in place of m' stands
 // (1 - mu_t) / (1 - mu_1 ... mu_t) g + mu_{t+1} / (1 - mu_1 ... mu_{t+1}) m. Dozat (2016).
 struct NAdamOptions {
-  double lr = 2e-3;
+  Rate lr = 2e-3;
   Betas betas{};
   double eps = 1e-8;
   double weight_decay = 0.0;
@@ -162,7 +172,7 @@ struct NAdamOptions {
 // Adam whose division by sqrt(v') begins, by a growing factor, once rho = rho_inf - 2 t b2^t / (1 - b2^t) is above 5,
 // rho_inf = 2 / (1 - b2) - 1; until then p -= lr m'. Liu et al. (2020).
 struct RAdamOptions {
-  double lr = 1e-3;
+  Rate lr = 1e-3;
   Betas betas{};
   double eps = 1e-8;
   double weight_decay = 0.0;
@@ -171,7 +181,7 @@ struct RAdamOptions {
 };
 // p = (1 - lr weight_decay) p - lr sign(b1 m + (1 - b1) g); m = b2 m + (1 - b2) g. Chen et al. (2023).
 struct LionOptions {
-  double lr = 1e-4;
+  Rate lr = 1e-4;
   Betas betas{0.9, 0.99};
   double weight_decay = 0.0;  // decoupled
   bool maximize = false;

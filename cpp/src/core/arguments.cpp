@@ -44,9 +44,17 @@ std::string text_of(const ArgumentValue& value) {
     std::string operator()(const std::string& v) const { return "'" + v + "'"; }
     std::string operator()(const std::vector<std::int64_t>& v) const { return join(v); }
     std::string operator()(const std::vector<double>& v) const { return join(v); }
+    std::string operator()(const std::vector<Called>& v) const {
+      if (v.size() == 1) return text_of(v[0]);
+      std::string text;
+      for (const Called& each : v) text += (text.empty() ? "" : ", ") + text_of(each);
+      return "[" + text + "]";
+    }
   };
   return std::visit(Text{}, value);
 }
+
+std::string text_of(const Called& called) { return called.name + "(" + text_of(called.arguments, 0, {}) + ")"; }
 
 std::string text_of(const Arguments& arguments, std::size_t positional, const Arguments& defaults) {
   std::string text;
@@ -125,6 +133,18 @@ std::vector<double> ArgumentReader::reals(std::string_view name, const std::vect
   if (const auto* numbers = std::get_if<std::vector<std::int64_t>>(value))
     return std::vector<double>(numbers->begin(), numbers->end());
   wrong(name, *value, "a list of numbers");
+}
+
+std::vector<std::int64_t> ArgumentReader::integers(std::string_view name) {
+  const ArgumentValue* value = find(name);
+  if (!value) fail<ValueError>(kind_, "an argument is missing", name);
+  if (const auto* numbers = std::get_if<std::vector<std::int64_t>>(value)) return *numbers;
+  wrong(name, *value, "a list of integers");
+}
+
+const std::vector<Called>* ArgumentReader::called(std::string_view name) {
+  const ArgumentValue* value = find(name);
+  return value ? std::get_if<std::vector<Called>>(value) : nullptr;
 }
 
 DType ArgumentReader::dtype() { return dtype_from_name(text("dtype", "float32")); }

@@ -12,6 +12,7 @@ namespace chainrule::nn {
 
 std::string text_of(double value);  // the shortest that reads back: "0.1", "1.0", "1e-05"
 std::string text_of(const ArgumentValue& value);
+std::string text_of(const Called& called);  // "Cosine(lr=0.001, steps=100)"
 // "784, 10, bias=False": the first `positional` by value alone, the others where they differ from the defaults.
 std::string text_of(const Arguments& arguments, std::size_t positional, const Arguments& defaults);
 
@@ -26,6 +27,8 @@ class ArgumentReader {
   std::int64_t integer(std::string_view name, std::int64_t otherwise);
   std::string text(std::string_view name, const std::string& otherwise);
   std::vector<double> reals(std::string_view name, const std::vector<double>& otherwise);
+  std::vector<std::int64_t> integers(std::string_view name);  // must be there
+  const std::vector<Called>* called(std::string_view name);   // null where it is no call
   DType dtype();
   void finish() const;
 

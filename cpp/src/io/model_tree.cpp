@@ -13,6 +13,9 @@ namespace {
 
 // --- arguments: bool, integer, real, text as such; lists of reals (and reals JSON has no number for) under "reals"
 // ----
+Json arguments_to_json(const nn::Arguments& arguments);
+nn::Arguments arguments_from_json(const JsonView& view);
+
 Json argument_to_json(const nn::ArgumentValue& value) {
   struct Visitor {
     Json operator()(bool v) const { return v; }
@@ -27,6 +30,12 @@ Json argument_to_json(const nn::ArgumentValue& value) {
       Json list = Json::array();
       for (const double x : v) list.push_back(real_to_json(x));
       return Json{{"reals", std::move(list)}};
+    }
+    Json operator()(const std::vector<nn::Called>& v) const {
+      Json list = Json::array();
+      for (const nn::Called& each : v)
+        list.push_back(Json{{"name", each.name}, {"arguments", arguments_to_json(each.arguments)}});
+      return Json{{"called", std::move(list)}};
     }
   };
   return std::visit(Visitor{}, value);
@@ -43,11 +52,34 @@ nn::ArgumentValue argument_from_json(const JsonView& view) {
     for (const JsonView& item : view.items()) list.push_back(item.integer());
     return list;
   }
-  view.only({}, {"real", "reals"});
+  view.only({}, {"real", "reals", "called"});
   if (view.has("real")) return view["real"].real();
+  if (view.has("called")) {
+    std::vector<nn::Called> calls;
+    for (const JsonView& call : view["called"].items()) {
+      call.only({"name", "arguments"}, {});
+      calls.push_back({call["name"].string(), arguments_from_json(call["arguments"])});
+    }
+    return calls;
+  }
   std::vector<double> list;
   for (const JsonView& item : view["reals"].items()) list.push_back(item.real());
   return list;
+}
+
+Json arguments_to_json(const nn::Arguments& arguments) {
+  Json json = Json::array();
+  for (const auto& [name, value] : arguments) json.push_back(Json::array({name, argument_to_json(value)}));
+  return json;
+}
+
+nn::Arguments arguments_from_json(const JsonView& view) {
+  nn::Arguments arguments;
+  for (const JsonView& argument : view.items()) {
+    if (argument.size() != 2) argument.fail("should be [name, value]");
+    arguments.emplace_back(argument.at(0).string(), argument_from_json(argument.at(1)));
+  }
+  return arguments;
 }
 
 class Writer {
@@ -56,10 +88,8 @@ class Writer {
     const auto [known, fresh] = modules_.try_emplace(&module, path);
     if (!fresh) return Json{{"same_as", known->second}};
     Json json{{"kind", module.kind()}};
-    Json arguments = Json::array();
-    for (const auto& [name, value] : module.arguments())
-      arguments.push_back(Json::array({name, argument_to_json(value)}));
-    if (!arguments.empty()) json["arguments"] = std::move(arguments);
+    if (Json arguments = arguments_to_json(module.arguments()); !arguments.empty())
+      json["arguments"] = std::move(arguments);
     if (const std::string text = module.repr_arguments(); !text.empty()) json["text"] = text;
     if (const auto in = module.in_features()) json["in_features"] = *in;
     if (const auto out = module.out_features()) json["out_features"] = *out;
@@ -111,12 +141,7 @@ class Reader {
     PartFacts facts;
     facts.kind = view["kind"].string();
     if (facts.kind.empty() || facts.kind.size() > 200) view["kind"].fail("is empty or too long");
-    if (view.has("arguments")) {
-      for (const JsonView& argument : view["arguments"].items()) {
-        if (argument.size() != 2) argument.fail("should be [name, value]");
-        facts.arguments.emplace_back(argument.at(0).string(), argument_from_json(argument.at(1)));
-      }
-    }
+    if (view.has("arguments")) facts.arguments = arguments_from_json(view["arguments"]);
     if (view.has("text")) facts.repr_arguments = view["text"].string();
     if (view.has("in_features")) facts.in_features = view["in_features"].integer(0);
     if (view.has("out_features")) facts.out_features = view["out_features"].integer(0);

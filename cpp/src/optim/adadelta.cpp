@@ -8,7 +8,7 @@ namespace {
 class AdadeltaRule final : public OpRule {
  public:
   explicit AdadeltaRule(const AdadeltaOptions& options) : options_(options) {
-    check_at_least_zero("Adadelta", "lr", options.lr);
+    check_lr("Adadelta", options.lr);
     check_fraction("Adadelta", "rho", options.rho);
     check_at_least_zero("Adadelta", "eps", options.eps);
     check_at_least_zero("Adadelta", "weight_decay", options.weight_decay);
@@ -35,7 +35,7 @@ class AdadeltaRule final : public OpRule {
 
 std::shared_ptr<UpdateRule> read::adadelta(nn::ArgumentReader& arguments) {
   AdadeltaOptions options;
-  options.lr = arguments.real("lr", options.lr);
+  options.lr = read_rate(arguments, "lr", options.lr);
   options.rho = arguments.real("rho", options.rho);
   options.eps = arguments.real("eps", options.eps);
   options.weight_decay = arguments.real("weight_decay", options.weight_decay);

@@ -8,7 +8,7 @@ namespace {
 class AdagradRule final : public OpRule {
  public:
   explicit AdagradRule(const AdagradOptions& options) : options_(options) {
-    check_at_least_zero("Adagrad", "lr", options.lr);
+    check_lr("Adagrad", options.lr);
     check_at_least_zero("Adagrad", "lr_decay", options.lr_decay);
     check_at_least_zero("Adagrad", "weight_decay", options.weight_decay);
     check_at_least_zero("Adagrad", "initial_accumulator_value", options.initial_accumulator_value);
@@ -40,7 +40,7 @@ class AdagradRule final : public OpRule {
 
 std::shared_ptr<UpdateRule> read::adagrad(nn::ArgumentReader& arguments) {
   AdagradOptions options;
-  options.lr = arguments.real("lr", options.lr);
+  options.lr = read_rate(arguments, "lr", options.lr);
   options.lr_decay = arguments.real("lr_decay", options.lr_decay);
   options.weight_decay = arguments.real("weight_decay", options.weight_decay);
   options.initial_accumulator_value = arguments.real("initial_accumulator_value", options.initial_accumulator_value);

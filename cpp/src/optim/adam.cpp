@@ -12,7 +12,7 @@ class AdamRule final : public OpRule {
  public:
   AdamRule(const AdamOptions& options, bool decoupled) : options_(options), decoupled_(decoupled) {
     const char* optimizer = decoupled ? "AdamW" : "Adam";
-    check_at_least_zero(optimizer, "lr", options.lr);
+    check_lr(optimizer, options.lr);
     check_at_least_zero(optimizer, "eps", options.eps);
     check_betas(optimizer, options.betas);
     check_at_least_zero(optimizer, "weight_decay", options.weight_decay);
@@ -47,7 +47,7 @@ class AdamRule final : public OpRule {
 };
 
 std::shared_ptr<UpdateRule> read_adam(nn::ArgumentReader& arguments, AdamOptions options, bool decoupled) {
-  options.lr = arguments.real("lr", options.lr);
+  options.lr = read_rate(arguments, "lr", options.lr);
   options.betas = read_betas(decoupled ? "AdamW" : "Adam", arguments, options.betas);
   options.eps = arguments.real("eps", options.eps);
   options.weight_decay = arguments.real("weight_decay", options.weight_decay);

@@ -10,7 +10,7 @@ namespace {
 class AdamaxRule final : public OpRule {
  public:
   explicit AdamaxRule(const AdamaxOptions& options) : options_(options) {
-    check_at_least_zero("Adamax", "lr", options.lr);
+    check_lr("Adamax", options.lr);
     check_betas("Adamax", options.betas);
     check_at_least_zero("Adamax", "eps", options.eps);
     check_at_least_zero("Adamax", "weight_decay", options.weight_decay);
@@ -39,7 +39,7 @@ class AdamaxRule final : public OpRule {
 
 std::shared_ptr<UpdateRule> read::adamax(nn::ArgumentReader& arguments) {
   AdamaxOptions options;
-  options.lr = arguments.real("lr", options.lr);
+  options.lr = read_rate(arguments, "lr", options.lr);
   options.betas = read_betas("Adamax", arguments, options.betas);
   options.eps = arguments.real("eps", options.eps);
   options.weight_decay = arguments.real("weight_decay", options.weight_decay);

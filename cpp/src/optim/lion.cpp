@@ -7,7 +7,7 @@ namespace {
 class LionRule final : public OpRule {
  public:
   explicit LionRule(const LionOptions& options) : options_(options) {
-    check_at_least_zero("Lion", "lr", options.lr);
+    check_lr("Lion", options.lr);
     check_betas("Lion", options.betas);
     check_at_least_zero("Lion", "weight_decay", options.weight_decay);
     lr = options.lr;
@@ -32,7 +32,7 @@ class LionRule final : public OpRule {
 
 std::shared_ptr<UpdateRule> read::lion(nn::ArgumentReader& arguments) {
   LionOptions options;
-  options.lr = arguments.real("lr", options.lr);
+  options.lr = read_rate(arguments, "lr", options.lr);
   options.betas = read_betas("Lion", arguments, options.betas);
   options.weight_decay = arguments.real("weight_decay", options.weight_decay);
   options.maximize = arguments.flag("maximize", options.maximize);

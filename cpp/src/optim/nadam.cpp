@@ -10,7 +10,7 @@ namespace {
 class NAdamRule final : public OpRule {
  public:
   explicit NAdamRule(const NAdamOptions& options) : options_(options) {
-    check_at_least_zero("NAdam", "lr", options.lr);
+    check_lr("NAdam", options.lr);
     check_betas("NAdam", options.betas);
     check_at_least_zero("NAdam", "eps", options.eps);
     check_at_least_zero("NAdam", "weight_decay", options.weight_decay);
@@ -61,7 +61,7 @@ class NAdamRule final : public OpRule {
 
 std::shared_ptr<UpdateRule> read::nadam(nn::ArgumentReader& arguments) {
   NAdamOptions options;
-  options.lr = arguments.real("lr", options.lr);
+  options.lr = read_rate(arguments, "lr", options.lr);
   options.betas = read_betas("NAdam", arguments, options.betas);
   options.eps = arguments.real("eps", options.eps);
   options.weight_decay = arguments.real("weight_decay", options.weight_decay);

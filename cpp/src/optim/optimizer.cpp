@@ -14,7 +14,8 @@ struct Optimizer::State {
   std::vector<Tensor> parameters;
   std::vector<std::vector<Tensor>> states;  // of each parameter, once it needs them
   std::vector<std::int64_t> counts;         // steps each parameter has made
-  std::int64_t steps = 0;
+  std::int64_t steps = 0, epoch = 0;
+  ScheduleMemory memory;                        // of what the schedule was shown
   std::vector<std::vector<Tensor>> scalars{2};  // rank 0, float32 and float64; written anew in each step
 };
 
@@ -45,9 +46,9 @@ void check_parameter(const std::string& optimizer, const std::vector<Tensor>& al
 
 // Writes the rule's numbers into rank-0 tensors that are made once. Out of line: it runs in a floating-point
 // environment of ours, and no arithmetic may be moved out of it.
-[[gnu::noinline]] const std::vector<Tensor>& filled(std::vector<Tensor>& tensors, const UpdateRule& rule,
+[[gnu::noinline]] const std::vector<Tensor>& filled(std::vector<Tensor>& tensors, const UpdateRule& rule, double lr,
                                                     std::int64_t step, DType dtype) {
-  const StepScalars values = rule.scalars(rule.lr, step);
+  const StepScalars values = rule.scalars(lr, step);
   while (tensors.size() < values.size()) tensors.push_back(make_tensor({dtype, {}}));
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (dtype == DType::float64)
@@ -109,6 +110,7 @@ void Optimizer::step() {
   if (s.parameters.empty())
     fail<StateError>(s.rule->name(), "has no parameters to step", str() + " is a recipe",
                      "pass model.parameters() as the first argument, or hand it to a Trainer");
+  const double rate = lr();
   ++s.steps;
   std::int64_t filled_for[2] = {0, 0};
   const FloatEnvironment environment;
@@ -119,16 +121,32 @@ void Optimizer::step() {
     const std::vector<Tensor>& own = states(i);
     const std::int64_t count = ++s.counts[i];
     const std::size_t wide = p.dtype() == DType::float64 ? 1 : 0;
-    if (filled_for[wide] != count) filled(s.scalars[wide], *s.rule, count, p.dtype());
+    if (filled_for[wide] != count) filled(s.scalars[wide], *s.rule, rate, count, p.dtype());
     filled_for[wide] = count;
     s.rule->update_in_place(p, g, own, s.scalars[wide]);
   }
 }
 
-double Optimizer::lr() const { return state().rule->lr; }
-void Optimizer::set_lr(double lr) {
-  check_at_least_zero(state().rule->name().c_str(), "lr", lr);
+double Optimizer::lr() const { return lr_at(state().steps); }
+double Optimizer::lr_at(std::int64_t step) const {
+  const State& s = state();
+  return s.rule->lr.at(step, s.epoch, s.memory);
+}
+void Optimizer::set_lr(const Rate& lr) {
+  check_lr(state().rule->name().c_str(), lr);
   state().rule->lr = lr;
+  state().memory = {};
+}
+const Schedule& Optimizer::schedule() const { return state().rule->lr.schedule(); }
+std::int64_t Optimizer::epoch() const { return state().epoch; }
+void Optimizer::set_epoch(std::int64_t epoch) {
+  if (epoch < 0) fail<ValueError>(state().rule->name(), "the epoch must be >= 0", std::to_string(epoch));
+  state().epoch = epoch;
+}
+const ScheduleMemory& Optimizer::schedule_memory() const { return state().memory; }
+void Optimizer::set_schedule_memory(const ScheduleMemory& memory) { state().memory = memory; }
+void Optimizer::observe(double value) {
+  if (schedule().defined()) schedule().impl()->observe(value, state().memory);
 }
 
 std::int64_t Optimizer::step_count() const { return state().steps; }
@@ -141,7 +159,8 @@ void Optimizer::set_step_count(std::int64_t steps) {
 
 void Optimizer::reset() {
   State& s = state();
-  s.steps = 0;
+  s.steps = s.epoch = 0;
+  s.memory = {};
   s.counts.assign(s.parameters.size(), 0);
   const std::vector<std::string> names = s.rule->state_names();
   for (std::size_t i = 0; i < s.parameters.size(); ++i) {
@@ -183,6 +202,12 @@ std::vector<nn::NamedTensor> Optimizer::state_dict() const {
     if (s.counts[i] != s.steps) all.push_back({prefix + "step", Tensor::from(std::vector{s.counts[i]}, {})});
   }
   all.push_back({"step", Tensor::from(std::vector{s.steps}, {})});
+  if (schedule().defined()) {
+    const ScheduleMemory& m = s.memory;
+    const std::vector<double> seen{m.scale, m.best, static_cast<double>(m.bad_epochs), static_cast<double>(m.cooldown)};
+    all.push_back({"epoch", Tensor::from(std::vector{s.epoch}, {})});
+    all.push_back({"schedule", Tensor::from(seen, {seen.size()})});
+  }
   return all;
 }
 
@@ -223,6 +248,11 @@ void Optimizer::load_state_dict(const std::vector<nn::NamedTensor>& given) {
       copies.emplace_back(own[k], find(prefix + names[k], own[k].shape(), true));
     counts.push_back(count_of(find(prefix + "step", {}, false), steps));
   }
+  const Tensor *epoch = nullptr, *seen = nullptr;
+  if (schedule().defined()) {
+    epoch = find("epoch", {}, true);
+    seen = find("schedule", {4}, true);
+  }
   for (const nn::NamedTensor& source : given)
     if (!known.contains(source.name)) differs(source.name + " is unknown");
   if (!differences.empty())
@@ -234,6 +264,11 @@ void Optimizer::load_state_dict(const std::vector<nn::NamedTensor>& given) {
   for (auto& [target, source] : copies) target.copy_(*source);
   s.steps = steps;
   s.counts = std::move(counts);
+  if (seen == nullptr) return;
+  s.epoch = count_of(epoch, 0);
+  const Tensor four = seen->astype(DType::float64);
+  const double* m = four.data<double>();
+  s.memory = {m[0], m[1], static_cast<std::int64_t>(m[2]), static_cast<std::int64_t>(m[3])};
 }
 
 }  // namespace chainrule::optim

@@ -11,7 +11,7 @@ namespace {
 class RAdamRule final : public OpRule {
  public:
   explicit RAdamRule(const RAdamOptions& options) : options_(options) {
-    check_at_least_zero("RAdam", "lr", options.lr);
+    check_lr("RAdam", options.lr);
     check_betas("RAdam", options.betas);
     check_at_least_zero("RAdam", "eps", options.eps);
     check_at_least_zero("RAdam", "weight_decay", options.weight_decay);
@@ -48,7 +48,7 @@ class RAdamRule final : public OpRule {
 
 std::shared_ptr<UpdateRule> read::radam(nn::ArgumentReader& arguments) {
   RAdamOptions options;
-  options.lr = arguments.real("lr", options.lr);
+  options.lr = read_rate(arguments, "lr", options.lr);
   options.betas = read_betas("RAdam", arguments, options.betas);
   options.eps = arguments.real("eps", options.eps);
   options.weight_decay = arguments.real("weight_decay", options.weight_decay);

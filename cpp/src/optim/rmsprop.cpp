@@ -9,7 +9,7 @@ namespace {
 class RMSpropRule final : public OpRule {
  public:
   explicit RMSpropRule(const RMSpropOptions& options) : options_(options) {
-    check_at_least_zero("RMSprop", "lr", options.lr);
+    check_lr("RMSprop", options.lr);
     check_at_least_zero("RMSprop", "eps", options.eps);
     check_at_least_zero("RMSprop", "momentum", options.momentum);
     check_at_least_zero("RMSprop", "weight_decay", options.weight_decay);
@@ -47,7 +47,7 @@ class RMSpropRule final : public OpRule {
 
 std::shared_ptr<UpdateRule> read::rmsprop(nn::ArgumentReader& arguments) {
   RMSpropOptions options;
-  options.lr = arguments.real("lr", options.lr);
+  options.lr = read_rate(arguments, "lr", options.lr);
   options.alpha = arguments.real("alpha", options.alpha);
   options.eps = arguments.real("eps", options.eps);
   options.weight_decay = arguments.real("weight_decay", options.weight_decay);

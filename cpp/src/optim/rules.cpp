@@ -71,6 +71,10 @@ void check_at_least_zero(const char* optimizer, const char* name, double value) 
                      std::string(name) + " is " + nn::text_of(value));
 }
 
+void check_lr(const char* optimizer, const Rate& lr) {
+  if (!lr.schedule().defined()) check_at_least_zero(optimizer, "lr", lr.at(0, 0));
+}
+
 void check_fraction(const char* optimizer, const char* name, double value) {
   if (!(value >= 0.0 && value < 1.0))
     fail<ValueError>(optimizer, std::string(name) + " must lie in [0, 1)",

@@ -8,6 +8,7 @@
 #include "chainrule/optim.hpp"
 #include "core/arguments.hpp"
 #include "graph/op.hpp"
+#include "optim/schedule_kinds.hpp"
 
 namespace chainrule::optim {
 
@@ -30,6 +31,7 @@ class OpRule : public UpdateRule {
 
 // Refuse with the optimizer's name; NaN is refused, too.
 void check_at_least_zero(const char* optimizer, const char* name, double value);
+void check_lr(const char* optimizer, const Rate& lr);
 void check_fraction(const char* optimizer, const char* name, double value);  // [0, 1)
 void check_betas(const char* optimizer, const Betas& betas);
 Betas read_betas(const char* optimizer, nn::ArgumentReader& arguments, const Betas& otherwise);

@@ -9,7 +9,7 @@ namespace {
 class SGDRule final : public OpRule {
  public:
   explicit SGDRule(const SGDOptions& options) : options_(options) {
-    check_at_least_zero("SGD", "lr", options.lr);
+    check_lr("SGD", options.lr);
     check_at_least_zero("SGD", "momentum", options.momentum);
     check_at_least_zero("SGD", "weight_decay", options.weight_decay);
     check_at_least_zero("SGD", "dampening", options.dampening);
@@ -50,7 +50,7 @@ class SGDRule final : public OpRule {
 
 std::shared_ptr<UpdateRule> read::sgd(nn::ArgumentReader& arguments) {
   SGDOptions options;
-  options.lr = arguments.real("lr", options.lr);
+  options.lr = read_rate(arguments, "lr", options.lr);
   options.momentum = arguments.real("momentum", options.momentum);
   options.dampening = arguments.real("dampening", options.dampening);
   options.weight_decay = arguments.real("weight_decay", options.weight_decay);

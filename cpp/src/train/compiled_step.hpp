@@ -20,12 +20,12 @@ class CompiledStep {
   // Copies rows of whole-set arrays into the batch buffers (weight may be undefined) and sets the counter and scalars
   // of global step `step` (from 0).
   void load(const std::vector<Tensor>& x, const Tensor& y, const Tensor& weight, std::span<const std::int64_t> rows,
-            const optim::Optimizer& optimizer, std::uint64_t seed, std::uint64_t step, std::int64_t optimizer_step,
-            double clip_limit);
+            const optim::Optimizer& optimizer, double lr, std::uint64_t seed, std::uint64_t step,
+            std::int64_t optimizer_step, double clip_limit);
   // The same in two steps: one of several parts of the rows, by each thread of a team; and the rest.
   void load_rows(const std::vector<Tensor>& x, const Tensor& y, const Tensor& weight,
                  std::span<const std::int64_t> rows, int part, int parts);
-  void load_scalars(const optim::Optimizer& optimizer, std::uint64_t seed, std::uint64_t step,
+  void load_scalars(const optim::Optimizer& optimizer, double lr, std::uint64_t seed, std::uint64_t step,
                     std::int64_t optimizer_step, double clip_limit);
   double scalar(StepOutput output) const;
   TensorType output_type() const;
@@ -34,7 +34,7 @@ class CompiledStep {
   const Tensor& batch_target() const { return y_; }
 
  private:
-  void set_scalars(const optim::Optimizer& optimizer, std::int64_t step);
+  void set_scalars(const optim::Optimizer& optimizer, double lr, std::int64_t step);
 
   StepInputs inputs_;
   std::vector<char> trained_;

@@ -38,6 +38,8 @@ class FitRun {
         batches_((data_.rows + batch_ - 1) / batch_),
         rollback_(check_steps(), state.saved) {
     check_validation();
+    check_monitor();
+    rates_.reserve(static_cast<std::size_t>(batches_between_saves));
   }
 
   void run() {
@@ -93,11 +95,30 @@ class FitRun {
     const ValueId output = graph.outputs[2];
     s_.loss.impl()->check_target(data_.validation.y, graph.types[static_cast<std::size_t>(output)].shape);
   }
+  void check_monitor() const {
+    const optim::Schedule& schedule = s_.optimizer.schedule();
+    const std::string watched = schedule.defined() ? schedule.impl()->monitor() : "";
+    if (watched.empty()) return;
+    std::vector<std::string> columns{"loss"};
+    for (const Metric& metric : s_.options.metrics) columns.push_back(metric.name);
+    if (!data_.validation.x.empty())
+      for (std::size_t i = 0, n = columns.size(); i < n; ++i) columns.push_back("val_" + columns[i]);
+    std::string known;
+    for (const std::string& column : columns) {
+      if (column == watched) return;
+      known += (known.empty() ? "" : ", ") + column;
+    }
+    fail<ValueError>("fit", "the schedule watches a value that no epoch gives",
+                     "monitor=\"" + watched + "\", there are " + known,
+                     watched.starts_with("val_") ? "give validation_data or validation_split" : "");
+  }
   std::int64_t validation_batch() const { return std::max<std::int64_t>(batch_, 1024); }
 
   void begin_epoch(std::int64_t epoch) {
     epoch_ = epoch;
     done_ = 0;
+    observed_.push_back(s_.optimizer.schedule_memory());
+    begin_schedule();
     order_ = data::epoch_order(data_.rows, s_.seed, s_.epochs, options_.shuffle);
     epoch_start_ = Clock::now();
     sums_ = {};
@@ -116,6 +137,9 @@ class FitRun {
     workspace.refresh();
     const std::int64_t size = size_of_batch(first), optimizer_steps = s_.optimizer.step_count();
     std::int64_t finished = 0;
+    rates_.resize(static_cast<std::size_t>(count));
+    for (std::int64_t i = 0; i < count; ++i)
+      rates_[static_cast<std::size_t>(i)] = s_.optimizer.lr_at(optimizer_steps + i);
     run_team(workspace.threads(), [&](int thread, Team& team) {
       for (std::int64_t b = first; b < first + count; ++b) {
         // An output may be an input's memory: it is read before anyone loads the next batch.
@@ -123,8 +147,9 @@ class FitRun {
         // Each thread its own rows: the first layer finds them in the cache of the core that multiplies them.
         step.load_rows(data_.x, data_.y, data_.weight, rows_of(b, size), thread, team.size);
         if (thread == 0)
-          step.load_scalars(s_.optimizer, s_.seed, s_.global_step + static_cast<std::uint64_t>(b - first),
-                            optimizer_steps + b - first + 1, s_.options.clip_norm.value_or(0));
+          step.load_scalars(s_.optimizer, rates_[static_cast<std::size_t>(b - first)], s_.seed,
+                            s_.global_step + static_cast<std::uint64_t>(b - first), optimizer_steps + b - first + 1,
+                            s_.options.clip_norm.value_or(0));
         workspace.run_as(thread, team);
         if (workspace.failed()) break;
         if (thread != 0) continue;
@@ -236,6 +261,13 @@ class FitRun {
     s_.global_step = place.global_step;
     s_.epochs = place.epochs;
     s_.optimizer.set_step_count(place.optimizer_steps);
+    begin_schedule();
+  }
+
+  // The learning rate as epoch s_.epochs of the stream knew it.
+  void begin_schedule() {
+    s_.optimizer.set_epoch(static_cast<std::int64_t>(s_.epochs));
+    s_.optimizer.set_schedule_memory(observed_[static_cast<std::size_t>(s_.epochs - first_epoch_)]);
   }
 
   // The state before batch `target`: from the last save, the batches since then once more.
@@ -247,6 +279,7 @@ class FitRun {
     for (std::int64_t ordered = -1; at < target;) {
       const std::int64_t epoch = at / batches_, first = at % batches_;
       s_.epochs = first_epoch_ + static_cast<std::uint64_t>(epoch);
+      begin_schedule();
       if (ordered != epoch) order_ = data::epoch_order(data_.rows, s_.seed, s_.epochs, options_.shuffle);
       ordered = epoch;
       const std::int64_t count = std::min(target - at, most_from(first, at));
@@ -272,6 +305,10 @@ class FitRun {
       history.append("val_loss", e.loss);
       for (const auto& [name, value] : e.metrics) history.append("val_" + name, value);
     }
+    s_.optimizer.set_epoch(static_cast<std::int64_t>(s_.epochs));
+    if (const optim::Schedule& schedule = s_.optimizer.schedule(); schedule.defined())
+      if (const std::string watched = schedule.impl()->monitor(); !watched.empty())
+        s_.optimizer.observe(history[watched].back());
     if (!options_.on_progress) return;
     progress_.samples_per_second = static_cast<double>(data_.rows) / seconds_since(epoch_start_);
     progress_.batch = batches_;
@@ -291,6 +328,8 @@ class FitRun {
   Rollback rollback_;
   bool stop_ = false;
   double step_seconds_ = 0;
+  std::vector<double> rates_;                      // of the batches of one slice
+  std::vector<optim::ScheduleMemory> observed_{};  // at the start of each epoch of this fit
 
   // Of the present epoch.
   std::int64_t epoch_ = 1, done_ = 0;

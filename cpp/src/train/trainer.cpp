@@ -103,8 +103,8 @@ double Trainer::step(const std::vector<Tensor>& xb, const Tensor& yb, const Tens
   CompiledStep& step = s.step_for(s.asked);
   s.loss.impl()->check_target(yb, step.output_type().shape);
   for (auto i = static_cast<std::int64_t>(s.identity.size()); i < rows; ++i) s.identity.push_back(i);
-  step.load(xb, yb, sample_weight, std::span(s.identity).first(static_cast<std::size_t>(rows)), s.optimizer, s.seed,
-            s.global_step, s.optimizer.step_count() + 1, s.options.clip_norm.value_or(0));
+  step.load(xb, yb, sample_weight, std::span(s.identity).first(static_cast<std::size_t>(rows)), s.optimizer,
+            s.optimizer.lr(), s.seed, s.global_step, s.optimizer.step_count() + 1, s.options.clip_norm.value_or(0));
   Workspace& workspace = step.workspace();
   workspace.refresh();
   run_team(workspace.threads(), [&](int thread, Team& team) { workspace.run_as(thread, team); });
