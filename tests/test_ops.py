@@ -26,6 +26,7 @@ NOT_OPS = {
     "explain",
     "from_numpy",
     "full",
+    "plot_schedule",
     "functional_call",
     "grad",
     "grad_enabled",

@@ -94,6 +94,7 @@ class TestPackage:
         assert all(hasattr(nn, name) for name in nn.__all__)
         listed = {name for module in (cr, nn, nn.init, optim, cr.data) for name in module.__all__}
         listed |= {f"random_{name}" for name in cr.random.__all__}
+        listed |= {f"{name}Schedule" for name in cr.schedules.__all__} | {"Schedule"}
         assert {name for name in dir(cr._core) if not name.startswith("_")} <= listed
 
     def test_import_is_light(self):

@@ -125,6 +125,7 @@ def _usage(parameters: list[_Parameter], any_number: bool) -> collections.abc.It
 
 _INTEGER = "typing.SupportsInt | typing.SupportsIndex"
 _NUMBER = "typing.SupportsFloat | typing.SupportsIndex"
+_RATE = "float | Schedule | collections.abc.Callable[[int], float]"
 _PLAIN: dict[str, tuple[str, type | tuple[type, ...]]] = {
     "str": ("a string", str),
     "bytes": ("bytes", bytes),
@@ -148,6 +149,8 @@ def _words(kind: str) -> str:
         return "an integer"
     if kind == _NUMBER:
         return "a number"
+    if kind == _RATE:
+        return "a number, a schedule or a function of the step"
     if kind == "bool":
         return "True or False"
     if kind in _PLAIN:
@@ -186,6 +189,9 @@ def _fits(kind: str, value: Any) -> bool:
             return False
     if kind == _NUMBER:
         return hasattr(type(value), "__float__") or hasattr(type(value), "__index__")
+    if kind == _RATE:
+        number = _fits(_NUMBER, value) and not isinstance(value, bool)
+        return number or callable(value)
     if kind == "bool":
         return value is None or hasattr(type(value), "__bool__")
     if kind in _PLAIN:

@@ -44,19 +44,14 @@ py::tuple reduce(const Schedule& s) {
 
 }  // namespace
 
-Rate to_rate(py::handle value) {
-  if (py::isinstance<Schedule>(value)) return value.cast<const Schedule&>();
-  if (PyBool_Check(value.ptr()) == 0 && PyNumber_Check(value.ptr()) != 0) {
-    const double number = PyFloat_AsDouble(value.ptr());
-    if (number != -1.0 || PyErr_Occurred() == nullptr) return number;
-    PyErr_Clear();
-  }
-  if (PyCallable_Check(value.ptr()) != 0 && PyCFunction_Check(value.ptr()) == 0)
-    return of_function(py::reinterpret_borrow<py::object>(value), "step");
-  throw DTypeError(
-      "lr: must be a number, a schedule such as schedules.Cosine(1e-3, steps=1000), or a function of the "
-      "step; got " +
-      std::string(py::repr(value)));
+std::optional<Rate> to_rate(py::handle value) {
+  if (py::isinstance<Schedule>(value)) return Rate(value.cast<const Schedule&>());
+  if (PyBool_Check(value.ptr()) != 0) return {};
+  if (PyCallable_Check(value.ptr()) != 0) return Rate(of_function(py::reinterpret_borrow<py::object>(value), "step"));
+  const double number = PyFloat_AsDouble(value.ptr());
+  if (number != -1.0 || PyErr_Occurred() == nullptr) return Rate(number);
+  PyErr_Clear();
+  return {};
 }
 
 py::object from_rate(const Rate& rate) {
