@@ -209,8 +209,8 @@ TEST_CASE_TEMPLATE("matmul: any grid of rows and columns gives the same bits and
         Guarded<T> a(rows * k), b(p.batch * k * n), whole(rows * n), parts(rows * n);
         a.fill_random(1), b.fill_random(2), whole.fill_random(3), parts.fill_random(3);
         call(p, a.data(), b.data(), whole.data());
-        for (const auto& [down, across] :
-             {std::array<std::int64_t, 2>{1, 1}, {1, 2}, {2, 1}, {3, 2}, {2, 3}, {1, 7}, {5, 5}}) {
+        for (const auto& grid : {std::array<std::int64_t, 2>{1, 1}, {1, 2}, {2, 1}, {3, 2}, {2, 3}, {1, 7}, {5, 5}}) {
+          const std::int64_t down = grid[0], across = grid[1];
           parts.fill_random(3);
           for (std::int64_t i = 0; i < down; ++i)
             for (std::int64_t j = 0; j < across; ++j) {
