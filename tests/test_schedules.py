@@ -117,6 +117,49 @@ class TestTraining:
         assert opt.lr == 1.0
 
 
+def module_level_rate(t):
+    return 0.1 / (1 + t)
+
+
+class TestCopies:
+    def test_functions_go_along(self):
+        for rate in (module_level_rate, schedules.Warmup(schedules.Schedule(module_level_rate), 5)):
+            opt = optim.SGD(lr=rate)
+            for copied in (pickle.loads(pickle.dumps(opt)), copy.deepcopy(opt), copy.copy(opt)):
+                assert copied.lr == opt.lr
+            trainer, _ = small_training(rate, epochs=1)
+            again = pickle.loads(pickle.dumps(trainer))
+            assert again.optimizer.lr == trainer.optimizer.lr
+        s = schedules.Schedule(module_level_rate, per="epoch")
+        assert s == s
+        assert s != schedules.Schedule(module_level_rate)
+        assert pickle.loads(pickle.dumps(s)).per == "epoch"
+        assert schedules.Warmup(s, 2) != schedules.Warmup(schedules.Schedule(lambda t: 1.0, per="epoch"), 2)
+
+    def test_no_subclass_is_taken_for_its_base(self):
+        with pytest.raises(TypeError, match="not an acceptable base type"):
+            type("Mine", (schedules.Schedule,), {})
+
+
+class TestRollback:
+    def test_the_epoch_of_the_parameters_that_are_left(self):
+        """A loss that runs away in the first batches of an epoch ends with the rate of that epoch."""
+        x = np.ones((20, 1), np.float32)
+        x[:, 0] = np.arange(20)
+        y = np.zeros((20, 1), np.float32)
+        model = nn.Sequential(nn.Linear(1, 1, bias=False), seed=0)
+        model[0].weight.copy_(np.ones((1, 1), np.float32))
+
+        def rate(epoch):  # the second epoch runs away at once
+            return 1e-6 if epoch == 0 else 1e30
+
+        trainer = cr.Trainer(model, nn.MSELoss(), optim.SGD(lr=schedules.Schedule(rate, per="epoch")))
+        history = trainer.fit(x, y, epochs=3, batch_size=4, shuffle=False)
+        assert "not finite in epoch 2" in history.stopped
+        assert trainer.optimizer.epoch == 1
+        assert trainer.optimizer.lr == 1e30
+
+
 class TestRefused:
     def test_messages(self):
         with pytest.raises(cr.ValueError, match=r"Cosine: steps must be at least 1: steps is 0"):

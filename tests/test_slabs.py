@@ -120,3 +120,21 @@ def test_a_profile_has_one_row_for_all_slabs(data):
     assert abs(len(large.rows) - len(small.rows)) <= 4  # some checks run on their own
     flops = [sum(row.flops for row in p.rows) for p in (large, small)]
     assert flops[0] / flops[1] == pytest.approx(ROWS / 1000, rel=0.05)
+
+
+def test_whole_numbers_add_up_over_slabs():
+    rng = np.random.default_rng(1)
+    x, counted = rng.normal(size=(70001, 64)).astype(np.float32), rng.integers(-3, 4, (70001, 3))
+
+    def f(x, counted):
+        positive = cr.tanh(x) > 0
+        return cr.sum(positive, axis=0), cr.cast(positive, "int64").T @ counted
+
+    sums, products = cr.compile(f)(x, counted)
+    np.testing.assert_array_equal(sums, (x > 0).sum(axis=0))
+    np.testing.assert_array_equal(products, (x > 0).astype(np.int64).T @ counted)
+
+
+def test_a_product_over_nothing_with_wide_rows_ends():
+    a, b = np.zeros((2, 0), np.float32), np.zeros((0, 50000), np.float32)
+    same_bits(cr.compile(lambda a, b: cr.exp(a @ b))(a, b), np.ones((2, 50000), np.float32))

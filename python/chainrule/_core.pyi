@@ -1507,10 +1507,10 @@ def StepSchedule(lr: typing.SupportsFloat | typing.SupportsIndex, step_size: typ
     """
     lr gamma^floor(t / step_size).
     """
-def WarmupSchedule(then: float | Schedule | collections.abc.Callable[[int], float], steps: typing.SupportsIndex, start: typing.SupportsFloat | typing.SupportsIndex = 0.0) -> Schedule:
+def WarmupSchedule(then: float | Schedule | collections.abc.Callable[[int], float], steps: typing.SupportsIndex, start: typing.SupportsFloat | typing.SupportsIndex = 0.0, *, per: str = '') -> Schedule:
     """
     Along a line from `start` times the first rate of `then` up to that rate at t = steps, where `then`, a number or
-    a schedule, begins.
+    a schedule, begins. It counts as `then` does; per is for numbers.
     """
 def _make_empty(cls: typing.Any) -> typing.Any:
     ...

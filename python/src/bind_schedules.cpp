@@ -35,10 +35,12 @@ Schedule of_function(const py::object& function, const std::string& per) {
 py::tuple reduce(const Schedule& s) {
   const py::module_ core = py::module_::import("chainrule._core");
   const nn::Called called = s.called();
-  if (called.name == "function")
-    return py::make_tuple(core.attr("Schedule"),
-                          py::make_tuple(held(s.impl()->function()->target<PythonSchedule>()->function),
-                                         s.per_epoch() ? "epoch" : "step"));
+  if (const optim::ScheduleImpl::Function* function = s.impl()->function()) {
+    const auto* own = function->target<PythonSchedule>();
+    if (own == nullptr)
+      throw StateError("pickle: the schedule " + s.str() + " is a C++ function; only Python can pickle its own");
+    return py::make_tuple(core.attr("Schedule"), py::make_tuple(held(own->function), s.per_epoch() ? "epoch" : "step"));
+  }
   return py::make_tuple(core.attr("_make_schedule"), py::make_tuple(called.name, to_kwargs(called.arguments)));
 }
 
@@ -60,7 +62,7 @@ py::object from_rate(const Rate& rate) {
 
 void bind_schedules(py::module_& m) {
   py::class_<Schedule>(
-      m, "Schedule",
+      m, "Schedule", py::is_final(),
       "A learning rate for every step, or with per=\"epoch\" for every epoch, counted from 0: s(t).\n\n"
       ">>> from chainrule import schedules\n"
       ">>> s = schedules.Cosine(0.1, steps=100)\n"
@@ -81,8 +83,7 @@ void bind_schedules(py::module_& m) {
       .def("__eq__",
            [](const Schedule& a, const py::object& other) {
              if (!py::isinstance<Schedule>(other)) return false;
-             const nn::Called called = a.called();
-             return called == other.cast<const Schedule&>().called() && called.name != "function";
+             return a.called() == other.cast<const Schedule&>().called();
            })
       .def("__hash__", [](const Schedule& s) { return py::hash(py::str(s.str())); })
       .def("__repr__", &Schedule::str);
@@ -147,9 +148,9 @@ void bind_schedules(py::module_& m) {
       "final_div_factor; anneal: \"cos\" or \"linear\" (Smith and Topin, 2018).");
   m.def("InverseSqrtSchedule", &schedules::InverseSqrt, "lr"_a, "warmup"_a, py::kw_only(), "per"_a = "step",
         "lr min((t + 1) / warmup, sqrt(warmup / (t + 1))) (Vaswani et al., 2017).");
-  m.def("WarmupSchedule", &schedules::Warmup, "then"_a, "steps"_a, "start"_a = 0.0,
+  m.def("WarmupSchedule", &schedules::Warmup, "then"_a, "steps"_a, "start"_a = 0.0, py::kw_only(), "per"_a = "",
         "Along a line from `start` times the first rate of `then` up to that rate at t = steps, where `then`, a number "
-        "or\na schedule, begins.");
+        "or\na schedule, begins. It counts as `then` does; per is for numbers.");
   m.def("ChainSchedule", &schedules::Chain, "parts"_a, "milestones"_a, py::kw_only(), "per"_a = "step",
         "Schedules or numbers behind each other: parts[i] from milestones[i - 1] on, where it begins at 0.");
   const schedules::PlateauOptions plateau;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <variant>
@@ -20,6 +21,8 @@ using Arguments = std::vector<std::pair<std::string, ArgumentValue>>;
 struct Called {
   std::string name;
   Arguments arguments;
+  std::shared_ptr<const void>
+      made{};  // itself, where no name and arguments make it again: a function of the user's own
   bool operator==(const Called&) const = default;
 };
 

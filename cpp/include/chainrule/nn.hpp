@@ -237,7 +237,8 @@ template <class Impl, class... A> Module make_module(A&&... arguments) {
   return Module(std::make_shared<Impl>(std::forward<A>(arguments)...));
 }
 
-// Initializers: fill a parameter in place from (key, stream). Weights are (in, out, ...): fan_in = in r and
+// Initializers: fill a parameter from (key, stream); pointers into its memory that C++ code took before may be stale.
+// Weights are (in, out, ...): fan_in = in r and
 // fan_out = out r, r being the product of the sizes behind the first two; rank 1 counts as (n, 1).
 namespace init {
 struct Key {

@@ -127,8 +127,9 @@ struct OneCycleOptions {
   std::string per = "step";
 };
 CHAINRULE_API Schedule OneCycle(double max_lr, std::int64_t steps, const OneCycleOptions& options = {});
-// `start` times the first rate of `then`, along a line up to that rate at t = steps, from where `then` begins.
-CHAINRULE_API Schedule Warmup(const Rate& then, std::int64_t steps, double start = 0.0);
+// `start` times the first rate of `then`, along a line up to that rate at t = steps, from where `then` begins. It
+// counts as `then` does; per is for numbers.
+CHAINRULE_API Schedule Warmup(const Rate& then, std::int64_t steps, double start = 0.0, const std::string& per = "");
 // lr min((t + 1) / warmup, sqrt(warmup / (t + 1))). Vaswani et al. (2017).
 CHAINRULE_API Schedule InverseSqrt(double lr, std::int64_t warmup, const std::string& per = "step");
 // parts[i] from milestones[i - 1] on, where it begins at 0.

@@ -156,6 +156,7 @@ class Helpers {
   Helpers(const Helpers&) = delete;
   Helpers& operator=(const Helpers&) = delete;
   ~Helpers() {
+    in_team = true;  // what this thread still runs, from now on it runs alone
     for (auto& helper : helpers_) {
       if (forked.load(std::memory_order_relaxed)) {  // it runs in the parent only
         (void)helper.release();
@@ -171,6 +172,7 @@ class Helpers {
     if (static_cast<int>(helpers_.size()) >= count) return true;
     sigset_t every, before;  // signals are for the program's own threads
     sigfillset(&every);
+    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP}) sigdelset(&every, fault);
     pthread_sigmask(SIG_SETMASK, &every, &before);
     try {
       while (static_cast<int>(helpers_.size()) < count) {
@@ -186,7 +188,7 @@ class Helpers {
     return static_cast<int>(helpers_.size()) >= count;
   }
 
-  void run(int threads, Body body, void* context) {
+  void run(int threads, Body body, void* context) noexcept {  // bodies do not throw: others hold on to the team
     Team team{threads, Barrier(threads)};
     busy_.set(static_cast<std::uint32_t>(threads - 1));
     for (int i = 0; i + 1 < threads; ++i) helpers_[static_cast<std::size_t>(i)]->call(body, context, &team);

@@ -1,5 +1,5 @@
-// Storage: a block of bytes with identity. Tensors share it; a parameter is one. Its pointer may be moved (once, into a
-// parameter arena), so nobody keeps the pointer without keeping the Storage and its version.
+// Storage: a block of bytes with identity. Tensors share it; a parameter is one. Its pointer may be moved (into a
+// parameter arena, and by initializers), so nobody keeps the pointer without keeping the Storage and its version.
 #pragma once
 
 #include <cstddef>

@@ -21,9 +21,14 @@ std::atomic<std::uint64_t> next_order{1};
 constexpr double nanoseconds_worth_threads = 60'000;
 
 // Scratch of eager calls: one block per thread, grown when asked for, freed at thread exit.
+thread_local bool scratch_gone = false;  // needs no destructor, so that it outlives the scratch
 struct Scratch {
-  ~Scratch() { free_aligned(data); }
+  ~Scratch() {
+    free_aligned(data);
+    scratch_gone = true;
+  }
   void* get(std::size_t bytes) {
+    if (scratch_gone) return allocate_aligned(bytes);  // the thread ends: the process will take it back
     if (bytes > size) {
       free_aligned(data);
       data = nullptr;

@@ -4,6 +4,8 @@
 #include <set>
 #include <unordered_map>
 
+#include "core/arguments.hpp"
+#include "core/fail.hpp"
 #include "graph/tensor_data.hpp"
 #include "io/file.hpp"
 #include "nn/module_tree.hpp"
@@ -13,9 +15,6 @@ namespace {
 
 // --- arguments: bool, integer, real, text as such; lists of reals (and reals JSON has no number for) under "reals"
 // ----
-Json arguments_to_json(const nn::Arguments& arguments);
-nn::Arguments arguments_from_json(const JsonView& view);
-
 Json argument_to_json(const nn::ArgumentValue& value) {
   struct Visitor {
     Json operator()(bool v) const { return v; }
@@ -32,10 +31,7 @@ Json argument_to_json(const nn::ArgumentValue& value) {
       return Json{{"reals", std::move(list)}};
     }
     Json operator()(const std::vector<nn::Called>& v) const {
-      Json list = Json::array();
-      for (const nn::Called& each : v)
-        list.push_back(Json{{"name", each.name}, {"arguments", arguments_to_json(each.arguments)}});
-      return Json{{"called", std::move(list)}};
+      fail<StateError>("save", "a layer's argument cannot be saved", nn::text_of(v));
     }
   };
   return std::visit(Visitor{}, value);
@@ -52,16 +48,8 @@ nn::ArgumentValue argument_from_json(const JsonView& view) {
     for (const JsonView& item : view.items()) list.push_back(item.integer());
     return list;
   }
-  view.only({}, {"real", "reals", "called"});
+  view.only({}, {"real", "reals"});
   if (view.has("real")) return view["real"].real();
-  if (view.has("called")) {
-    std::vector<nn::Called> calls;
-    for (const JsonView& call : view["called"].items()) {
-      call.only({"name", "arguments"}, {});
-      calls.push_back({call["name"].string(), arguments_from_json(call["arguments"])});
-    }
-    return calls;
-  }
   std::vector<double> list;
   for (const JsonView& item : view["reals"].items()) list.push_back(item.real());
   return list;

@@ -153,7 +153,7 @@ Status fold_integers(const Args& args, Range range, void*) {
   }
   each_tile(plan, range, x, [&](int64_t first, int64_t columns, const T* from) {
     T value[tile];
-    for (int64_t c = 0; c < columns; ++c) value[c] = Op::neutral;
+    for (int64_t c = 0; c < columns; ++c) value[c] = plan.accumulate != 0 ? out[first + c] : Op::neutral;
     for (int64_t k = 0; k < plan.n; ++k) {
       const T* row = from + k * plan.inner;
       for (int64_t c = 0; c < columns; ++c) value[c] = Op::combine(value[c], row[c]);

@@ -30,7 +30,8 @@ inline void plan_matmul(kernels::Plan& plan, const kernels::MatmulPlan& matmul, 
 
   // A call copies B: several rows per element of a column keep that below a few percent. It does so once for each block
   // of A, too.
-  plan.least_units = std::min(4 * matmul.k, kernels::matmul_block_bytes / std::max<std::int64_t>(1, depth * size));
+  const std::int64_t in_block = kernels::matmul_block_bytes / std::max<std::int64_t>(1, depth * size);
+  plan.least_units = std::max<std::int64_t>(1, std::min(4 * matmul.k, in_block));
 
   // One core at an ordinary rate of FMAs, and the operands once from the cache.
   const double m = static_cast<double>(rows), n = static_cast<double>(matmul.n), k = static_cast<double>(matmul.k);

@@ -2,8 +2,10 @@
 // training should improve does not.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "core/fail.hpp"
+#include "core/float_environment.hpp"
 #include "optim/schedule_kinds.hpp"
 
 namespace chainrule::schedules {
@@ -19,24 +21,31 @@ std::string per_of(const Schedule& schedule) { return schedule.per_epoch() ? "ep
 
 class WarmupSchedule final : public ScheduleImpl {
  public:
-  WarmupSchedule(Schedule then, std::int64_t steps, double start)
-      : then_(std::move(then)), steps_(steps), start_(start) {}
+  WarmupSchedule(Schedule then, std::int64_t steps, double start, bool says_epoch)
+      : then_(std::move(then)), steps_(steps), start_(start), says_epoch_(says_epoch) {}
   double rate(std::int64_t t, const ScheduleMemory& memory) const override {
-    if (t >= steps_) return then_(t - steps_, memory);
-    const double part = static_cast<double>(t) / static_cast<double>(steps_);
-    return then_(0, memory) * (start_ + (1.0 - start_) * part);
+    return t >= steps_ ? then_(t - steps_, memory) : risen(then_(0, memory), t);
   }
   std::string name() const override { return "Warmup"; }
   nn::Arguments arguments() const override {
-    return {{"then", std::vector<nn::Called>{then_.called()}}, {"steps", steps_}, {"start", start_}};
+    nn::Arguments all{{"then", std::vector<nn::Called>{then_.called()}}, {"steps", steps_}, {"start", start_}};
+    if (says_epoch_) all.emplace_back("per", std::string("epoch"));
+    return all;
   }
   std::string monitor() const override { return then_.impl()->monitor(); }
   void observe(double value, ScheduleMemory& memory) const override { then_.impl()->observe(value, memory); }
 
  private:
+  [[gnu::noinline]] double risen(double first, std::int64_t t) const {
+    const FloatEnvironment environment;
+    const double part = static_cast<double>(t) / static_cast<double>(steps_);
+    return first * (start_ + (1.0 - start_) * part);
+  }
+
   Schedule then_;
   std::int64_t steps_;
   double start_;
+  bool says_epoch_;
 };
 
 class ChainSchedule final : public ScheduleImpl {
@@ -66,10 +75,7 @@ class ChainSchedule final : public ScheduleImpl {
 class PlateauSchedule final : public ScheduleImpl {
  public:
   PlateauSchedule(Rate lr, PlateauOptions options) : lr_(std::move(lr)), options_(std::move(options)) {}
-  double rate(std::int64_t t, const ScheduleMemory& memory) const override {
-    const double full = lr_.at(t, t);
-    return std::max(full * memory.scale, std::min(full, options_.min_lr));
-  }
+  double rate(std::int64_t t, const ScheduleMemory& memory) const override { return lowered(lr_.at(t, t), memory); }
   std::string name() const override { return "ReduceOnPlateau"; }
   nn::Arguments arguments() const override {
     return {{"lr", lr_},
@@ -83,7 +89,8 @@ class PlateauSchedule final : public ScheduleImpl {
             {"min_lr", options_.min_lr}};
   }
   std::string monitor() const override { return options_.monitor; }
-  void observe(double value, ScheduleMemory& memory) const override {
+  [[gnu::noinline]] void observe(double value, ScheduleMemory& memory) const override {
+    const FloatEnvironment environment;
     if (better(value, memory.best)) {
       memory.best = value;
       memory.bad_epochs = 0;
@@ -101,9 +108,14 @@ class PlateauSchedule final : public ScheduleImpl {
   }
 
  private:
+  [[gnu::noinline]] double lowered(double full, const ScheduleMemory& memory) const {
+    const FloatEnvironment environment;
+    return std::max(full * memory.scale, std::min(full, options_.min_lr));
+  }
   bool better(double value, double best) const {
     if (std::isnan(best)) return !std::isnan(value);
     const bool relative = options_.threshold_mode == "rel", least = options_.mode == "min";
+    if (std::isinf(best)) return least ? value < best : value > best;
     const double step = relative ? options_.threshold * best : options_.threshold;
     return least ? value < best - step : value > best + step;
   }
@@ -120,11 +132,16 @@ void check_word(const char* name, const std::string& value, const char* a, const
 
 }  // namespace
 
-Schedule Warmup(const Rate& then, std::int64_t steps, double start) {
+Schedule Warmup(const Rate& then, std::int64_t steps, double start, const std::string& per) {
   check_count("Warmup", "steps", steps);
   check_rate("Warmup", "start", start);
   const Schedule behind = as_schedule(then);
-  return Schedule(std::make_shared<WarmupSchedule>(behind, steps, start), per_of(behind));
+  const bool constant = behind.impl()->name() == "Constant";  // counts nothing
+  const std::string counts = constant ? (per.empty() ? "step" : per) : per_of(behind);
+  if (!per.empty() && per != counts)
+    fail<ValueError>("Warmup", "counts as the schedule behind it does", "per=\"" + per + "\" and " + behind.str(),
+                     "give per= to that schedule");
+  return Schedule(std::make_shared<WarmupSchedule>(behind, steps, start, constant && counts != "step"), counts);
 }
 
 Schedule Chain(std::vector<Rate> parts, std::vector<std::int64_t> milestones, const std::string& per) {
@@ -153,6 +170,7 @@ Schedule Chain(std::vector<Rate> parts, std::vector<std::int64_t> milestones, co
 }
 
 Schedule ReduceOnPlateau(const Rate& lr, const PlateauOptions& options) {
+  if (!lr.schedule().defined()) check_rate("ReduceOnPlateau", "lr", lr.at(0, 0));
   check_word("mode", options.mode, "min", "max");
   check_word("threshold_mode", options.threshold_mode, "rel", "abs");
   check_rate("ReduceOnPlateau", "threshold", options.threshold);
@@ -171,7 +189,7 @@ Schedule ReduceOnPlateau(const Rate& lr, const PlateauOptions& options) {
 }
 
 Schedule read::warmup(nn::ArgumentReader& a) {
-  return Warmup(read_rate(a, "then", 0.0), a.integer("steps"), a.real("start", 0.0));
+  return Warmup(read_rate(a, "then", missing), a.integer("steps"), a.real("start", 0.0), a.text("per", ""));
 }
 Schedule read::chain(nn::ArgumentReader& a) {
   std::vector<Rate> parts;
@@ -189,7 +207,7 @@ Schedule read::reduce_on_plateau(nn::ArgumentReader& a) {
   o.threshold_mode = a.text("threshold_mode", o.threshold_mode);
   o.cooldown = a.integer("cooldown", o.cooldown);
   o.min_lr = a.real("min_lr", o.min_lr);
-  return ReduceOnPlateau(read_rate(a, "lr", 0.0), o);
+  return ReduceOnPlateau(read_rate(a, "lr", missing), o);
 }
 
 }  // namespace chainrule::schedules

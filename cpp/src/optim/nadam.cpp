@@ -43,17 +43,21 @@ class NAdamRule final : public OpRule {
   double momentum(std::int64_t step) const {
     return options_.betas.first * (1.0 - 0.5 * std::pow(0.96, static_cast<double>(step) * options_.momentum_decay));
   }
-  // mu_1 ... mu_step, from the last one asked for where that came before.
+  // mu_1 ... mu_step, going on from what was asked for before: two places, since parameters that missed a gradient are
+  // behind the others.
   double momenta(std::int64_t step) const {
-    if (known_.step > step) known_ = {};
-    while (known_.step < step) known_.product *= momentum(++known_.step);
-    return known_.product;
+    Known& later = known_[known_[0].step < known_[1].step];
+    Known& earlier = known_[&later == known_];
+    Known from = later.step <= step ? later : earlier.step <= step ? earlier : Known{};
+    while (from.step < step) from.product *= momentum(++from.step);
+    (later.step <= step ? later : earlier) = from;
+    return from.product;
   }
   struct Known {
     std::int64_t step = 0;
     double product = 1.0;
   };
-  mutable Known known_;
+  mutable Known known_[2];
   NAdamOptions options_;
 };
 

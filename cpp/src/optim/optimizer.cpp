@@ -248,27 +248,32 @@ void Optimizer::load_state_dict(const std::vector<nn::NamedTensor>& given) {
       copies.emplace_back(own[k], find(prefix + names[k], own[k].shape(), true));
     counts.push_back(count_of(find(prefix + "step", {}, false), steps));
   }
-  const Tensor *epoch = nullptr, *seen = nullptr;
-  if (schedule().defined()) {
-    epoch = find("epoch", {}, true);
-    seen = find("schedule", {4}, true);
-  }
+  const Tensor *epoch = find("epoch", {}, false), *seen = find("schedule", {4}, false);  // where lr was a schedule
   for (const nn::NamedTensor& source : given)
     if (!known.contains(source.name)) differs(source.name + " is unknown");
   if (!differences.empty())
     fail<ValueError>("load_state_dict", "the state does not fit " + str(), differences, "nothing was changed");
   for (std::int64_t count : counts)
     if (count < 0 || steps < 0) fail<ValueError>("load_state_dict", "a step count is negative", std::to_string(count));
+  const std::int64_t epochs = count_of(epoch, s.epoch);
+  ScheduleMemory memory;
+  if (seen != nullptr) {
+    const Tensor four = seen->astype(DType::float64);
+    const double* m = four.data<double>();
+    constexpr double most = 1e15;
+    if (!(m[0] >= 0 && m[0] <= 1 && m[2] >= 0 && m[2] < most && m[3] >= 0 && m[3] < most))
+      fail<ValueError>("load_state_dict", "what a schedule has seen is not possible", seen->str(),
+                       "nothing was changed");
+    memory = {m[0], m[1], static_cast<std::int64_t>(m[2]), static_cast<std::int64_t>(m[3])};
+  }
+  if (epochs < 0) fail<ValueError>("load_state_dict", "the epoch is negative", std::to_string(epochs));
 
   const NoGrad no_grad;
   for (auto& [target, source] : copies) target.copy_(*source);
   s.steps = steps;
   s.counts = std::move(counts);
-  if (seen == nullptr) return;
-  s.epoch = count_of(epoch, 0);
-  const Tensor four = seen->astype(DType::float64);
-  const double* m = four.data<double>();
-  s.memory = {m[0], m[1], static_cast<std::int64_t>(m[2]), static_cast<std::int64_t>(m[3])};
+  s.epoch = epochs;
+  s.memory = memory;
 }
 
 }  // namespace chainrule::optim

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "core/fail.hpp"
+#include "core/float_environment.hpp"
 #include "optim/schedule_kinds.hpp"
 
 namespace chainrule::optim {
@@ -34,12 +35,18 @@ class Formula final : public ScheduleImpl {
  public:
   Formula(std::string name, nn::Arguments arguments, std::function<double(std::int64_t)> rate)
       : name_(std::move(name)), arguments_(std::move(arguments)), rate_(std::move(rate)) {}
-  double rate(std::int64_t t, const ScheduleMemory&) const override { return rate_(t); }
+  double rate(std::int64_t t, const ScheduleMemory&) const override { return function() ? rate_(t) : computed(t); }
   std::string name() const override { return name_; }
   nn::Arguments arguments() const override { return arguments_; }
   const Function* function() const override { return name_ == "function" ? &rate_ : nullptr; }
 
  private:
+  // Out of line, so that no arithmetic leaves the floating-point environment. A user's function keeps the program's.
+  [[gnu::noinline]] double computed(std::int64_t t) const {
+    const FloatEnvironment environment;
+    return rate_(t);
+  }
+
   std::string name_;
   nn::Arguments arguments_;
   std::function<double(std::int64_t)> rate_;
@@ -62,7 +69,9 @@ Schedule::Schedule(std::shared_ptr<const ScheduleImpl> impl, const std::string& 
 Schedule::Schedule(std::function<double(std::int64_t)> function, const std::string& per) {
   if (!function) fail<StateError>("Schedule", "the function is empty");
   per_epoch_ = is_per_epoch("Schedule", per);
-  impl_ = std::make_shared<Formula>("function", nn::Arguments{}, std::move(function));
+  nn::Arguments arguments;
+  if (per_epoch_) arguments.emplace_back("per", per);
+  impl_ = std::make_shared<Formula>("function", std::move(arguments), std::move(function));
 }
 double Schedule::operator()(std::int64_t t, const ScheduleMemory& memory) const {
   if (!impl_) fail<StateError>("Schedule", "is empty", "", "make one of Cosine, Linear, ...");
@@ -75,7 +84,10 @@ double Schedule::operator()(std::int64_t t, const ScheduleMemory& memory) const 
   return rate;
 }
 
-nn::Called Schedule::called() const { return impl_ ? nn::Called{impl_->name(), impl_->arguments()} : nn::Called{}; }
+nn::Called Schedule::called() const {
+  if (!impl_) return {};
+  return {impl_->name(), impl_->arguments(), impl_->function() ? impl_ : nullptr};
+}
 std::string Schedule::str() const { return impl_ ? nn::text_of(called()) : "Schedule()"; }
 
 Rate::Rate(Schedule schedule) : schedule_(std::move(schedule)) {
@@ -88,6 +100,9 @@ Rate::operator nn::ArgumentValue() const {
 std::string Rate::str() const { return nn::text_of(nn::ArgumentValue(*this)); }
 
 Schedule make_schedule(const nn::Called& called) {
+  if (called.made)
+    return Schedule(std::static_pointer_cast<const ScheduleImpl>(called.made),
+                    nn::ArgumentReader(called.name, called.arguments).text("per", "step"));
   std::string known;
   for (const ScheduleKind& entry : schedule_kinds) {
     known += (known.empty() ? "" : ", ") + std::string(entry.name);

@@ -1,6 +1,8 @@
 // The one list of schedules, and what their constructors share.
 #pragma once
 
+#include <limits>
+
 #include "chainrule/schedules.hpp"
 #include "core/arguments.hpp"
 
@@ -13,7 +15,7 @@ Rate read_rate(nn::ArgumentReader& arguments, const char* name, const Rate& othe
 
 namespace chainrule::schedules {
 
-// The rates of a schedule are finite and not negative for every t; these refuse arguments that would break that.
+// Refuse arguments by name. Rates that run away all the same are refused when they are asked for.
 void check_rate(const char* schedule, const char* name, double value);
 void check_positive(const char* schedule, const char* name, double value);
 void check_count(const char* schedule, const char* name, std::int64_t value);  // at least 1
@@ -21,6 +23,8 @@ void check_count(const char* schedule, const char* name, std::int64_t value);  /
 // A schedule that is a function of t alone.
 Schedule formula(const char* name, nn::Arguments arguments, const std::string& per,
                  std::function<double(std::int64_t)> rate);
+
+inline constexpr double missing = std::numeric_limits<double>::quiet_NaN();  // an argument; refused by the checks
 
 namespace read {
 Schedule constant(nn::ArgumentReader& arguments);

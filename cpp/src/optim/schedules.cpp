@@ -2,6 +2,7 @@
 // one cycle Smith and Topin, Super-convergence (arXiv:1708.07120); inverse square root Vaswani et al. (NeurIPS 2017).
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 #include "core/fail.hpp"
@@ -96,8 +97,8 @@ Schedule CosineRestarts(double lr, std::int64_t steps, const RestartOptions& opt
                    if (factor == 1) {
                      t %= length;
                    } else {
-                     for (; t >= length; length *= factor)
-                       t -= length;  // t shrinks as fast as length grows: no overflow
+                     constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
+                     for (; t >= length; length = length > most / factor ? most : length * factor) t -= length;
                    }
                    return along_cosine(lr, end, part_of(t, length));
                  });
@@ -142,7 +143,6 @@ Schedule InverseSqrt(double lr, std::int64_t warmup, const std::string& per) {
 // --- saved ones, read back -------------------------------------------------------------------------------------------
 
 namespace {
-constexpr double missing = std::numeric_limits<double>::quiet_NaN();  // refused by the checks
 std::string per_of(nn::ArgumentReader& arguments) { return arguments.text("per", per_step); }
 }  // namespace
 

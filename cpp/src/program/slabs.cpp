@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "kernels/matmul_blocking.hpp"
 #include "program/passes.hpp"
 
 namespace chainrule {
@@ -13,6 +14,7 @@ namespace {
 using Index = std::size_t;
 
 constexpr std::int64_t least_rows = 4 * rows_in_block, most_slabs = 1024;
+static_assert(rows_in_block % kernels::matmul_block == 0);
 
 bool leads(const TensorType& type, std::int64_t rows) { return type.shape.rank() > 0 && type.shape[0] == rows; }
 
@@ -155,6 +157,11 @@ class Planner {
       if (here.how != How::other) after = from.how == How::by_rows && reads_row(here, i) ? from.time : after + 1;
       here.time = std::max(here.time, after);
     }
+    // Checks keep their order: the first that fails says what went wrong.
+    if (!node.op->pure) {
+      here.time = std::max(here.time, here.how == How::other ? (checked_ + 1) / 2 * 2 : checked_ | 1);
+      checked_ = here.time;
+    }
     // What an update writes stays written: it waits for all that came before it, which may fail.
     if (node.op->inplace_pairs) here.time = std::max(here.time, (latest_ + 1) / 2 * 2);
     latest_ = std::max(latest_, here.time);
@@ -173,8 +180,8 @@ class Planner {
       for (Index i = 0; i < node.inputs.size(); ++i) {
         const Index from = root(node.inputs[i]);
         const bool by_rows = here.how != How::other && reads_row(here, i);
-        if (here.how != How::other && !by_rows) plan_.whole[from] = 1;
         // The error of a kernel that met a wrong position looks for it in all of the input.
+        if (here.how != How::other && (!by_rows || node.op->positions != nullptr)) plan_.whole[from] = 1;
         if (!by_rows || made_[from].time != here.time || node.op->positions != nullptr) plan_.local[from] = 0;
       }
     }
@@ -218,7 +225,7 @@ class Planner {
   const SlabLimits& limits_;
   SlabPlan plan_;
   std::int64_t batch_ = 0;
-  int latest_ = 0;
+  int latest_ = 0, checked_ = 0;
   std::vector<Place> places_, made_;  // by node, by value
   std::vector<ValueId> root_;         // of views
   std::map<int, int> stretch_at_;     // time -> stretch

@@ -20,7 +20,7 @@ struct Stretch {
 struct SlabPlan {
   std::vector<Stretch> stretches;
   std::vector<char> local;      // by value: only in the slab in which it was made
-  std::vector<char> whole;      // by value: a node that runs by slabs reads all of it
+  std::vector<char> whole;      // by value: it must outlast the slab in which it is read
   std::vector<int> stretch_of;  // by node: which of them it is in, or -1
   std::vector<char> sums;       // by node: adds up rows slab by slab
 };

@@ -44,6 +44,7 @@ class FitRun {
 
   void run() {
     first_epoch_ = s_.epochs;
+    first_rate_ = s_.optimizer.epoch();
     for (std::int64_t epoch = 1; epoch <= options_.epochs && !stop_; ++epoch) {
       begin_epoch(epoch);
       while (done_ < batches_ && !stop_) slice();
@@ -264,10 +265,12 @@ class FitRun {
     begin_schedule();
   }
 
-  // The learning rate as epoch s_.epochs of the stream knew it.
+  // The learning rate as it was in epoch s_.epochs of the stream. It goes on from fit to fit, also where the stream
+  // begins anew.
   void begin_schedule() {
-    s_.optimizer.set_epoch(static_cast<std::int64_t>(s_.epochs));
-    s_.optimizer.set_schedule_memory(observed_[static_cast<std::size_t>(s_.epochs - first_epoch_)]);
+    const auto epoch = static_cast<std::size_t>(s_.epochs - first_epoch_);
+    s_.optimizer.set_epoch(first_rate_ + static_cast<std::int64_t>(epoch));
+    s_.optimizer.set_schedule_memory(observed_[epoch]);
   }
 
   // The state before batch `target`: from the last save, the batches since then once more.
@@ -285,10 +288,13 @@ class FitRun {
       const std::int64_t count = std::min(target - at, most_from(first, at));
       at += run_batches(step_of(size_of_batch(first)), first, count, [](std::int64_t) {});
     }
+    s_.epochs = first_epoch_ + static_cast<std::uint64_t>(target / batches_);
+    begin_schedule();
   }
 
   void end_epoch() {
     ++s_.epochs;
+    s_.optimizer.set_epoch(s_.optimizer.epoch() + 1);
     const double loss = sums_.mean();
     History& history = s_.history;
     history.append("loss", loss);
@@ -305,7 +311,6 @@ class FitRun {
       history.append("val_loss", e.loss);
       for (const auto& [name, value] : e.metrics) history.append("val_" + name, value);
     }
-    s_.optimizer.set_epoch(static_cast<std::int64_t>(s_.epochs));
     if (const optim::Schedule& schedule = s_.optimizer.schedule(); schedule.defined())
       if (const std::string watched = schedule.impl()->monitor(); !watched.empty())
         s_.optimizer.observe(history[watched].back());
@@ -325,6 +330,7 @@ class FitRun {
   const FitOptions& options_;
   const std::int64_t batch_, batches_;
   std::uint64_t first_epoch_ = 0;  // of the stream, when this fit began
+  std::int64_t first_rate_ = 0;    // the optimizer's epoch then
   Rollback rollback_;
   bool stop_ = false;
   double step_seconds_ = 0;

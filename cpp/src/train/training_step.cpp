@@ -8,6 +8,7 @@
 #include "autodiff/rules.hpp"
 #include "chainrule/ops.hpp"
 #include "core/fail.hpp"
+#include "core/float_environment.hpp"
 #include "graph/mode_reads.hpp"
 #include "graph/stand_ins.hpp"
 #include "graph/tensor_data.hpp"
@@ -187,7 +188,7 @@ struct TrainingStep::State {
     made->workspace =
         std::make_unique<Workspace>(compile_program(graph, named_precision(parts, options)), available_threads());
     for (const LossAndOptimizer& part : parts)
-      made->scalars.resize(made->scalars.size() + part.optimizer.rule()->scalars(part.optimizer.lr(), 1).size());
+      made->scalars.resize(made->scalars.size() + part.optimizer.rule()->scalars(0.0, 1).size());
     made->single.resize(made->scalars.size());
     std::size_t at = types.size();
     made->workspace->bind_input(at++, counter);
@@ -195,7 +196,7 @@ struct TrainingStep::State {
     std::size_t k = 0;
     for (const LossAndOptimizer& part : parts) {
       const bool wide = scalar_dtype(part.optimizer) == DType::float64;
-      for (std::size_t n = part.optimizer.rule()->scalars(part.optimizer.lr(), 1).size(); n-- > 0; ++k)
+      for (std::size_t n = part.optimizer.rule()->scalars(0.0, 1).size(); n-- > 0; ++k)
         made->workspace->bind_input(
             at++, wide ? static_cast<const void*>(&made->scalars[k]) : static_cast<const void*>(&made->single[k]));
     }
@@ -205,14 +206,18 @@ struct TrainingStep::State {
 
   void load_scalars(Compiled& step) const {
     std::size_t k = 0;
-    for (const LossAndOptimizer& part : parts) {
-      const optim::Optimizer& o = part.optimizer;
-      const optim::StepScalars values = o.rule()->scalars(o.lr(), o.step_count() + 1);
-      for (std::size_t n = 0; n < values.size(); ++n, ++k) {
-        step.scalars[k] = values[n];
-        step.single[k] = static_cast<float>(values[n]);
-      }
+    for (const LossAndOptimizer& part : parts) k = set_scalars(step, part.optimizer, part.optimizer.lr(), k);
+  }
+  // Out of line, so that its arithmetic stays inside the floating-point environment.
+  [[gnu::noinline]] static std::size_t set_scalars(Compiled& step, const optim::Optimizer& o, double lr,
+                                                   std::size_t k) {
+    const FloatEnvironment environment;
+    const optim::StepScalars values = o.rule()->scalars(lr, o.step_count() + 1);
+    for (std::size_t n = 0; n < values.size(); ++n, ++k) {
+      step.scalars[k] = values[n];
+      step.single[k] = static_cast<float>(values[n]);
     }
+    return k;
   }
 
   // The step for these inputs, ready to run.

@@ -37,22 +37,16 @@ class _Lines:
 
 
 class _Recorder:
-    """Keeps every finished epoch, even of an interrupted training, and sets the rate of the next one."""
+    """Keeps every finished epoch, even of an interrupted training."""
 
-    def __init__(self, trainer: _core.Trainer, schedule: str, show: Any) -> None:
+    def __init__(self, show: Any) -> None:
         self.history: dict[str, list[float]] = {}
-        self._trainer, self._show = trainer, show
-        self._rate = trainer.optimizer.lr
-        self._falls = schedule == "cosine"
+        self._show = show
 
     def __call__(self, report: _core.Progress) -> None:
         if report.epoch_end:
             for name, value in report.row.items():
                 self.history.setdefault(name, []).append(value)
-            if self._falls and report.epoch < report.epochs:
-                # 1 up to half of the epochs, then (1 + cos) / 2 from there to the end
-                late = max(0.0, 2 * report.epoch / report.epochs - 1)
-                self._trainer.optimizer.lr = self._rate * (1 + math.cos(math.pi * late)) / 2
         if self._show is not None:
             self._show(report)
 
@@ -80,7 +74,9 @@ def train(options: argparse.Namespace) -> int:
 
     optimizer = repr(trainer.optimizer)
     show = None if options.quiet else Bar() if sys.stderr.isatty() else _Lines()
-    recorder = _Recorder(trainer, options.schedule, show)
+    recorder = _Recorder(show)
+    if options.schedule == "cosine":
+        trainer.optimizer.lr = _falling(trainer.optimizer.lr, options.epochs)
     start, interrupted, stopped = time.perf_counter(), False, ""
     validation = None if source.validation is None else (source.validation.X, source.validation.y)
     try:
@@ -114,6 +110,16 @@ def train(options: argparse.Namespace) -> int:
     if not options.quiet:
         _report(source, results, files, curve, model, seconds, stopped)
     return 130 if interrupted else 0
+
+
+def _falling(rate: float, epochs: int) -> _core.Schedule:
+    """The rate up to half of the epochs, then rate (1 + cos) / 2 from there to the end."""
+
+    def of(epoch: int) -> float:
+        late = min(max(0.0, 2 * epoch / epochs - 1), 1.0)
+        return rate * (1 + math.cos(math.pi * late)) / 2
+
+    return _core.Schedule(of, per="epoch")
 
 
 def model_line(sizes: list[int]) -> str:

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <limits>
 
 #include "../nn/close.hpp"
 #include "chainrule/chainrule.hpp"
@@ -159,6 +160,63 @@ TEST_CASE("schedules: a Trainer counts steps and epochs, and shows ReduceOnPlate
       "fit: the schedule watches a value that no epoch gives: monitor=\"val_loss\", there are loss; give "
       "validation_data or validation_split",
       ValueError);
+}
+
+TEST_CASE("schedules: a loss that was infinite once does not lower the rate for ever") {
+  optim::SGD sgd({.lr = schedules::ReduceOnPlateau(1.0, {.patience = 0})});
+  for (const double value : {std::numeric_limits<double>::infinity(), 2.0, 1.0}) sgd.observe(value);
+  CHECK(sgd.lr() == 1.0);
+}
+
+TEST_CASE("schedules: restarts of any length end") {
+  const Schedule s = schedules::CosineRestarts(0.1, 4, {.factor = std::int64_t{1} << 62});
+  CHECK(s(4) == 0.1);
+  CHECK(s(std::numeric_limits<std::int64_t>::max()) >= 0.0);
+}
+
+TEST_CASE("schedules: a function's own goes where it goes, and is itself only") {
+  const auto half = [](std::int64_t t) { return t == 0 ? 0.5 : 0.25; };
+  const Schedule own(half), other(half), by_epoch(half, "epoch");
+  CHECK(own.called() == Schedule(own).called());
+  CHECK_FALSE(own.called() == other.called());
+  CHECK(optim::make_schedule(by_epoch.called()).per_epoch());
+  const Schedule warm = schedules::Warmup(own, 2);
+  CHECK(optim::make_schedule(warm.called())(2) == 0.5);
+  CHECK(schedules::Warmup(0.1, 5, 0.0, "epoch").per_epoch());
+  CHECK(optim::make_schedule(schedules::Warmup(0.1, 5, 0.0, "epoch").called()).per_epoch());
+  CHECK_THROWS_AS(schedules::Warmup(own, 5, 0.0, "epoch"), ValueError);
+}
+
+TEST_CASE("schedules: states go between numbers and schedules; impossible ones change nothing") {
+  const auto made = [](const Rate& lr) {
+    Tensor p = Tensor::from(std::vector{1.0}, {1});
+    p.requires_grad_();
+    return optim::SGD(std::vector{p}, {.lr = lr, .momentum = 0.5});
+  };
+  optim::SGD number = made(0.1), cosine = made(schedules::Cosine(0.1, 10, {.per = "epoch"}));
+  cosine.set_epoch(5);
+  number.load_state_dict(cosine.state_dict());
+  cosine.load_state_dict(made(0.2).state_dict());
+  CHECK(cosine.epoch() == 5);
+  auto state = cosine.state_dict();
+  for (nn::NamedTensor& entry : state) {
+    if (entry.name == "step") entry.tensor = Tensor::from(std::vector<std::int64_t>{3}, {});
+    if (entry.name == "schedule") entry.tensor = Tensor::from(std::vector{2.0, 0.0, 0.0, 0.0}, {4});
+  }
+  CHECK_THROWS_AS(cosine.load_state_dict(state), ValueError);
+  CHECK(cosine.step_count() == 0);
+}
+
+TEST_CASE("schedules: an epoch goes on over fits, also where the stream begins anew") {
+  const Tensor x = random::normal({8, 3}), y = random::normal({8, 1});
+  nn::Sequential model{nn::Linear(3, 1)};
+  Trainer trainer(model, nn::MSELoss(), optim::SGD({.lr = schedules::Exponential(0.1, 0.5, "epoch")}));
+  trainer.fit(x, y, {.epochs = 2, .batch_size = 4});
+  trainer.fit(x, y, {.epochs = 1, .batch_size = 4, .seed = 1});
+  CHECK(trainer.optimizer().epoch() == 3);
+  CHECK(trainer.optimizer().lr() == doctest::Approx(0.0125));
+  trainer.reset();
+  CHECK(trainer.optimizer().lr() == 0.1);
 }
 
 TEST_CASE("schedules: refused") {
