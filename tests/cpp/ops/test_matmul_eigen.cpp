@@ -14,8 +14,9 @@ TEST_CASE_TEMPLATE("matmul: against Eigen's product", T, float, double) {
   const std::int64_t sizes[][3] = {{1, 1, 1},       {1, 64, 64},      {1, 300, 1100}, {7, 5, 3},
                                    {33, 1, 70},     {32, 32, 4},      {128, 10, 64},  {65, 130, 257},
                                    {128, 256, 784}, {200, 300, 2100}, {12, 1000, 9}};
-  for (const auto& [m, n, k] : sizes)
+  for (const auto& size_of : sizes)
     for (int transposes = 0; transposes < 4; ++transposes) {
+      const std::int64_t m = size_of[0], n = size_of[1], k = size_of[2];
       const bool ta = (transposes & 1) != 0, tb = (transposes & 2) != 0;
       const Tensor a = random::normal(ta ? Shape{k, m} : Shape{m, k}).astype(dtype_of<T>);
       const Tensor b = random::normal(tb ? Shape{n, k} : Shape{k, n}).astype(dtype_of<T>);
