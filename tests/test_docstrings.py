@@ -35,6 +35,8 @@ def test_there_are_examples():
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_example(name, tmp_path, monkeypatch):
+    if "plot" in name:
+        pytest.importorskip("matplotlib")
     monkeypatch.chdir(tmp_path)
     text = inspect.cleandoc(EXAMPLES[name].__doc__)
     globs = {**MODULES, "chainrule": cr, "np": np}

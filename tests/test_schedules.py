@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import sys
 
 import chainrule as cr
 import numpy as np
@@ -198,3 +199,12 @@ def test_the_picture(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["one.png", "rate.png"]
     with pytest.raises(cr.ValueError, match="steps must be at least 1: 0"):
         cr.plot_schedule(schedules.Constant(0.1), 0, path)
+
+
+def test_without_matplotlib_the_error_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.backends.backend_agg", None)
+    with pytest.raises(
+        ImportError, match=r'plot_schedule: matplotlib is not installed; pip install "chainrule\[plot\]"'
+    ):
+        cr.plot_schedule(schedules.Constant(0.1), 5, tmp_path / "rate.png")
+    assert not list(tmp_path.iterdir())

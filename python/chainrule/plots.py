@@ -41,12 +41,8 @@ def learning_curve(
     ImportError
         Where matplotlib is not installed.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     names = ["loss"] if metric is None else ["loss", metric]
-    figure = Figure(figsize=(4.9 * len(names) + 0.4, 3.9), dpi=150, facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = _figure("learning_curve", 4.9 * len(names) + 0.4, 3.9)
     panels = figure.subplots(1, len(names), squeeze=False)[0]
     for axes, name in zip(panels, names, strict=True):
         _panel(axes, history, name)
@@ -84,14 +80,10 @@ def plot_schedule(schedule: Callable[[int], float], steps: int, path: str | os.P
     >>> from chainrule import schedules
     >>> cr.plot_schedule(schedules.Warmup(schedules.Cosine(1e-3, 900), 100), 1000, "rates.png")
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     if steps < 1:
         raise _core.ValueError(f"plot_schedule: steps must be at least 1: {steps}")
     rate = schedule if isinstance(schedule, _core.Schedule) else _core.Schedule(schedule)
-    figure = Figure(figsize=(5.3, 3.6), dpi=150, facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = _figure("plot_schedule", 5.3, 3.6)
     axes = figure.subplots()
     axes.plot(range(steps), [rate(t) for t in range(steps)], color=_TRAIN, lw=1.8)
     axes.set_xlim(0, max(steps - 1, 1))
@@ -99,6 +91,19 @@ def plot_schedule(schedule: Callable[[int], float], steps: int, path: str | os.P
     axes.set_title("learning rate", loc="left", fontsize=10, color=_INK)
     _dress(axes, rate.per)
     _write(figure, path)
+
+
+def _figure(wanted_by: str, width: float, height: float) -> Any:
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError(
+            f'{wanted_by}: matplotlib is not installed; pip install "chainrule[plot]"'
+        ) from error
+    figure = Figure(figsize=(width, height), dpi=150, facecolor="white", layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
 
 
 def _write(figure: Any, path: str | os.PathLike[str]) -> None:
