@@ -55,9 +55,7 @@ def accuracy(parts: tuple[Any, ...], precision: str, seed: int) -> float:
     x, y, x_test, y_test = parts
     model = network(precision, seed)
     own = precision if cr.has_bf16() else "float32"
-    trainer = cr.Trainer(
-        model, nn.CrossEntropyLoss(), optim.Adam(lr=LEARNING_RATE), seed=seed, precision=own
-    )
+    trainer = cr.Trainer(model, nn.CrossEntropyLoss(), optim.Adam(lr=LEARNING_RATE), seed=seed, precision=own)
     trainer.fit(x, y, epochs=EPOCHS, batch_size=BATCH, progress=False)
     return 100.0 * float((model.predict(x_test).argmax(axis=1) == y_test).mean())
 
@@ -76,9 +74,8 @@ def main() -> None:
             values.append(accuracy(parts, precision, seed))
         print(f"seed {seed}: " + ", ".join(f"{name} {values[-1]:.2f}" for name, values in found.items()))
     means = {name: statistics.mean(values) for name, values in found.items()}
-    print(
-        f"mean: float32 {means['float32']:.2f}, bf16 {means['bf16']:.2f}, {means['bf16'] - means['float32']:+.2f}"
-    )
+    less = means["bf16"] - means["float32"]
+    print(f"mean: float32 {means['float32']:.2f}, bf16 {means['bf16']:.2f}, {less:+.2f}")
 
 
 if __name__ == "__main__":
