@@ -39,16 +39,6 @@ void bind_batches(py::module_& m) {
       "seed"_a = d.seed,
       "Pairs of NumPy arrays (xb, yb), in the order in which a Trainer with this seed takes them. The last batch may "
       "be smaller.");
-  m.def(
-      "split_rows",
-      [](std::int64_t n, double fraction, const py::object& seed, const py::object& stratify) {
-        const Tensor labels = stratify.is_none() ? Tensor() : borrow(stratify, "split_rows");
-        auto [train, rest] = data::split_rows(n, fraction, to_seed(seed, "split_rows"), labels);
-        return py::make_tuple(py::array_t<std::int64_t>(static_cast<py::ssize_t>(train.size()), train.data()),
-                              py::array_t<std::int64_t>(static_cast<py::ssize_t>(rest.size()), rest.data()));
-      },
-      "n"_a, "fraction"_a, py::kw_only(), "seed"_a = 0, "stratify"_a = py::none(),
-      "(train rows, held-out rows): row numbers shuffled by seed; stratify=labels keeps the share of each class.");
 }
 
 std::string path_of(const py::object& path) {

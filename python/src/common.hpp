@@ -33,6 +33,7 @@ void bind_optim(py::module_& m);
 void bind_train(py::module_& m);
 void bind_training_step(py::module_& m);
 void bind_data(py::module_& m);
+void bind_splits(py::module_& m);
 void bind_graph_view(py::module_& m);
 void bind_transforms(py::module_& m);
 void bind_profile(py::module_& m);
@@ -71,6 +72,10 @@ Shape to_shape(py::handle shape, const char* op);  // an int or a sequence of in
 // An int or a sequence or array of ints; `what` is the argument's name.
 std::vector<std::int64_t> to_integers(py::handle value, const char* op, const char* what);
 std::uint64_t to_seed(py::handle seed, const char* op);
+// Labels or groups of rows: integers as they are, words and other objects numbered in sorted order; None: undefined.
+Tensor to_labels(const py::object& values, const char* op, const char* what);
+// stratify="auto" (y where it holds labels of which some occur `rows` times), True (y), None or False, or labels.
+Tensor to_stratify(const py::object& stratify, const py::object& y, std::int64_t rows, const char* op);
 
 // The memory of out=: a contiguous, writable array, or a tuple or list of them.
 std::vector<OutputView> output_views(py::handle out, const char* op);
@@ -99,6 +104,7 @@ py::array to_numpy(const Tensor& t, const char* what = "numpy");
 py::array live_view(const Tensor& t, py::handle owner);       // read-only, on the tensor's own memory
 py::object from_tensors(const std::vector<Tensor>& tensors);  // one: itself; several: a tuple
 py::object tensor_or_none(const Tensor& t);
+py::array to_array(const std::vector<std::int64_t>& values);  // a new array, int64
 py::tuple shape_tuple(const Dims& shape);
 py::dict to_dict(const std::vector<nn::NamedTensor>& tensors);  // name -> a new array
 py::dict to_kwargs(const nn::Arguments& arguments);             // name -> a Python value

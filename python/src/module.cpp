@@ -24,6 +24,7 @@ PYBIND11_MODULE(_core, m) {
   bind_train(m);
   bind_training_step(m);
   bind_data(m);
+  bind_splits(m);
   bind_model(m);
   bind_predictor(m);
   bind_argument_errors(m);

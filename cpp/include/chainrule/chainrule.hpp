@@ -3,6 +3,7 @@
 
 #include "chainrule/config.hpp"
 #include "chainrule/data.hpp"
+#include "chainrule/data_splits.hpp"
 #include "chainrule/explain.hpp"
 #include "chainrule/functional_call.hpp"
 #include "chainrule/graph.hpp"

@@ -1,4 +1,4 @@
-// Data: shuffled mini-batches, splits, and readers for IDX, CSV, NPY and NPZ files.
+// Data: shuffled mini-batches, and readers for IDX, CSV, NPY and NPZ files. Splits are in data_splits.hpp.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "chainrule/data_splits.hpp"
 #include "chainrule/tensor.hpp"
 
 namespace chainrule::data {
@@ -57,13 +58,6 @@ class CHAINRULE_API Batches {
 };
 // y may be undefined: the second of each pair is then, too.
 CHAINRULE_API Batches batches(const Tensor& x, const Tensor& y, const BatchOptions& options = {});
-
-// (train rows, held-out rows), both ascending, round(fraction * n) of them held out, chosen by seed. stratify: integer
-// labels; each class then keeps its share (by largest remainders) and at least one row in training.
-CHAINRULE_API std::pair<std::vector<std::int64_t>, std::vector<std::int64_t>> split_rows(std::int64_t n,
-                                                                                         double fraction,
-                                                                                         std::uint64_t seed,
-                                                                                         const Tensor& stratify = {});
 
 // --- readers; every one throws FileError naming the file and the place ---------------------------------------------
 CHAINRULE_API Tensor read_idx(const std::string& path);  // MNIST's format; gzip-compressed too
