@@ -27,7 +27,9 @@ def record() -> dict[str, Any]:
     for n, k in ((2, 2), (7, 3), (10, 10), (23, 5)):
         cases.append({"n": n, "k": k, "folds": held_out(judge.KFold(k), n)})
     for n, k, classes in ((20, 2, 2), (31, 3, 4), (100, 10, 3)):
-        labels = np.concatenate([np.repeat(np.arange(classes), k), draw.integers(0, classes, n - classes * k)])
+        labels = np.concatenate(
+            [np.repeat(np.arange(classes), k), draw.integers(0, classes, n - classes * k)]
+        )
         draw.shuffle(labels)
         folds = held_out(judge.StratifiedKFold(k), n, labels)
         cases.append({"n": n, "k": k, "stratify": labels.tolist(), "folds": folds})
@@ -39,9 +41,7 @@ def record() -> dict[str, Any]:
     for n, k, classes, count in ((40, 2, 2, 6), (90, 3, 3, 12), (120, 5, 4, 30)):
         groups, labels = draw.integers(0, count, n), draw.integers(0, classes, n)
         folds = held_out(judge.StratifiedGroupKFold(k), n, labels, groups)
-        cases.append(
-            {"n": n, "k": k, "stratify": labels.tolist(), "groups": groups.tolist(), "folds": folds}
-        )
+        cases.append({"n": n, "k": k, "stratify": labels.tolist(), "groups": groups.tolist(), "folds": folds})
     series = []
     for n, k, options in ((7, 3, {}), (20, 4, {"gap": 2}), (20, 3, {"test_size": 2, "max_train_size": 5})):
         pairs = judge.TimeSeriesSplit(k, **options).split(np.zeros(n))

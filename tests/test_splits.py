@@ -12,14 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 RECORDED = json.loads(Path(__file__).with_name("folds.json").read_text())
-RENAMED = {"test_size": "validation", "max_train_size": "train"}
+RENAMED = {"gap": "gap", "test_size": "validation", "max_train_size": "train"}
 
 
 def fold_of_row(folds, n):
     """The fold in which each row is held out; every row is in one, and trains in the others."""
     found = np.full(n, -1)
     for i, (train, held_out) in enumerate(folds):
-        assert (np.diff(train) > 0).all() and (np.diff(held_out) > 0).all()
+        assert (np.diff(train) > 0).all()
+        assert (np.diff(held_out) > 0).all()
         assert np.array_equal(np.sort(np.concatenate([train, held_out])), np.arange(n))
         assert (found[held_out] == -1).all()
         found[held_out] = i
@@ -36,7 +37,9 @@ def test_k_fold_is_scikit_learns(case):
 
 @pytest.mark.parametrize("case", RECORDED["time_series"], ids=lambda c: str(c["n"]))
 def test_time_series_folds_are_scikit_learns(case):
-    options = {RENAMED.get(name, name): value for name, value in case.items() if name not in ("n", "k", "folds")}
+    options = {
+        RENAMED.get(name, name): value for name, value in case.items() if name not in ("n", "k", "folds")
+    }
     folds = cr.data.time_series_folds(case["n"], case["k"], **options)
     assert [[train.tolist(), held_out.tolist()] for train, held_out in folds] == case["folds"]
 
@@ -98,7 +101,8 @@ def test_shuffled_folds():
     assert len(repeated) == 12
     parts = [fold_of_row(repeated[4 * r : 4 * r + 4], n) for r in range(3)]
     assert np.array_equal(parts[0], fold_of_row(cr.data.k_fold(n, 4, seed=1), n))
-    assert not np.array_equal(parts[0], parts[1]) and not np.array_equal(parts[1], parts[2])
+    assert not np.array_equal(parts[0], parts[1])
+    assert not np.array_equal(parts[1], parts[2])
 
 
 def test_labels_may_be_words():
@@ -128,7 +132,8 @@ def test_split_data_keeps_shares(n, test, validation, classes, seed):
     rows = [(part[0][:, 0] / 2).astype(int) for part in parts]
     assert np.array_equal(np.sort(np.concatenate(rows)), np.arange(n))
     for part, part_rows in zip(parts, rows, strict=True):
-        assert (np.diff(part_rows) > 0).all() and np.array_equal(part[1], y[part_rows])
+        assert (np.diff(part_rows) > 0).all()
+        assert np.array_equal(part[1], y[part_rows])
     shares = [1 - test - validation, *(share for share in (validation, test) if share)]
     for part, share in zip(parts, shares, strict=True):
         assert abs(len(part[1]) - share * n) < 1.01
@@ -142,12 +147,17 @@ def test_split_data_of_other_things():
     X = (np.arange(n), np.arange(n) * 10)
     y = np.array(["yes", "no", "no"] * 10)
     (train, train_y), (test, test_y) = cr.data.split_data(X, y, test=0.2)
-    assert np.array_equal(train[0] * 10, train[1]) and np.array_equal(y[test[0]], test_y)
-    assert (test_y == "yes").sum() == 2 and len(train_y) == 24
+    assert np.array_equal(train[0] * 10, train[1])
+    assert np.array_equal(y[test[0]], test_y)
+    assert (test_y == "yes").sum() == 2
+    assert len(train_y) == 24
     groups = np.repeat(np.arange(6), 5)
     parts = cr.data.split_data(X[0], y, test=0.2, validation=0.3, groups=groups, seed=4)
     of = [set(groups[part[0]]) for part in parts]
-    assert sum(map(len, of)) == 6 and not of[0] & of[1] and not of[1] & of[2] and all(of)
+    assert sum(map(len, of)) == 6
+    assert not of[0] & of[1]
+    assert not of[1] & of[2]
+    assert all(of)
     assert [len(part[1]) for part in parts] == [15, 10, 5]
     assert np.array_equal(
         cr.data.split_data(X[0], y, test=0.2, seed=7)[1][0],
@@ -181,7 +191,9 @@ def test_what_cannot_be_split_says_why():
     refuse("no rows are left to train on", split, X, y, test=0.5, validation=0.5)
     refuse("stratify and groups were both given", split, X, y, stratify=True, groups=y)
     refuse("there are fewer groups than parts: 2 for 3 parts", split, X, y, validation=0.1, groups=y)
-    refuse("the groups are too large", split, X, y, validation=0.1, test=0.8, groups=[0] * 4 + [1] * 4 + [2] * 2)
+    refuse(
+        "the groups are too large", split, X, y, validation=0.1, test=0.8, groups=[0] * 4 + [1] * 4 + [2] * 2
+    )
     refuse('stratify must be "auto", True, False or labels', split, X, y, stratify="y")
     refuse("folds would be empty: k=4 for 4 rows", series, 4, 4)
     refuse("gap is a number of rows, 0 or more: -1", series, 10, 2, gap=-1)

@@ -1832,6 +1832,19 @@ def jvp(f: typing.Any, primals: typing.Any, tangents: typing.Any) -> tuple[typin
     >>> cr.jvp(lambda x: x ** 2, cr.tensor([1.0, 2.0]), cr.tensor([1.0, 0.0]))
     (Tensor([1., 4.]), Tensor([2., 0.]))
     """
+def k_fold(n: typing.SupportsIndex, k: typing.SupportsIndex = 5, *, stratify: typing.Any = None, groups: typing.Any = None, repeats: typing.SupportsIndex = 1, shuffle: bool = True, seed: typing.Any = 0) -> list[typing.Any]:
+    """
+    Folds for cross-validation: k pairs (train rows, validation rows), in which each of n rows is held out once.
+
+    stratify: one label per row; each class is spread over the folds evenly, to within one row. groups: one label per row;
+    rows of a group are held out together. Both: groups stay whole, and go where the shares of classes stay most even.
+    repeats: so many times k folds, each time of another order. With shuffle=False the folds are those of scikit-learn's
+    KFold, StratifiedKFold, GroupKFold and StratifiedGroupKFold. Raises ValueError where a fold would be empty, or no class has
+    k rows.
+
+    >>> [held_out.tolist() for _, held_out in data.k_fold(5, 2, shuffle=False)]
+    [[0, 1, 2], [3, 4]]
+    """
 def kaiming_normal_(weight: typing.Any, nonlinearity: str = 'relu', a: typing.SupportsFloat | typing.SupportsIndex = 0.0, mode: str = 'fan_in', *, seed: typing.Any = None) -> Tensor:
     """
     N(0, gain^2 / fan) (He et al., 2015).
@@ -2129,7 +2142,24 @@ def split(x: typing.Any, indices_or_sections: typing.Any, axis: typing.SupportsI
     """
     A list of parts along the axis: so many equal ones, or those between the given indices.
     """
-def split_rows(n: typing.SupportsIndex, fraction: typing.SupportsFloat | typing.SupportsIndex, *, seed: typing.Any = 0, stratify: typing.Any = None) -> tuple[numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int64]]:
+def split_data(X: typing.Any, y: typing.Any, *, test: typing.SupportsFloat | typing.SupportsIndex = 0.2, validation: typing.SupportsFloat | typing.SupportsIndex = 0.0, stratify: typing.Any = 'auto', groups: typing.Any = None, seed: typing.Any = 0) -> tuple[typing.Any, ...]:
+    """
+    Split data into parts: (train, test), or (train, validation, test) where validation is given, each a pair (X, y).
+
+    test and validation are shares of all rows; a share of 0 leaves that part out. stratify: every part keeps each class's
+    share of the rows, by y where it holds labels ("auto"), always (True), never (None), or by the labels given. groups: one
+    label per row; rows of a group stay together, and the parts come as near to their shares as whole groups allow. X may be
+    an array, a frame or a tuple of inputs. Rows keep their order; which ones go where is chosen by seed. Raises ValueError
+    where a part would be empty, or where stratify and groups are both given.
+
+    >>> X, y = np.zeros((100, 3)), np.arange(100) % 4
+    >>> train, validation, test = data.split_data(X, y, test=0.2, validation=0.1)
+    >>> [len(part[1]) for part in (train, validation, test)]
+    [70, 10, 20]
+    >>> np.bincount(test[1])
+    array([5, 5, 5, 5])
+    """
+def split_rows(n: typing.SupportsIndex, fraction: typing.SupportsFloat | typing.SupportsIndex, *, seed: typing.Any = 0, stratify: typing.Any = None) -> tuple[numpy.typing.NDArray[typing.Any], numpy.typing.NDArray[typing.Any]]:
     """
     (train rows, held-out rows): row numbers shuffled by seed; stratify=labels keeps the share of each class.
     """
@@ -2203,6 +2233,16 @@ def tensordot(a: typing.Any, b: typing.Any, axes: typing.Any = 2) -> Tensor:
 def tile(x: typing.Any, reps: typing.Any) -> Tensor:
     """
     x side by side, so often along each axis; one number counts for the last.
+    """
+def time_series_folds(n: typing.SupportsIndex, k: typing.SupportsIndex = 5, *, validation: typing.SupportsIndex = 0, gap: typing.SupportsIndex = 0, train: typing.SupportsIndex = 0) -> list[typing.Any]:
+    """
+    Folds of rows in order of time: what comes later is held out, what comes before trains (scikit-learn's TimeSeriesSplit).
+
+    validation: rows held out in each fold (0: n // (k + 1)); gap: rows left out between the two; train: only the latest so
+    many rows train (0: all before).
+
+    >>> [(len(train), held_out.tolist()) for train, held_out in data.time_series_folds(7, 3)]
+    [(4, [4]), (5, [5]), (6, [6])]
     """
 def topk(x: typing.Any, k: typing.SupportsIndex, axis: typing.SupportsIndex = -1, *, largest: bool = True) -> tuple[Tensor, Tensor]:
     """

@@ -87,38 +87,39 @@ void bind_splits(py::module_& m) {
   m.def(
       "split_rows",
       [](std::int64_t n, double fraction, const py::object& seed, const py::object& stratify) {
-        auto [train, rest] = data::split_rows(n, fraction, to_seed(seed, "split_rows"),
-                                              to_labels(stratify, "split_rows", "stratify"));
+        auto [train, rest] =
+            data::split_rows(n, fraction, to_seed(seed, "split_rows"), to_labels(stratify, "split_rows", "stratify"));
         return py::make_tuple(to_array(train), to_array(rest));
       },
       "n"_a, "fraction"_a, py::kw_only(), "seed"_a = 0, "stratify"_a = py::none(),
       "(train rows, held-out rows): row numbers shuffled by seed; stratify=labels keeps the share of each class.");
   const data::SplitOptions split;
-  m.def("split_data", &split_data, "X"_a, "y"_a, py::kw_only(), "test"_a = split.test,
-        "validation"_a = split.validation, "stratify"_a = "auto", "groups"_a = py::none(), "seed"_a = split.seed,
-        "Split data into parts: (train, test), or (train, validation, test) where validation is given, each a pair "
-        "(X, y).\n\n"
-        "test and validation are shares of all rows; a share of 0 leaves that part out. stratify: every part keeps "
-        "each class's\n"
-        "share of the rows, by y where it holds labels (\"auto\"), always (True), never (None), or by the labels given. "
-        "groups: one\n"
-        "label per row; rows of a group stay together, and the parts come as near to their shares as whole groups "
-        "allow. X may be\n"
-        "an array, a frame or a tuple of inputs. Rows keep their order; which ones go where is chosen by seed. Raises "
-        "ValueError\n"
-        "where a part would be empty, or where stratify and groups are both given.\n\n"
-        ">>> X, y = np.zeros((100, 3)), np.arange(100) % 4\n"
-        ">>> train, validation, test = data.split_data(X, y, test=0.2, validation=0.1)\n"
-        ">>> [len(part[1]) for part in (train, validation, test)]\n[70, 10, 20]\n"
-        ">>> np.bincount(test[1])\narray([5, 5, 5, 5])");
+  m.def(
+      "split_data", &split_data, "X"_a, "y"_a, py::kw_only(), "test"_a = split.test, "validation"_a = split.validation,
+      "stratify"_a = "auto", "groups"_a = py::none(), "seed"_a = split.seed,
+      "Split data into parts: (train, test), or (train, validation, test) where validation is given, each a pair "
+      "(X, y).\n\n"
+      "test and validation are shares of all rows; a share of 0 leaves that part out. stratify: every part keeps "
+      "each class's\n"
+      "share of the rows, by y where it holds labels (\"auto\"), always (True), never (None), or by the labels given. "
+      "groups: one\n"
+      "label per row; rows of a group stay together, and the parts come as near to their shares as whole groups "
+      "allow. X may be\n"
+      "an array, a frame or a tuple of inputs. Rows keep their order; which ones go where is chosen by seed. Raises "
+      "ValueError\n"
+      "where a part would be empty, or where stratify and groups are both given.\n\n"
+      ">>> X, y = np.zeros((100, 3)), np.arange(100) % 4\n"
+      ">>> train, validation, test = data.split_data(X, y, test=0.2, validation=0.1)\n"
+      ">>> [len(part[1]) for part in (train, validation, test)]\n[70, 10, 20]\n"
+      ">>> np.bincount(test[1])\narray([5, 5, 5, 5])");
   const data::KFoldOptions fold;
   m.def(
       "k_fold",
       [](std::int64_t n, std::int64_t k, const py::object& stratify, const py::object& groups, std::int64_t repeats,
          bool shuffle, const py::object& seed) {
-        return to_pairs(data::k_fold(
-            n, {k, to_labels(stratify, "k_fold", "stratify"), to_labels(groups, "k_fold", "groups"), repeats, shuffle,
-                to_seed(seed, "k_fold")}));
+        return to_pairs(
+            data::k_fold(n, {k, to_labels(stratify, "k_fold", "stratify"), to_labels(groups, "k_fold", "groups"),
+                             repeats, shuffle, to_seed(seed, "k_fold")}));
       },
       "n"_a, "k"_a = fold.k, py::kw_only(), "stratify"_a = py::none(), "groups"_a = py::none(),
       "repeats"_a = fold.repeats, "shuffle"_a = fold.shuffle, "seed"_a = fold.seed,

@@ -44,8 +44,8 @@ struct KFoldOptions {
 // fold with the fewest rows so far; with stratify as well, to the fold that keeps the shares of classes most even.
 CHAINRULE_API std::vector<Fold> k_fold(std::int64_t n, const KFoldOptions& options = {});
 
-// What stratify="auto" takes for labels: y where it holds integers, one per row, and a class has `rows` rows or more; else
-// undefined.
+// What stratify="auto" takes for labels: y where it holds integers, one per row, and a class has `rows` rows or more;
+// else undefined.
 CHAINRULE_API Tensor labels_to_stratify(const Tensor& y, std::int64_t rows);
 
 struct TimeSeriesOptions {
