@@ -63,6 +63,22 @@ def gelu_tanh(x):  # 0.5 x (1 + tanh u) = x sigmoid(2u), which keeps its accurac
     return held(x) * sigmoid(slope * (x + number("0.044715") * x**3))
 
 
+SELU_LOW = 1.7580993408473766  # what selu comes from: scale times alpha
+
+
+def selu(x):
+    return np.where(x > 0, 1.0507009873554805 * x, SELU_LOW * np.expm1(np.minimum(x, 0)))
+
+
+def softsign(x):
+    return np.where(np.isinf(x), np.sign(x), x / (1 + np.abs(np.where(np.isinf(x), 0, x))))
+
+
+def mish(x):  # tanh(log(1 + n)) = n (n + 2) / (n (n + 2) + 2)
+    n = np.exp(np.minimum(x, 40))
+    return held(x) * (n * (n + 2) / (n * (n + 2) + 2))
+
+
 def mod(a, b):
     with np.errstate(all="ignore"):  # integers by 0 are 0
         return np.mod(a, b)
@@ -168,6 +184,15 @@ UNARY = (
     unary("silu", lambda x: held(x) * sigmoid(x), Arg(-6, 6), 4,
           values((0, 0.0), (INF, INF), (-INF, -0.0), (1e4, 1e4), (-1e4, -0.0)), errors=text_refused("silu"),
           everywhere=True),
+    unary("selu", selu, KINK, 5,
+          values((0, 0.0), (-0.0, -0.0), (INF, INF), (-INF, -SELU_LOW), (-50, -SELU_LOW)),
+          errors=text_refused("selu")),
+    unary("mish", mish, Arg(-6, 6), 5,
+          values((0, 0.0), (INF, INF), (-INF, -0.0), (1e4, 1e4), (-1e4, -0.0)), errors=text_refused("mish"),
+          everywhere=True),
+    unary("softsign", softsign, KINK, 2,
+          values((0, 0.0), (-0.0, -0.0), (INF, 1), (-INF, -1), (1, 0.5), (-3, -0.75)),
+          errors=text_refused("softsign")),
     unary("erf", erf, ANY, 4, values((0, 0.0), (-0.0, -0.0), (INF, 1), (-INF, -1), (1e4, 1), (-1e4, -1)),
           errors=text_refused("erf"), everywhere=True),
     unary("arctan", np.arctan, ANY, 4,

@@ -35,6 +35,19 @@ void bind_activations(py::module_& m) {
   simple_layer<nn::Tanh>(m, "Tanh", "Hyperbolic tangent.");
   simple_layer<nn::SiLU>(m, "SiLU", "x sigmoid(x).");
   simple_layer<nn::Softplus>(m, "Softplus", "log(1 + e^x).");
+  simple_layer<nn::SELU>(
+      m, "SELU",
+      "s x where positive, else s a (e^x - 1), s = 1.0507 and a = 1.6733: self-normalizing (Klambauer "
+      "et al., 2017).");
+  simple_layer<nn::Mish>(m, "Mish", "x tanh(log(1 + e^x)) (Misra, 2019).");
+  simple_layer<nn::Softsign>(m, "Softsign", "x / (1 + |x|).");
+  layer<nn::Hardtanh>(m, "Hardtanh", "x held to [min_val, max_val].")
+      .def(py::init([](double low, double high) { return as_kind(nn::Hardtanh(low, high)); }), "min_val"_a = -1.0,
+           "max_val"_a = 1.0);
+  layer<nn::GLU>(m, "GLU",
+                 "a sigmoid(b), a and b being the first and the second half of x along an axis (Dauphin et al., 2017): "
+                 "half\nas many features come out.")
+      .def(py::init([](int axis) { return as_kind(nn::GLU(axis)); }), "axis"_a = -1);
   simple_layer<nn::Identity>(m, "Identity", "x as it is.");
   simple_layer<nn::Flatten>(m, "Flatten", "(batch, ...) to (batch, product of the rest).");
   layer<nn::LeakyReLU>(m, "LeakyReLU", "x where positive, else negative_slope * x.")
@@ -90,6 +103,41 @@ void bind_weighted(py::module_& m) {
            "dtype"_a = dtype);
 }
 
+void bind_learned(py::module_& m) {
+  const nn::PReLUOptions prelu;
+  const std::string dtype(name_of(prelu.dtype));
+  layer<nn::PReLU>(m, "PReLU",
+                   "x where positive, else weight * x; the weight is learned, one for all features or one for each (He "
+                   "et al.,\n2015).")
+      .def(py::init([](std::int64_t count, double init, const py::object& type) {
+             return as_kind(nn::PReLU({count, init, to_dtype(type)}));
+           }),
+           "num_parameters"_a = prelu.num_parameters, py::kw_only(), "init"_a = prelu.init, "dtype"_a = dtype);
+  layer<nn::RMSNorm>(m, "RMSNorm",
+                     "x / sqrt(mean(x^2) + eps) * weight over the last axis (Zhang and Sennrich, 2019). eps=None: the\n"
+                     "rounding unit of the dtype, as in PyTorch.")
+      .def(py::init([](std::int64_t features, std::optional<double> eps, bool affine, const py::object& type) {
+             return as_kind(nn::RMSNorm(features, {eps, affine, to_dtype(type)}));
+           }),
+           "normalized_shape"_a, py::kw_only(), "eps"_a = py::none(),
+           "elementwise_affine"_a = nn::RMSNormOptions{}.affine, "dtype"_a = dtype);
+  layer<nn::Embedding>(
+      m, "Embedding",
+      "A learned row for every category 0 ... num_embeddings - 1, drawn from N(0, 1).\n\n"
+      "x (...) holds integers, as such or as floats, since a model converts its inputs; (..., embedding_dim) comes "
+      "out.\n"
+      "What is none of the categories is an IndexError. Gradients of a category taken twice add up. The row\n"
+      "padding_idx starts at 0 and gets no gradient.\n\n"
+      ">>> nn.Embedding(10, 3, seed=0)(np.array([[1, 1, 7, 0]])).shape\n"
+      "(1, 4, 3)")
+      .def(py::init([](std::int64_t count, std::int64_t dim, std::optional<std::int64_t> padding,
+                       const py::object& type, const py::object& seed) {
+             return as_kind(nn::Embedding(count, dim, {padding, to_dtype(type), optional_seed(seed, "Embedding")}));
+           }),
+           "num_embeddings"_a, "embedding_dim"_a, "padding_idx"_a = py::none(), py::kw_only(), "dtype"_a = dtype,
+           "seed"_a = py::none());
+}
+
 template <class C> void bind_list(C& c) {
   c.def("__len__", [](const py::object& self) { return self.cast<ModuleImpl&>().children().size(); });
   c.def(
@@ -105,22 +153,66 @@ template <class C> void bind_list(C& c) {
       "index"_a);
 }
 
+// The modules of *layers, or of one list in their place.
+std::vector<Module> to_modules(const py::args& layers, const char* op) {
+  std::vector<Module> modules;
+  const bool one_list =
+      layers.size() == 1 && (py::isinstance<py::list>(layers[0]) || py::isinstance<py::tuple>(layers[0]));
+  for (py::handle item : one_list ? py::list(layers[0]) : py::list(layers)) {
+    if (py::isinstance<py::type>(item) && py::hasattr(item, "__name__")) {
+      const std::string name = item.attr("__name__").cast<std::string>();
+      throw DTypeError(std::string(op) + ": got the class " + name + "; write " + name + "()");
+    }
+    modules.push_back(unwrap_module(item, op));
+  }
+  return modules;
+}
+
+void bind_branches(py::module_& m) {
+  layer<nn::Concat>(m, "Concat",
+                    "Branches side by side: each gets the input, and what they give is joined along an axis.\n\n"
+                    "Without branches it joins its inputs: nn.Sequential(nn.Parallel(a, b), nn.Concat(), head) takes "
+                    "two.\n\n"
+                    ">>> nn.Concat(nn.Linear(4, 3), nn.Identity())(np.zeros((5, 4))).shape\n"
+                    "(5, 7)")
+      .def(py::init([](const py::args& branches, int axis) {
+             return as_kind(nn::Concat(to_modules(branches, "Concat"), axis));
+           }),
+           py::kw_only(), "axis"_a = -1);
+  layer<nn::Add>(m, "Add", "The sum of what its branches give, or of its inputs where it has none; shapes are equal.")
+      .def(py::init([](const py::args& branches) { return as_kind(nn::Add(to_modules(branches, "Add"))); }));
+  layer<nn::Multiply>(m, "Multiply",
+                      "The product of what its branches give, or of its inputs where it has none; shapes are equal.")
+      .def(py::init([](const py::args& branches) { return as_kind(nn::Multiply(to_modules(branches, "Multiply"))); }));
+  layer<nn::MultiHead>(m, "MultiHead",
+                       "Several outputs of one input, for nn.MultiLoss: MultiHead(head1, head2), or by name\n"
+                       "MultiHead({\"kind\": head1, \"size\": head2}).\n\n"
+                       ">>> kind, size = nn.MultiHead(nn.Linear(8, 3), nn.Linear(8, 1))(np.zeros((5, 8)))\n"
+                       ">>> kind.shape, size.shape\n"
+                       "((5, 3), (5, 1))")
+      .def(py::init([](const py::args& heads) {
+        if (heads.size() != 1 || !py::isinstance<py::dict>(heads[0]))
+          return as_kind(nn::MultiHead(to_modules(heads, "MultiHead")));
+        std::vector<std::pair<std::string, Module>> named;
+        for (auto [name, head] : heads[0].cast<py::dict>()) {
+          if (!py::isinstance<py::str>(name))
+            throw DTypeError("MultiHead: names must be strings, got " + type_name(name));
+          named.emplace_back(name.cast<std::string>(), unwrap_module(head, "MultiHead"));
+        }
+        return as_kind(nn::MultiHead(named));
+      }));
+  layer<nn::Parallel>(m, "Parallel", "Layer i of input i: takes several inputs, gives several outputs.")
+      .def(py::init([](const py::args& layers) { return as_kind(nn::Parallel(to_modules(layers, "Parallel"))); }));
+}
+
 void bind_containers(py::module_& m) {
   auto sequential =
       layer<nn::Sequential>(m, "Sequential", "Layers one after another; the sizes of neighbours are checked.");
-  sequential.def(py::init([](const py::args& layers, const py::object& seed) {
-                   std::vector<Module> modules;
-                   const bool one_list = layers.size() == 1 &&
-                                         (py::isinstance<py::list>(layers[0]) || py::isinstance<py::tuple>(layers[0]));
-                   for (py::handle item : one_list ? py::list(layers[0]) : py::list(layers)) {
-                     if (py::isinstance<py::type>(item) && py::hasattr(item, "__name__"))
-                       throw DTypeError("Sequential: got the class " + item.attr("__name__").cast<std::string>() +
-                                        "; write " + item.attr("__name__").cast<std::string>() + "()");
-                     modules.push_back(unwrap_module(item, "Sequential"));
-                   }
-                   return as_kind(nn::Sequential(modules, {.seed = optional_seed(seed, "Sequential")}));
-                 }),
-                 py::kw_only(), "seed"_a = py::none());
+  sequential.def(
+      py::init([](const py::args& layers, const py::object& seed) {
+        return as_kind(nn::Sequential(to_modules(layers, "Sequential"), {.seed = optional_seed(seed, "Sequential")}));
+      }),
+      py::kw_only(), "seed"_a = py::none());
   bind_list(sequential);
   layer<nn::Residual>(m, "Residual", "x + inner(x).")
       .def(py::init([](const py::object& inner) { return as_kind(nn::Residual(unwrap_module(inner, "Residual"))); }),
@@ -135,7 +227,106 @@ void bind_containers(py::module_& m) {
         "A Sequential of Linear layers of the given sizes, with the activation (and dropout) between them; weights are "
         "drawn\n"
         "as suits the activation: Kaiming for the relu family, Xavier for sigmoid, tanh and the output; biases are 0.\n"
-        "activation: relu, leaky_relu, sigmoid, tanh, gelu, silu, elu, softplus, identity.");
+        "activation: relu, leaky_relu, sigmoid, tanh, gelu, silu, elu, selu, mish, softsign, softplus, identity.");
+}
+
+// fit and fitted, on any of the layers that have them.
+template <class C> void bind_fit(C& c) {
+  const auto layer_of = [](const py::object& self) {
+    return nn::FittedLayer(self.cast<std::shared_ptr<ModuleImpl>>());
+  };
+  c.def(
+      "fit",
+      [layer_of](py::object self, const py::object& x) {
+        layer_of(self).fit(borrow(x, "fit"));
+        return self;
+      },
+      "X"_a,
+      "Take the statistics of these rows, in double; anew where it was fitted before. Returns the layer. On an error\n"
+      "nothing changes.");
+  c.def_property_readonly(
+      "fitted", [layer_of](const py::object& self) { return layer_of(self).fitted(); },
+      "Whether it has its statistics; else Trainer.fit fits it on the training rows.");
+}
+
+constexpr const char* fit_note =
+    "Trainer.fit fits it on the training rows where it is not fitted yet, and leaves it alone where it is. Its\n"
+    "statistics are saved with the model.\n\n";
+
+void bind_preprocessing(py::module_& m) {
+  auto standardizer =
+      layer<nn::Standardizer>(m, "Standardizer",
+                              (std::string("(x - mean) / scale for each column, scale being the root of the variance "
+                                           "(divided by n); 1 where all\nvalues are equal.\n\n") +
+                               fit_note +
+                               ">>> layer = nn.Standardizer(1).fit([[1.0], [3.0]])\n"
+                               ">>> layer(np.array([[1.0], [5.0]])).numpy().ravel().tolist()\n"
+                               "[-1.0, 3.0]")
+                                  .c_str());
+  standardizer.def(py::init([](std::int64_t features) { return as_kind(nn::Standardizer(features)); }),
+                   "num_features"_a);
+  bind_fit(standardizer);
+  auto scaler = layer<nn::MinMaxScaler>(
+      m, "MinMaxScaler",
+      (std::string("Each column's smallest value becomes the low end of feature_range, its largest the high end; equal "
+                   "values\nbecome the low end.\n\n") +
+       fit_note +
+       ">>> layer = nn.MinMaxScaler(1, feature_range=(-1, 1)).fit([[1.0], [3.0]])\n"
+       ">>> layer(np.array([[1.0], [2.0], [5.0]])).numpy().ravel().tolist()\n"
+       "[-1.0, 0.0, 3.0]")
+          .c_str());
+  scaler.def(py::init([](std::int64_t features, const std::pair<double, double>& range) {
+               return as_kind(nn::MinMaxScaler(features, range.first, range.second));
+             }),
+             "num_features"_a, py::kw_only(), "feature_range"_a = std::pair(0.0, 1.0));
+  bind_fit(scaler);
+  const nn::ImputerOptions imputing;
+  auto imputer = layer<nn::Imputer>(
+      m, "Imputer",
+      (std::string(
+           "NaN becomes the column's \"mean\", \"median\", \"most_frequent\" value (of several the smallest) or "
+           "fill_value with\nstrategy=\"constant\", which needs no fit. add_indicator: behind the columns one "
+           "more for each, 1 where a value\nwas missing.\n\n") +
+       fit_note +
+       ">>> layer = nn.Imputer(1, strategy=\"median\", add_indicator=True).fit([[1.0], [np.nan], [4.0]])\n"
+       ">>> layer(np.array([[np.nan], [7.0]])).numpy().tolist()\n"
+       "[[2.5, 1.0], [7.0, 0.0]]")
+          .c_str());
+  imputer.def(py::init([](std::int64_t features, const std::string& strategy, double fill, bool indicator) {
+                return as_kind(nn::Imputer(features, {strategy, fill, indicator}));
+              }),
+              "num_features"_a, py::kw_only(), "strategy"_a = imputing.strategy, "fill_value"_a = imputing.fill_value,
+              "add_indicator"_a = imputing.add_indicator);
+  bind_fit(imputer);
+  auto one_hot = layer<nn::OneHot>(
+      m, "OneHot",
+      (std::string("Every column becomes one column per category: OneHot([3, 5]) for two columns of at most 3 and 5 "
+                   "categories,\nwhich fit finds (ascending), or OneHot([[0, 1, 2], [10, 20]]) with the categories "
+                   "themselves.\nhandle_unknown: \"error\", an IndexError; or \"ignore\", zeros.\n\n") +
+       fit_note +
+       ">>> layer = nn.OneHot([3]).fit([[7], [2], [5]])\n"
+       ">>> layer(np.array([[5]])).numpy().tolist()\n"
+       "[[0.0, 1.0, 0.0]]")
+          .c_str());
+  one_hot.def(py::init([](const py::sequence& categories, const std::string& handle_unknown) {
+                bool counts = true;
+                for (py::handle entry : categories) counts = counts && PyLong_Check(entry.ptr()) != 0;
+                if (counts) return as_kind(nn::OneHot(categories.cast<std::vector<std::int64_t>>(), {handle_unknown}));
+                for (py::handle entry : categories)
+                  if (!is_sequence(entry) && !py::isinstance<py::array>(entry))
+                    throw DTypeError(
+                        "OneHot: categories must be one count per column, or one list of categories per column; got " +
+                        type_name(entry));
+                return as_kind(nn::OneHot(categories.cast<std::vector<std::vector<double>>>(), {handle_unknown}));
+              }),
+              "categories"_a, py::kw_only(), "handle_unknown"_a = nn::OneHotOptions{}.handle_unknown);
+  bind_fit(one_hot);
+  layer<nn::Columns>(m, "Columns",
+                     "These columns of the last axis, in this order: for branches that treat columns differently.\n\n"
+                     ">>> nn.Columns([2, 0])(np.array([[1, 2, 3]])).numpy().tolist()\n"
+                     "[[3, 1]]")
+      .def(py::init([](const std::vector<std::int64_t>& columns) { return as_kind(nn::Columns(columns)); }),
+           "columns"_a);
 }
 
 void bind_initializers(py::module_& m) {
@@ -210,7 +401,10 @@ void bind_initializers(py::module_& m) {
 void bind_layers(py::module_& m) {
   bind_activations(m);
   bind_weighted(m);
+  bind_learned(m);
   bind_containers(m);
+  bind_branches(m);
+  bind_preprocessing(m);
   bind_initializers(m);
 }
 

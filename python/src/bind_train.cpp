@@ -78,7 +78,7 @@ ValidationData validation_pair(const py::object& data) {
   if (data.is_none()) return {};
   if (!py::isinstance<py::sequence>(data) || py::len(data) != 2)
     throw ValueError("fit: validation_data must be a pair (X, y), got " + type_name(data));
-  return {borrow_inputs(data[py::int_(0)], "validation_data"), borrow(data[py::int_(1)], "validation_data")};
+  return {borrow_inputs(data[py::int_(0)], "validation_data"), borrow_target(data[py::int_(1)], "validation_data")};
 }
 
 History fit(Trainer& trainer, const py::object& x, const py::object& y, std::int64_t epochs, std::int64_t batch_size,
@@ -86,7 +86,7 @@ History fit(Trainer& trainer, const py::object& x, const py::object& y, std::int
             const std::optional<std::map<std::int64_t, double>>& class_weight, const py::object& seed,
             const py::object& progress) {
   const std::vector<Tensor> inputs = borrow_inputs(x, "fit");
-  const Tensor target = borrow(y, "fit");
+  const Tensor target = borrow_target(y, "fit");
   FitOptions options;
   options.epochs = epochs, options.batch_size = batch_size, options.shuffle = shuffle;
   options.validation_data = validation_pair(validation_data);
@@ -297,7 +297,7 @@ void bind_trainer(py::module_& m) {
           "evaluate",
           [](const Trainer& t, const py::object& x, const py::object& y, std::int64_t batch_size) {
             const std::vector<Tensor> inputs = borrow_inputs(x, "evaluate");
-            const Tensor target = borrow(y, "evaluate");
+            const Tensor target = borrow_target(y, "evaluate");
             const py::gil_scoped_release unlocked;
             return t.evaluate(inputs, target, batch_size);
           },
@@ -318,7 +318,7 @@ void bind_trainer(py::module_& m) {
           "step",
           [](Trainer& t, const py::object& x, const py::object& y, const py::object& weight) {
             const std::vector<Tensor> inputs = borrow_inputs(x, "step");
-            const Tensor target = borrow(y, "step");
+            const Tensor target = borrow_target(y, "step");
             const Tensor w = weight.is_none() ? Tensor() : borrow(weight, "sample_weight");
             const py::gil_scoped_release unlocked;
             return t.step(inputs, target, w);
@@ -328,7 +328,7 @@ void bind_trainer(py::module_& m) {
           "profile",
           [](Trainer& t, const py::object& x, const py::object& y, std::int64_t batch_size, int runs) {
             const std::vector<Tensor> inputs = borrow_inputs(x, "profile");
-            const Tensor target = borrow(y, "profile");
+            const Tensor target = borrow_target(y, "profile");
             const py::gil_scoped_release unlocked;
             return t.profile(inputs, target, batch_size, runs);
           },

@@ -65,6 +65,7 @@ Tensor share_array(const py::array& array, const char* op);           // no copy
 // The tensors a function receives or returns: a tensor or a tuple or list of them.
 std::vector<Tensor> to_tensors(py::handle value, const char* op);
 std::vector<Tensor> borrow_inputs(py::handle value, const char* op);  // X or (X1, X2, ...) of fit and predict
+Tensor borrow_target(py::handle value, const char* op);  // y, or (y1, y2, ...) of arrays as the columns of one
 
 DType to_dtype(py::handle value);                  // a name, a NumPy dtype or scalar type
 Dims to_axes(py::handle axis, const char* op);     // None: no axes; an int; a tuple of ints

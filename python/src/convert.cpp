@@ -254,6 +254,17 @@ std::vector<Tensor> borrow_inputs(py::handle value, const char* op) {
   return tensors;
 }
 
+Tensor borrow_target(py::handle value, const char* op) {
+  if (!PyTuple_Check(value.ptr())) return borrow(value, op);
+  std::vector<Tensor> targets;
+  for (py::handle item : value) {
+    // A tuple of numbers, or of rows that are no arrays, is one array, as a list is.
+    if (!is_tensor(item) && (!py::hasattr(item, "__array__") || is_numpy_scalar(item))) return borrow(value, op);
+    targets.push_back(borrow(item, op));
+  }
+  return nn::join_targets(targets);
+}
+
 std::vector<OutputView> output_views(py::handle out, const char* op) {
   std::vector<OutputView> views;
   const auto add = [&](py::handle item) {

@@ -14,6 +14,7 @@
 #include "chainrule/ops.hpp"
 #include "chainrule/optim.hpp"
 #include "chainrule/predictor.hpp"
+#include "chainrule/preprocessing.hpp"
 #include "chainrule/profile.hpp"
 #include "chainrule/random.hpp"
 #include "chainrule/schedules.hpp"

@@ -19,6 +19,9 @@
   X(gelu, Gelu, "Gaussian error linear unit x Phi(x), exact (Hendrycks and Gimpel, 2016).")                    \
   X(gelu_tanh, GeluTanh, "GELU by its tanh approximation (Hendrycks and Gimpel, 2016).")                       \
   X(silu, Silu, "x sigmoid(x), also called swish (Elfwing et al., 2017).")                                     \
+  X(selu, Selu, "s x where x > 0, else s a (e^x - 1); s = 1.0507, a = 1.6733 (Klambauer et al., 2017).")       \
+  X(mish, Mish, "x tanh(softplus(x)) (Misra, 2019).")                                                          \
+  X(softsign, Softsign, "x / (1 + |x|), between -1 and 1.")                                                    \
   X(erf, Erf, "Error function 2/sqrt(pi) int_0^x e^(-t^2) dt.")                                                \
   X(arctan, Arctan, "Inverse tangent in radians, between -pi/2 and pi/2.")                                     \
   X(sin, Sin, "Sine of x in radians, accurate at any size; NaN at infinity.")                                  \

@@ -22,6 +22,8 @@ struct LossTerms {
   Tensor weight{};
 };
 
+class Loss;
+
 class CHAINRULE_API LossImpl {
  public:
   virtual ~LossImpl();
@@ -31,8 +33,10 @@ class CHAINRULE_API LossImpl {
   virtual void check_target(const Tensor& target, const Shape& output) const;
   virtual std::string name() const = 0;
   virtual nn::Arguments arguments() const { return {}; }
+  virtual bool takes_labels() const { return false; }  // the target is one integer class per sample
+  virtual std::vector<Loss> parts() const;             // of a MultiLoss, else none
   // How outputs become probabilities: softmax, sigmoid, exp (they are log-probabilities), probability (they are the
-  // probabilities of class 1) or identity.
+  // probabilities of class 1), or not at all: argmax and sign (they are scores with classes), identity.
   virtual std::string link() const { return "identity"; }
   // The function behind a loss of one's own; null for the others.
   using Function = std::function<Tensor(const std::vector<Tensor>& outputs, const Tensor& target)>;
@@ -95,16 +99,77 @@ struct BCEOptions {
   Tensor pos_weight{};  // BCEWithLogitsLoss only
   std::string reduction = "mean";
 };
+struct PoissonNLLOptions {
+  bool log_input = true;  // the output is the logarithm of the rate
+  bool full = false;      // adds Stirling's formula for log y!
+  double eps = 1e-8;      // added to a rate before its logarithm is taken
+  std::string reduction = "mean";
+};
+struct GaussianNLLOptions {
+  bool log_variance = true;  // the second half of the output is the logarithm of the variance
+  bool full = false;         // adds log(2 pi) / 2
+  double eps = 1e-6;         // variances are at least this
+  std::string reduction = "mean";
+};
+struct QuantileOptions {
+  std::vector<double> quantiles{0.1, 0.5, 0.9};
+  std::string reduction = "mean";
+};
+struct CosineOptions {
+  double eps = 1e-8;  // lengths are at least this
+  std::string reduction = "mean";
+};
+struct HingeOptions {
+  bool squared = false;
+  std::string reduction = "mean";
+};
+struct MultiMarginOptions {
+  std::int64_t p = 1;  // or 2
+  double margin = 1.0;
+  Tensor weight{};  // one per class
+  std::string reduction = "mean";
+};
+struct FocalOptions {
+  double gamma = 2.0;
+  Tensor alpha{};  // one per class
+  std::string reduction = "mean";
+};
+struct BinaryFocalOptions {
+  double gamma = 2.0;
+  double alpha = 0.25;  // weight of class 1, 1 - alpha that of class 0; -1: none
+  std::string reduction = "mean";
+};
+struct KLDivOptions {
+  bool log_target = false;
+  std::string reduction = "mean";
+};
+struct MultiLossOptions {
+  std::vector<double> weights{};        // one per loss; none: 1
+  std::vector<std::int64_t> columns{};  // of the target, for each loss; none: 1
+  std::string reduction = "mean";
+};
 // The elementwise ones, d = output - target:
 //   MSELoss d^2, or d^2 / 2; L1Loss |d|; HuberLoss d^2 / 2 up to |d| = delta, then delta (|d| - delta / 2)
 //   BCELoss -(t log p + (1 - t) log(1 - p)), each log at least -100
 //   BCEWithLogitsLoss the same of p = sigmoid(output), stable for any logit; pos_weight (K,) or one number multiplies
 //   t's term
+//   PoissonNLLLoss exp(f) - t f of a log rate f, or f - t log(f + eps) of a rate; t >= 0
+//   GaussianNLLLoss (log v + d^2 / v) / 2: the output is (..., 2 K), the means of K targets and then log v of each, or
+//   two outputs (..., K). The gradient passes where v is held to eps.
+//   HingeLoss max(0, 1 - s f), or its square, s = 1 for a target of 1 and -1 for one of 0 or -1
+//   BinaryFocalLoss -alpha (1 - p)^gamma log p, p = sigmoid(f) for a target of 1, else 1 - sigmoid(f) and 1 - alpha
+// Of the last axis:
+//   QuantileLoss max(q (t - f), (q - 1) (t - f)): the output is (..., quantiles), the target (...) or (..., 1)
+//   CosineSimilarityLoss 1 - f.t / (|f| |t|), one value per sample
+//   KLDivLoss sum t (log t - f), f being log-probabilities, one value per sample: a mean is PyTorch's "batchmean"
 // The others take classes on the last axis of the output (..., C) and integer labels (...) or (..., 1):
 //   NLLLoss -w[t] output[t], output being log-probabilities
 //   CrossEntropyLoss the same of log_softmax(output); with smoothing e the target is (1 - e) onehot(t) + e / C. The
 //   target may also be probabilities (..., C); weights then enter the sum over classes but not the divisor of the mean,
 //   as in PyTorch.
+//   MultiMarginLoss w[t] sum_(c != t) max(0, margin - f[t] + f[c])^p / C
+//   FocalLoss -alpha[t] (1 - p)^gamma log p, p = softmax(f)[t]
+// In these two weights do not enter the divisor of the mean.
 CHAINRULE_API Loss MSELoss(const MSEOptions& options = {});
 CHAINRULE_API Loss L1Loss(const LossOptions& options = {});
 CHAINRULE_API Loss HuberLoss(const HuberOptions& options = {});
@@ -112,5 +177,19 @@ CHAINRULE_API Loss BCELoss(const LossOptions& options = {});
 CHAINRULE_API Loss BCEWithLogitsLoss(const BCEOptions& options = {});
 CHAINRULE_API Loss NLLLoss(const NLLOptions& options = {});
 CHAINRULE_API Loss CrossEntropyLoss(const CrossEntropyOptions& options = {});
+CHAINRULE_API Loss PoissonNLLLoss(const PoissonNLLOptions& options = {});
+CHAINRULE_API Loss GaussianNLLLoss(const GaussianNLLOptions& options = {});
+CHAINRULE_API Loss QuantileLoss(const QuantileOptions& options = {});
+CHAINRULE_API Loss CosineSimilarityLoss(const CosineOptions& options = {});
+CHAINRULE_API Loss HingeLoss(const HingeOptions& options = {});
+CHAINRULE_API Loss MultiMarginLoss(const MultiMarginOptions& options = {});
+CHAINRULE_API Loss FocalLoss(const FocalOptions& options = {});
+CHAINRULE_API Loss BinaryFocalLoss(const BinaryFocalOptions& options = {});
+CHAINRULE_API Loss KLDivLoss(const KLDivOptions& options = {});
+// Of a model with several outputs: the sum of weight times loss, output i with loss i. The target is one array (N, T)
+// whose columns belong to the losses in their order; labels may be floats there. join_targets makes it, in float64, of
+// one array (N,) or (N, k) per loss.
+CHAINRULE_API Loss MultiLoss(const std::vector<Loss>& losses, const MultiLossOptions& options = {});
+CHAINRULE_API Tensor join_targets(const std::vector<Tensor>& targets);
 }  // namespace nn
 }  // namespace chainrule

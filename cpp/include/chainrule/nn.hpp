@@ -124,7 +124,8 @@ class CHAINRULE_API Module {
   std::string to_bytes() const;
 
   // How outputs become probabilities: "softmax", "sigmoid", "exp" (they are log-probabilities), "probability" (they are
-  // the probabilities of class 1) or "identity"; set by the Trainer from its loss.
+  // the probabilities of class 1), or not: "argmax" and "sign" (scores with classes), "identity". The Trainer sets it
+  // from its loss.
   const std::string& link() const;
   void set_link(const std::string& link);
 
@@ -158,6 +159,9 @@ CHAINRULE_SIMPLE_LAYER(Sigmoid)   // 1 / (1 + e^-x)
 CHAINRULE_SIMPLE_LAYER(Tanh)      // tanh x
 CHAINRULE_SIMPLE_LAYER(SiLU)      // x / (1 + e^-x)
 CHAINRULE_SIMPLE_LAYER(Softplus)  // log(1 + e^x)
+CHAINRULE_SIMPLE_LAYER(SELU)      // s x where x > 0, else s a (e^x - 1), with a and s of Klambauer et al. (2017)
+CHAINRULE_SIMPLE_LAYER(Mish)      // x tanh(log(1 + e^x)) (Misra, 2019)
+CHAINRULE_SIMPLE_LAYER(Softsign)  // x / (1 + |x|)
 CHAINRULE_SIMPLE_LAYER(Identity)  // x
 CHAINRULE_SIMPLE_LAYER(Flatten)   // (batch, ...) -> (batch, product)
 #undef CHAINRULE_SIMPLE_LAYER
@@ -172,6 +176,23 @@ class CHAINRULE_API ELU : public Module {  // x where x > 0, else alpha (e^x - 1
 class CHAINRULE_API GELU : public Module {  // x Phi(x), Phi the standard normal distribution function
  public:
   explicit GELU(const std::string& approximate = "none");  // or "tanh": its tanh approximation
+};
+class CHAINRULE_API Hardtanh : public Module {  // x held to [min_val, max_val]
+ public:
+  explicit Hardtanh(double min_val = -1.0, double max_val = 1.0);
+};
+class CHAINRULE_API GLU : public Module {  // a sigmoid(b), a and b being the halves of x along an axis
+ public:
+  explicit GLU(int axis = -1);
+};
+struct PReLUOptions {
+  std::int64_t num_parameters = 1;  // or one per feature
+  double init = 0.25;
+  DType dtype = DType::float32;
+};
+class CHAINRULE_API PReLU : public Module {  // x where x > 0, else weight x (He et al., 2015)
+ public:
+  explicit PReLU(const PReLUOptions& options = {});
 };
 class CHAINRULE_API Softmax : public Module {  // e^x / sum e^x along an axis
  public:
@@ -205,6 +226,28 @@ class CHAINRULE_API BatchNorm1d : public Module {
  public:
   explicit BatchNorm1d(std::int64_t features, const NormOptions& options = {});
 };
+struct RMSNormOptions {
+  std::optional<double> eps{};  // none: the rounding unit 2^-23 of float32, 2^-52 of float64
+  bool affine = true;           // elementwise_affine
+  DType dtype = DType::float32;
+};
+// x / sqrt(mean(x^2) + eps) * weight over the last axis (Zhang and Sennrich, 2019).
+class CHAINRULE_API RMSNorm : public Module {
+ public:
+  explicit RMSNorm(std::int64_t features, const RMSNormOptions& options = {});
+};
+struct EmbeddingOptions {
+  std::optional<std::int64_t> padding_idx{};  // this category's row starts at 0 and gets no gradient
+  DType dtype = DType::float32;
+  std::optional<std::uint64_t> seed{};
+};
+// A row (embedding_dim,) for every category 0 ... num_embeddings - 1, drawn from N(0, 1): x (...) of integers, also
+// held as floats, to (..., embedding_dim). Gradients of a category taken twice add up.
+class CHAINRULE_API Embedding : public Module {
+ public:
+  Embedding(std::int64_t num_embeddings, std::int64_t embedding_dim, const EmbeddingOptions& options = {});
+  Tensor weight() const;
+};
 struct SequentialOptions {
   std::optional<std::uint64_t> seed{};  // draws all parameters anew, as init(seed)
 };
@@ -220,8 +263,33 @@ class CHAINRULE_API Residual : public Module {  // x + inner(x), which must have
  public:
   explicit Residual(const Module& inner);
 };
+// Branches side by side: each gets the input (all of them, where there are several), and what they give is joined.
+// Without branches the inputs themselves are.
+class CHAINRULE_API Concat : public Module {  // along an axis
+ public:
+  explicit Concat(const std::vector<Module>& branches = {}, int axis = -1);
+};
+class CHAINRULE_API Add : public Module {  // the sum of equal shapes
+ public:
+  explicit Add(const std::vector<Module>& branches = {});
+};
+class CHAINRULE_API Multiply : public Module {  // the product of equal shapes
+ public:
+  explicit Multiply(const std::vector<Module>& branches = {});
+};
+// Several outputs: head i of the same input, for MultiLoss.
+class CHAINRULE_API MultiHead : public Module {
+ public:
+  explicit MultiHead(const std::vector<Module>& heads);
+  explicit MultiHead(const std::vector<std::pair<std::string, Module>>& heads);  // named
+};
+class CHAINRULE_API Parallel : public Module {  // layer i of input i: several inputs to several outputs
+ public:
+  explicit Parallel(const std::vector<Module>& layers);
+};
 struct MLPOptions {
-  std::string activation = "relu";  // relu, leaky_relu, sigmoid, tanh, gelu, silu, elu, softplus, identity
+  // relu, leaky_relu, sigmoid, tanh, gelu, silu, elu, selu, mish, softsign, softplus, identity
+  std::string activation = "relu";
   double dropout = 0.0;
   DType dtype = DType::float32;
   std::optional<std::uint64_t> seed{};

@@ -55,6 +55,39 @@ struct Elu {
   }
 };
 
+// scale x where x > 0, else scale alpha (e^x - 1): the pair for which activations keep mean 0 and variance 1.
+struct Selu {
+  static constexpr int inputs = 1;
+  static constexpr Saves saves = Saves::input;
+  static constexpr double scale = 1.0507009873554805, scale_alpha = 1.7580993408473766;
+  template <class X>
+  static X f(const X& x) {
+    return where(greater(x, X(0.0)), X(scale) * x, X(scale_alpha) * expm1(x));
+  }
+  template <class X>
+  static X d(const X& x, const X& g) {
+    const X zero(0.0);
+    const auto positive = greater(x, zero);
+    return g * where(positive, X(scale), X(scale_alpha) * exp(where(positive, zero, x)));
+  }
+};
+
+// x / (1 + |x|), which is the sign of x where 1 no longer counts.
+struct Softsign {
+  static constexpr int inputs = 1;
+  static constexpr Saves saves = Saves::input;
+  template <class X>
+  static X f(const X& x) {
+    const X size = abs(x);
+    return where(greater(size, X(3e38)), sign(x), x / (size + X(1.0)));
+  }
+  template <class X>
+  static X d(const X& x, const X& g) {
+    const X size = abs(x) + X(1.0);
+    return g / size / size;
+  }
+};
+
 struct Sigmoid {
   static constexpr int inputs = 1;
   static constexpr Saves saves = Saves::output;
@@ -154,6 +187,28 @@ struct Silu {
     const X one(1.0), v = within_1000(x);
     const X s = sigmoid(v);
     return g * (s * fma(v, one - s, one));
+  }
+};
+
+// x tanh(log(1 + e^x)) = x sigmoid(x) (n + 1) (n + 2) / m with n = e^x and m = n^2 + 2 n + 2. From x = 40 on the
+// quotient is 1. The derivative is t + 4 x n (n + 1) / m^2, t being n (n + 2) / m.
+struct Mish {
+  static constexpr int inputs = 1;
+  static constexpr Saves saves = Saves::input;
+  template <class X>
+  static X n(const X& x) {
+    const X hi(40.0);
+    return exp(where(greater(x, hi), hi, x));
+  }
+  template <class X>
+  static X f(const X& x) {
+    const X e = n(x), m = fma(e, e + X(2.0), X(2.0));
+    return times_sigmoid(at_least_minus_1000(x) * ((e + X(1.0)) * (e + X(2.0)) / m), x);
+  }
+  template <class X>
+  static X d(const X& x, const X& g) {
+    const X v = within_1000(x), e = n(v), m = fma(e, e + X(2.0), X(2.0));
+    return g * ((e * (e + X(2.0)) + X(4.0) * v * (e * ((e + X(1.0)) / m))) / m);
   }
 };
 

@@ -63,8 +63,10 @@ nn::Arguments LoadedPart::arguments() const {
 void LoadedPart::init_own(std::uint64_t key, std::uint32_t stream) {
   if (own_parameters().empty() && own_buffers().empty()) return;
   const auto layer = rebuilt(*this, "drawn anew");
-  layer->init_own(key, stream);
   const NoGrad no_grad;
+  for (std::size_t i = 0; i < own_buffers().size(); ++i)  // what is not drawn stays
+    layer->own_buffers()[i].tensor.copy_(own_buffers()[i].tensor);
+  layer->init_own(key, stream);
   for (std::size_t i = 0; i < own_parameters().size(); ++i)
     own_parameters()[i].tensor.copy_(layer->own_parameters()[i].tensor.detach());
   for (std::size_t i = 0; i < own_buffers().size(); ++i) own_buffers()[i].tensor.copy_(layer->own_buffers()[i].tensor);

@@ -13,30 +13,11 @@ Tensor limited_log(const Tensor& p) {
   return maximum(where(zero, Tensor(-100.0), log(where(zero, Tensor(1.0), p))), Tensor(-100.0));
 }
 
-template <class T> void check_values(const std::string& loss, std::span<const T> values) {
-  for (std::size_t i = 0; i < values.size(); ++i)
-    if (!(values[i] >= T(0) && values[i] <= T(1)))
-      fail<ValueError>(loss, "a target is not between 0 and 1",
-                       std::to_string(values[i]) + " at position " + std::to_string(i),
-                       "use 0 and 1, or CrossEntropyLoss for more classes");
-}
-
 // Targets are the probabilities of class 1.
-void check_probabilities(const std::string& loss, const Tensor& target) {
-  switch (target.dtype()) {
-    case DType::float32:
-      return check_values(loss, target.span<float>());
-    case DType::float64:
-      return check_values(loss, target.span<double>());
-    case DType::int32:
-      return check_values(loss, target.span<std::int32_t>());
-    case DType::int64:
-      return check_values(loss, target.span<std::int64_t>());
-    case DType::uint8:
-      return check_values(loss, target.span<std::uint8_t>());
-    default:
-      return;
-  }
+void check_probabilities(const char* loss, const Tensor& target) {
+  check_each(
+      loss, target, [](double t) { return t >= 0 && t <= 1; }, "a target is not between 0 and 1",
+      "use 0 and 1, or CrossEntropyLoss for more classes");
 }
 
 class BinaryOfProbability final : public LossImpl {
@@ -47,7 +28,7 @@ class BinaryOfProbability final : public LossImpl {
     return {negative(t * limited_log(p) + (Tensor(1.0) - t) * limited_log(Tensor(1.0) - p))};
   }
   void check_target(const Tensor& target, const Shape& output) const override {
-    if (output.rank() > 0) check_probabilities(name(), target);
+    if (output.rank() > 0) check_probabilities("BCELoss", target);
   }
   std::string name() const override { return "BCELoss"; }
   std::string link() const override { return "probability"; }
@@ -72,7 +53,7 @@ class BinaryOfLogit final : public LossImpl {
     return {positive + (Tensor(1.0) - t) * softplus(x)};
   }
   void check_target(const Tensor& target, const Shape& output) const override {
-    if (output.rank() > 0) check_probabilities(name(), target);
+    if (output.rank() > 0) check_probabilities("BCEWithLogitsLoss", target);
   }
   std::string name() const override { return "BCEWithLogitsLoss"; }
   std::string link() const override { return "sigmoid"; }

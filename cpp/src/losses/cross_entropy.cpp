@@ -33,6 +33,7 @@ class CrossEntropy final : public LossImpl {
       check_distributions("CrossEntropyLoss", target, classes);
   }
   std::string name() const override { return "CrossEntropyLoss"; }
+  bool takes_labels() const override { return true; }
   std::string link() const override { return "softmax"; }
   nn::Arguments arguments() const override {
     nn::Arguments all;

@@ -84,6 +84,7 @@ Tensor weighted_mean(const Tensor& weighted, const Tensor& weights) {
 
 LossImpl::~LossImpl() = default;
 void LossImpl::check_target(const Tensor&, const Shape&) const {}
+std::vector<Loss> LossImpl::parts() const { return {}; }
 
 Loss::Loss(std::shared_ptr<const LossImpl> impl, std::string reduction)
     : impl_(std::move(impl)), reduction_(std::move(reduction)) {

@@ -74,6 +74,15 @@ void check_labels(const char* loss, const Tensor& labels, std::int64_t classes,
   }
 }
 
+void check_each(const char* loss, const Tensor& target, bool (*fits)(double), const char* wrong, const char* todo) {
+  each_value(target, [&](double value, std::size_t i) {
+    if (fits(value)) return;
+    const std::string text =
+        is_floating(target.dtype()) ? nn::text_of(value) : std::to_string(static_cast<std::int64_t>(value));
+    fail<ValueError>(loss, wrong, text + " at position " + std::to_string(i), todo);
+  });
+}
+
 void check_whole(const char* loss, const Tensor& labels) {
   if (!is_floating(labels.dtype()) || labels.rank() > 2 || (labels.rank() == 2 && labels.shape().back() != 1)) return;
   for (std::int64_t i = 0; i < labels.size(); ++i) {

@@ -20,6 +20,28 @@ Tensor class_labels(const std::string& loss, const Tensor& output, const Tensor&
 // 1. What has another form is left to the loss itself. Nothing is allocated.
 void check_labels(const char* loss, const Tensor& labels, std::int64_t classes,
                   std::optional<std::int64_t> ignore_index);
+// Calls visit(value, position) for every value of a numeric target.
+template <class Visit> void each_value(const Tensor& target, const Visit& visit) {
+  const auto all = [&](auto values) {
+    for (std::size_t i = 0; i < values.size(); ++i) visit(static_cast<double>(values[i]), i);
+  };
+  switch (target.dtype()) {
+    case DType::float32:
+      return all(target.span<float>());
+    case DType::float64:
+      return all(target.span<double>());
+    case DType::int32:
+      return all(target.span<std::int32_t>());
+    case DType::int64:
+      return all(target.span<std::int64_t>());
+    case DType::uint8:
+      return all(target.span<std::uint8_t>());
+    default:
+      return;
+  }
+}
+// Refuses the first value that does not fit.
+void check_each(const char* loss, const Tensor& target, bool (*fits)(double), const char* wrong, const char* todo);
 void check_whole(const char* loss, const Tensor& labels);  // floats in the place of labels: names one like 1.5
 void check_distributions(const char* loss, const Tensor& target, std::int64_t classes);
 // 1 where a label counts, 0 where it is ignored.

@@ -18,6 +18,16 @@ constexpr LossKind loss_kinds[] = {
     {"BCEWithLogitsLoss", read::bce_with_logits},
     {"NLLLoss", read::nll},
     {"CrossEntropyLoss", read::cross_entropy},
+    {"PoissonNLLLoss", read::poisson_nll},
+    {"GaussianNLLLoss", read::gaussian_nll},
+    {"QuantileLoss", read::quantile},
+    {"CosineSimilarityLoss", read::cosine},
+    {"HingeLoss", read::hinge},
+    {"MultiMarginLoss", read::multi_margin},
+    {"FocalLoss", read::focal},
+    {"BinaryFocalLoss", read::binary_focal},
+    {"KLDivLoss", read::kl_div},
+    {"MultiLoss", read::multi},
 };
 
 }  // namespace

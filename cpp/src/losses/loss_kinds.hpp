@@ -20,6 +20,16 @@ Loss bce(nn::ArgumentReader& arguments, const std::string& reduction);
 Loss bce_with_logits(nn::ArgumentReader& arguments, const std::string& reduction);
 Loss nll(nn::ArgumentReader& arguments, const std::string& reduction);
 Loss cross_entropy(nn::ArgumentReader& arguments, const std::string& reduction);
+Loss poisson_nll(nn::ArgumentReader& arguments, const std::string& reduction);
+Loss gaussian_nll(nn::ArgumentReader& arguments, const std::string& reduction);
+Loss quantile(nn::ArgumentReader& arguments, const std::string& reduction);
+Loss cosine(nn::ArgumentReader& arguments, const std::string& reduction);
+Loss hinge(nn::ArgumentReader& arguments, const std::string& reduction);
+Loss multi_margin(nn::ArgumentReader& arguments, const std::string& reduction);
+Loss focal(nn::ArgumentReader& arguments, const std::string& reduction);
+Loss binary_focal(nn::ArgumentReader& arguments, const std::string& reduction);
+Loss kl_div(nn::ArgumentReader& arguments, const std::string& reduction);
+Loss multi(nn::ArgumentReader& arguments, const std::string& reduction);
 }  // namespace read
 
 }  // namespace chainrule

@@ -31,6 +31,7 @@ class NegativeLogLikelihood final : public LossImpl {
     check_labels("NLLLoss", target, output.back(), ignore_index_);
   }
   std::string name() const override { return "NLLLoss"; }
+  bool takes_labels() const override { return true; }
   std::string link() const override { return "exp"; }
   nn::Arguments arguments() const override {
     nn::Arguments all;

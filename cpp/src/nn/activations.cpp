@@ -44,6 +44,24 @@ template <class Value> class ArgumentLayer final : public Layer {
   ApplyWith apply_;
 };
 
+class HardtanhImpl final : public Layer {
+ public:
+  HardtanhImpl(double low, double high) : low_(low), high_(high) {
+    if (!(low < high))
+      fail<ValueError>("Hardtanh", "min_val must be below max_val",
+                       "min_val is " + text_of(low) + ", max_val is " + text_of(high));
+  }
+  using Layer::forward;
+  Tensor forward(const Tensor& x) override { return clip(x, low_, high_); }
+  std::string kind() const override { return "Hardtanh"; }
+  Arguments arguments() const override { return {{"min_val", low_}, {"max_val", high_}}; }
+  std::string repr_arguments() const override { return text_of(arguments(), 0, {{"min_val", -1.0}, {"max_val", 1.0}}); }
+  bool keeps_features() const override { return true; }
+
+ private:
+  double low_, high_;
+};
+
 Tensor same(const Tensor& x) { return x; }
 
 // (batch, ...) -> (batch, product)
@@ -82,12 +100,19 @@ std::shared_ptr<ModuleImpl> sigmoid(ArgumentReader&) { return layer("Sigmoid", c
 std::shared_ptr<ModuleImpl> tanh(ArgumentReader&) { return layer("Tanh", chainrule::tanh); }
 std::shared_ptr<ModuleImpl> silu(ArgumentReader&) { return layer("SiLU", chainrule::silu); }
 std::shared_ptr<ModuleImpl> softplus(ArgumentReader&) { return layer("Softplus", chainrule::softplus); }
+std::shared_ptr<ModuleImpl> selu(ArgumentReader&) { return layer("SELU", chainrule::selu); }
+std::shared_ptr<ModuleImpl> mish(ArgumentReader&) { return layer("Mish", chainrule::mish); }
+std::shared_ptr<ModuleImpl> softsign(ArgumentReader&) { return layer("Softsign", chainrule::softsign); }
 std::shared_ptr<ModuleImpl> identity(ArgumentReader&) { return layer("Identity", same); }
 std::shared_ptr<ModuleImpl> flatten(ArgumentReader&) { return layer("Flatten", flatten_samples, false); }
 
 std::shared_ptr<ModuleImpl> leaky_relu(ArgumentReader& arguments) {
   return real_layer("LeakyReLU", "negative_slope", arguments.real("negative_slope", 0.01), 0.01,
                     [](const Tensor& x, const double& slope) { return chainrule::leaky_relu(x, slope); });
+}
+std::shared_ptr<ModuleImpl> hardtanh(ArgumentReader& arguments) {
+  const double low = arguments.real("min_val", -1.0);
+  return std::make_shared<HardtanhImpl>(low, arguments.real("max_val", 1.0));
 }
 std::shared_ptr<ModuleImpl> elu(ArgumentReader& arguments) {
   return real_layer("ELU", "alpha", arguments.real("alpha", 1.0), 1.0,
@@ -119,6 +144,11 @@ Sigmoid::Sigmoid() : Module(make_layer("Sigmoid", {})) {}
 Tanh::Tanh() : Module(make_layer("Tanh", {})) {}
 SiLU::SiLU() : Module(make_layer("SiLU", {})) {}
 Softplus::Softplus() : Module(make_layer("Softplus", {})) {}
+SELU::SELU() : Module(make_layer("SELU", {})) {}
+Mish::Mish() : Module(make_layer("Mish", {})) {}
+Softsign::Softsign() : Module(make_layer("Softsign", {})) {}
+Hardtanh::Hardtanh(double min_val, double max_val)
+    : Module(make_layer("Hardtanh", {{"min_val", min_val}, {"max_val", max_val}})) {}
 Identity::Identity() : Module(make_layer("Identity", {})) {}
 Flatten::Flatten() : Module(make_layer("Flatten", {})) {}
 LeakyReLU::LeakyReLU(double negative_slope) : Module(make_layer("LeakyReLU", {{"negative_slope", negative_slope}})) {}

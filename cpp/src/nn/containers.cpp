@@ -1,8 +1,8 @@
 // Modules made of modules: Sequential and Residual.
 #include "chainrule/ops.hpp"
 #include "core/fail.hpp"
+#include "nn/layer_checks.hpp"
 #include "nn/layer_kinds.hpp"
-#include "nn/module_tree.hpp"
 
 namespace chainrule::nn {
 namespace {
@@ -56,10 +56,6 @@ class ResidualImpl final : public Layer {
   bool keeps_features() const override { return true; }
 };
 
-std::string place(const std::pair<std::string, std::shared_ptr<ModuleImpl>>& child) {
-  return child.first + " " + child.second->repr();
-}
-
 // Walks the children with the number of features that is known to reach them.
 void check_neighbours(const ModuleImpl& sequential) {
   const std::pair<std::string, std::shared_ptr<ModuleImpl>>* giver = nullptr;
@@ -79,21 +75,6 @@ void check_neighbours(const ModuleImpl& sequential) {
   }
 }
 
-void check_dtypes(const ModuleImpl& sequential) {
-  const std::pair<std::string, std::shared_ptr<ModuleImpl>>* first = nullptr;
-  for (const auto& child : sequential.children()) {
-    const auto dtype = parameter_dtype(*child.second);
-    if (!dtype) continue;
-    if (!first) first = &child;
-    const DType expected = *parameter_dtype(*first->second);
-    if (*dtype != expected)
-      fail<DTypeError>("Sequential", "layers have different dtypes",
-                       place(*first) + " is " + std::string(name_of(expected)) + ", " + place(child) + " is " +
-                           std::string(name_of(*dtype)),
-                       "one model has one dtype: convert a layer with astype");
-  }
-}
-
 std::shared_ptr<ModuleImpl> sequential_of(std::span<const Module> layers) {
   auto impl = make_sequential();
   for (std::size_t i = 0; i < layers.size(); ++i) {
@@ -102,7 +83,7 @@ std::shared_ptr<ModuleImpl> sequential_of(std::span<const Module> layers) {
     impl->add_child(std::to_string(i), layers[i].impl());
   }
   check_neighbours(*impl);
-  check_dtypes(*impl);
+  check_child_dtypes(*impl);
   return impl;
 }
 

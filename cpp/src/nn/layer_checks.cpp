@@ -2,6 +2,8 @@
 #include "nn/layer_checks.hpp"
 
 #include "core/fail.hpp"
+#include "graph/tensor_data.hpp"
+#include "nn/module_tree.hpp"
 
 namespace chainrule::nn {
 
@@ -25,6 +27,25 @@ void check_last_axis(const ModuleImpl& layer, const Tensor& x, std::int64_t feat
   }
   fail<ShapeError>(layer.repr(), "last axis must have " + std::to_string(features) + " features", "x is " + shape.str(),
                    todo);
+}
+
+Tensor read_with(const Tensor& buffer, const Tensor& x) {
+  return x.symbolic() ? x.data_handle()->tracer->present(buffer) : buffer;
+}
+
+void check_child_dtypes(const ModuleImpl& parent) {
+  const std::pair<std::string, std::shared_ptr<ModuleImpl>>* first = nullptr;
+  for (const auto& child : parent.children()) {
+    const auto dtype = parameter_dtype(*child.second);
+    if (!dtype) continue;
+    if (!first) first = &child;
+    const DType expected = *parameter_dtype(*first->second);
+    if (*dtype != expected)
+      fail<DTypeError>(parent.kind(), "layers have different dtypes",
+                       place(*first) + " is " + std::string(name_of(expected)) + ", " + place(child) + " is " +
+                           std::string(name_of(*dtype)),
+                       "one model has one dtype: convert a layer with astype");
+  }
 }
 
 }  // namespace chainrule::nn

@@ -44,6 +44,24 @@ std::shared_ptr<ModuleImpl> layer_norm(ArgumentReader& arguments);
 std::shared_ptr<ModuleImpl> batch_norm(ArgumentReader& arguments);
 std::shared_ptr<ModuleImpl> sequential(ArgumentReader& arguments);
 std::shared_ptr<ModuleImpl> residual(ArgumentReader& arguments);
+std::shared_ptr<ModuleImpl> selu(ArgumentReader& arguments);
+std::shared_ptr<ModuleImpl> mish(ArgumentReader& arguments);
+std::shared_ptr<ModuleImpl> softsign(ArgumentReader& arguments);
+std::shared_ptr<ModuleImpl> hardtanh(ArgumentReader& arguments);
+std::shared_ptr<ModuleImpl> glu(ArgumentReader& arguments);
+std::shared_ptr<ModuleImpl> prelu(ArgumentReader& arguments);
+std::shared_ptr<ModuleImpl> rms_norm(ArgumentReader& arguments);
+std::shared_ptr<ModuleImpl> embedding(ArgumentReader& arguments);
+std::shared_ptr<ModuleImpl> concat(ArgumentReader& arguments);
+std::shared_ptr<ModuleImpl> add(ArgumentReader& arguments);
+std::shared_ptr<ModuleImpl> multiply(ArgumentReader& arguments);
+std::shared_ptr<ModuleImpl> multi_head(ArgumentReader& arguments);
+std::shared_ptr<ModuleImpl> parallel(ArgumentReader& arguments);
+std::shared_ptr<ModuleImpl> standardizer(ArgumentReader& arguments);
+std::shared_ptr<ModuleImpl> min_max_scaler(ArgumentReader& arguments);
+std::shared_ptr<ModuleImpl> imputer(ArgumentReader& arguments);
+std::shared_ptr<ModuleImpl> one_hot(ArgumentReader& arguments);
+std::shared_ptr<ModuleImpl> columns(ArgumentReader& arguments);
 }  // namespace read
 
 }  // namespace chainrule::nn

@@ -17,6 +17,9 @@ const Activation activations[] = {
     {"gelu", "GELU", {"kaiming_uniform", "gelu"}},
     {"silu", "SiLU", {"kaiming_uniform", "silu"}},
     {"elu", "ELU", {"kaiming_uniform", "elu"}},
+    {"selu", "SELU", {"kaiming_uniform", "linear"}},  // variance 1 / fan_in, what normalizes itself
+    {"mish", "Mish", {"kaiming_uniform", "silu"}},
+    {"softsign", "Softsign", {"xavier_uniform", "tanh"}},
     {"softplus", "Softplus", {"kaiming_uniform", "softplus"}},
     {"sigmoid", "Sigmoid", {"xavier_uniform", "sigmoid"}},
     {"tanh", "Tanh", {"xavier_uniform", "tanh"}},

@@ -86,12 +86,13 @@ std::string Module::str() const { return impl_ ? impl_->repr() : "Module()"; }
 
 const std::string& Module::link() const { return defined(impl_).link_; }
 void Module::set_link(const std::string& link) {
-  for (const char* known : {"identity", "softmax", "sigmoid", "exp", "probability"})
+  for (const char* known : {"identity", "softmax", "sigmoid", "exp", "probability", "argmax", "sign"})
     if (link == known) {
       defined(impl_).link_ = link;
       return;
     }
-  fail<ValueError>("set_link", "unknown link", "'" + link + "'", "use identity, softmax, sigmoid, exp or probability");
+  fail<ValueError>("set_link", "unknown link", "'" + link + "'",
+                   "use identity, softmax, sigmoid, exp, probability, argmax or sign");
 }
 
 }  // namespace chainrule::nn

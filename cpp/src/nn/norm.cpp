@@ -1,4 +1,5 @@
-// LayerNorm and BatchNorm1d: y = (x - mean) / sqrt(var + eps) * weight + bias, over a sample or over the batch.
+// LayerNorm and BatchNorm1d: y = (x - mean) / sqrt(var + eps) * weight + bias, over a sample or over the batch; and
+// RMSNorm, which leaves the mean alone.
 #include <cmath>
 
 #include "chainrule/ops.hpp"
@@ -76,11 +77,6 @@ class LayerNormImpl final : public NormLayer {
   DType dtype_;
 };
 
-// The buffer as a value of the trace x belongs to, so that arithmetic on the buffer alone is recorded, too.
-Tensor read_with(const Tensor& buffer, const Tensor& x) {
-  return x.symbolic() ? x.data_handle()->tracer->present(buffer) : buffer;
-}
-
 class BatchNormImpl final : public NormLayer {
  public:
   BatchNormImpl(std::int64_t features, const NormOptions& options)
@@ -142,6 +138,48 @@ class BatchNormImpl final : public NormLayer {
   double momentum_;
 };
 
+class RMSNormImpl final : public Layer {
+ public:
+  RMSNormImpl(std::int64_t features, const RMSNormOptions& options)
+      : features_(features), eps_(options.eps), dtype_(options.dtype) {
+    if (features < 1)
+      fail<ValueError>("RMSNorm", "features must be at least 1", "features is " + std::to_string(features));
+    if (eps_ && (!(*eps_ >= 0.0) || std::isinf(*eps_)))
+      fail<ValueError>("RMSNorm", "eps must be finite and >= 0", "eps is " + text_of(*eps_));
+    check_parameter_dtype("RMSNorm", dtype_);
+    if (options.affine) add_parameter("weight", Tensor::ones({features}, dtype_), false);
+  }
+  using Layer::forward;
+  Tensor forward(const Tensor& x) override {
+    check_last_axis(*this, x, features_);
+    const double unit = x.dtype() == DType::float64 ? 0x1p-52 : 0x1p-23;
+    const Tensor y = x / sqrt(mean(square(x), {-1}, true) + Tensor(eps_.value_or(unit)));
+    return own_parameters().empty() ? y : y * own_parameters()[0].tensor;
+  }
+  void init_own(std::uint64_t, std::uint32_t) override {
+    if (!own_parameters().empty()) init::constant_(own_parameters()[0].tensor, 1.0);
+  }
+  std::string kind() const override { return "RMSNorm"; }
+  Arguments arguments() const override {
+    Arguments all{{"features", features_}};
+    if (eps_) all.emplace_back("eps", *eps_);
+    all.emplace_back("elementwise_affine", !own_parameters().empty());
+    all.emplace_back("dtype",
+                     std::string(name_of(own_parameters().empty() ? dtype_ : own_parameters()[0].tensor.dtype())));
+    return all;
+  }
+  std::string repr_arguments() const override {
+    return text_of(arguments(), 1, {{"elementwise_affine", true}, {"dtype", std::string("float32")}});
+  }
+  std::optional<std::int64_t> in_features() const override { return features_; }
+  std::optional<std::int64_t> out_features() const override { return features_; }
+
+ private:
+  std::int64_t features_;
+  std::optional<double> eps_;
+  DType dtype_;
+};
+
 NormOptions read_options(ArgumentReader& arguments, const char* affine) {
   NormOptions options;
   options.eps = arguments.real("eps", options.eps);
@@ -164,8 +202,19 @@ std::shared_ptr<ModuleImpl> read::batch_norm(ArgumentReader& arguments) {
   return std::make_shared<BatchNormImpl>(features, options);
 }
 
+std::shared_ptr<ModuleImpl> read::rms_norm(ArgumentReader& arguments) {
+  const std::int64_t features = arguments.integer("features");
+  RMSNormOptions options;
+  if (arguments.has("eps")) options.eps = arguments.real("eps", 0.0);
+  options.affine = arguments.flag("elementwise_affine", options.affine);
+  options.dtype = arguments.dtype();
+  return std::make_shared<RMSNormImpl>(features, options);
+}
+
 LayerNorm::LayerNorm(std::int64_t features, const NormOptions& options)
     : Module(std::make_shared<LayerNormImpl>(features, options)) {}
+RMSNorm::RMSNorm(std::int64_t features, const RMSNormOptions& options)
+    : Module(std::make_shared<RMSNormImpl>(features, options)) {}
 BatchNorm1d::BatchNorm1d(std::int64_t features, const NormOptions& options)
     : Module(std::make_shared<BatchNormImpl>(features, options)) {}
 

@@ -7,9 +7,11 @@
 #include "chainrule/data.hpp"
 #include "chainrule/ops.hpp"
 #include "core/fail.hpp"
+#include "nn/fitted_layer.hpp"
 #include "train/batched_run.hpp"
 #include "train/evaluate.hpp"
 #include "train/fit_data.hpp"
+#include "train/fitted_layers.hpp"
 #include "train/rollback.hpp"
 #include "train/trainer_state.hpp"
 
@@ -243,7 +245,8 @@ class FitRun {
   void check_data() {
     const auto rows = rows_of(done_, size_of_batch(done_));
     const auto check = [&](const std::string& name, const Tensor& values) {
-      const std::string found = not_finite_in(values, rows, data_.given_row);
+      const bool missing = name[0] == 'X' && nn::fills_missing(*s_.model.impl());
+      const std::string found = not_finite_in(values, rows, data_.given_row, missing);
       if (found.empty()) return;
       back_to_start();
       fail<ValueError>("fit", "the data holds inf or NaN", name + " has " + found,
@@ -355,6 +358,7 @@ History Trainer::fit(const std::vector<Tensor>& x, const Tensor& y, const FitOpt
   State& s = *state_;
   const NoGrad nothing;
   FitData data = fit_data(x, y, options, options.seed.value_or(s.seed));
+  FittedLayers fitted(s.model, data.x);
   FitRun run(s, std::move(data), options);
   if (options.seed) {
     s.seed = *options.seed;
@@ -362,6 +366,7 @@ History Trainer::fit(const std::vector<Tensor>& x, const Tensor& y, const FitOpt
   }
   s.history = {};
   run.run();
+  fitted.keep();
   return s.history;
 }
 

@@ -102,7 +102,7 @@ FitData fit_data(const std::vector<Tensor>& x, const Tensor& y, const FitOptions
 }
 
 std::string not_finite_in(const Tensor& values, std::span<const std::int64_t> rows,
-                          const std::vector<std::int64_t>& given_row) {
+                          const std::vector<std::int64_t>& given_row, bool missing_allowed) {
   if (!is_floating(values.dtype())) return {};
   std::int64_t width = 1;
   for (int axis = 1; axis < values.rank(); ++axis) width *= values.shape(axis);
@@ -111,7 +111,7 @@ std::string not_finite_in(const Tensor& values, std::span<const std::int64_t> ro
       const std::int64_t at = row * width + i;
       const double value =
           values.dtype() == DType::float64 ? values.data<double>()[at] : static_cast<double>(values.data<float>()[at]);
-      if (std::isfinite(value)) continue;
+      if (std::isfinite(value) || (missing_allowed && std::isnan(value))) continue;
       std::string text = (std::isnan(value) ? "nan"
                           : value > 0       ? "inf"
                                             : "-inf") +

@@ -20,8 +20,8 @@ struct FitData {
 FitData fit_data(const std::vector<Tensor>& x, const Tensor& y, const FitOptions& options, std::uint64_t seed);
 
 // "nan in row 70, column 2", counted in the caller's arrays, of the first value in these rows that is not finite; else
-// empty.
+// empty. missing_allowed: NaN is.
 std::string not_finite_in(const Tensor& values, std::span<const std::int64_t> rows,
-                          const std::vector<std::int64_t>& given_row);
+                          const std::vector<std::int64_t>& given_row, bool missing_allowed = false);
 
 }  // namespace chainrule

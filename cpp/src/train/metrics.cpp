@@ -33,6 +33,7 @@ double accuracy(const Tensor& output, const Tensor& target, const std::string& l
   // Probabilities as targets: their largest is the class.
   if (is_floating(target.dtype()) && target.shape() == output.shape() && (link == "softmax" || link == "exp"))
     wanted = argmax(target, -1);
+  if (link == "sign") wanted = cast(greater(target, Tensor(0)), DType::int64);  // -1 is class 0
   check_same("accuracy", predicted, wanted);
   const Tensor p = cast(predicted, DType::float64), t = cast(wanted, DType::float64);
   std::int64_t right = 0;

@@ -105,14 +105,17 @@ Tensor link_probabilities(const Tensor& output, const std::string& link) {
   if (link == "sigmoid") return sigmoid(output);
   if (link == "exp") return exp(output);
   if (link == "probability") return output;
+  if (link == "sign" || link == "argmax")
+    fail<StateError>("predict", "the model has scores, no probabilities", "its loss has the link '" + link + "'",
+                     "use output=\"raw\" or \"class\", or train with CrossEntropyLoss or BCEWithLogitsLoss");
   fail<StateError>("predict", "the model has no probabilities", "its loss has the link '" + link + "'",
                    "use output=\"raw\", or train with a classification loss");
 }
 
 Tensor link_classes(const Tensor& output, const std::string& link) {
-  if (link == "softmax" || link == "exp") return argmax(output, -1);
-  if (link == "sigmoid" || link == "probability") {
-    const Tensor positive = cast(greater_equal(output, Tensor(link == "sigmoid" ? 0.0 : 0.5)), DType::int64);
+  if (link == "softmax" || link == "exp" || link == "argmax") return argmax(output, -1);
+  if (link == "sigmoid" || link == "sign" || link == "probability") {
+    const Tensor positive = cast(greater_equal(output, Tensor(link == "probability" ? 0.5 : 0.0)), DType::int64);
     return output.rank() == 2 && output.shape(1) == 1 ? reshape(positive, {-1}) : positive;
   }
   fail<StateError>("predict", "the model has no classes", "its loss has the link '" + link + "'",

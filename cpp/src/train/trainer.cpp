@@ -5,6 +5,7 @@
 
 #include "chainrule/ops.hpp"
 #include "core/fail.hpp"
+#include "nn/fitted_layer.hpp"
 #include "train/batched_run.hpp"
 #include "train/evaluate.hpp"
 #include "train/fit_data.hpp"
@@ -68,7 +69,8 @@ void Trainer::State::explain_step(CompiledStep& step, const std::vector<Tensor>&
   } catch (const ValueError&) {
     const auto check = [&](const std::string& name, const Tensor& values) {
       const std::string found =
-          not_finite_in(values, std::span(identity).first(static_cast<std::size_t>(values.shape(0))), {});
+          not_finite_in(values, std::span(identity).first(static_cast<std::size_t>(values.shape(0))), {},
+                        name[0] == 'x' && nn::fills_missing(*model.impl()));
       if (!found.empty())
         fail<ValueError>("step", "the data holds inf or NaN", name + " has " + found,
                          "clean it first: no update was made");

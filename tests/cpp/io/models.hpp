@@ -135,6 +135,14 @@ class Swapped final : public nn::Layer {
   nn::Linear second_, first_;
 };
 
+// Fitted to columns of numbers(), some of them missing.
+template <class L> L fitted(L layer, std::int64_t features) {
+  std::vector<float> values(static_cast<std::size_t>(7 * features));
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = std::cos(1.3f * static_cast<float>(i)) * 5.0f;
+  layer.fit(Tensor::from(values, {7, features}));
+  return layer;
+}
+
 inline std::vector<nn::Module> all_models() {
   return {
       nn::Sequential{nn::Linear(6, 5, {.seed = 1}), nn::ReLU(), nn::Linear(5, 3, {.seed = 2})},
@@ -148,6 +156,15 @@ inline std::vector<nn::Module> all_models() {
       nn::Sequential{nn::Linear(6, 3, {.dtype = DType::float64, .seed = 6})},
       nn::Sequential{nn::make_module<Fork>(), nn::Linear(8, 2, {.seed = 5})},
       nn::make_module<Fork>(),
+      nn::Sequential{nn::Concat({nn::Linear(6, 3, {.seed = 1}), nn::Identity()}), nn::Mish(), nn::SELU(), nn::PReLU(),
+                     nn::RMSNorm(9), nn::Columns({0, 8, 2, 3}), nn::GLU(), nn::Softsign(), nn::Hardtanh(-0.2, 0.4)},
+      nn::Sequential{nn::Add({nn::Linear(6, 3, {.seed = 1}), nn::Linear(6, 3, {.seed = 2})}),
+                     nn::Multiply({nn::Linear(3, 2, {.seed = 3}), nn::Linear(3, 2, {.seed = 4})})},
+      nn::Sequential{fitted(nn::Imputer(6, {.strategy = "median", .add_indicator = true}), 6),
+                     fitted(nn::Standardizer(12), 12), fitted(nn::MinMaxScaler(12, -1.0, 2.0), 12),
+                     nn::Linear(12, 2, {.seed = 5})},
+      nn::Sequential{fitted(nn::Standardizer(6), 6), nn::Columns({1, 4}),
+                     fitted(nn::OneHot({9, 7}, {.handle_unknown = "ignore"}), 2), nn::Linear(16, 2, {.seed = 5})},
   };
 }
 

@@ -47,6 +47,17 @@ real normal_cdf(real x) { return std::erfc(-x / std::numbers::sqrt2_v<real>) / 2
 real normal_pdf(real x) { return std::exp(-x * x / 2) / std::sqrt(2 * std::numbers::pi_v<real>); }
 real gelu(real x) { return x < -1000 ? 0 : x * normal_cdf(x); }
 real silu(real x) { return x < -20000 ? 0 : x * sigmoid(x); }
+real selu(real x) {
+  return 1.0507009873554804934193349852946L * (x > 0 ? x : 1.6732632423543772848170429916717L * std::expm1(x));
+}
+real mish(real x) {
+  const real n = std::exp(std::min(x, real{60}));
+  return x < -20000 ? 0 : x * (n * (n + 2) / (n * (n + 2) + 2));
+}
+real mish_slope(real x) {
+  const real t = std::tanh(softplus(x));
+  return t + x * (1 - t * t) * sigmoid(x);
+}
 real gelu_tanh(real x) {
   return x < -1000 ? 0 : x * sigmoid(2 * std::sqrt(2 / std::numbers::pi_v<real>) * (x + real{0.044715L} * x * x * x));
 }
@@ -76,6 +87,14 @@ const Unary unary_ops[] = {
     {"gelu", gelu, [](real x) { return normal_cdf(x) + x * normal_pdf(x); }, -5, 9},
     {"gelu_tanh", gelu_tanh, nullptr, -5, 9},
     {"silu", silu, [](real x) { return sigmoid(x) * (1 + x * sigmoid(-x)); }, -20, 20},
+    {"selu", selu,
+     [](real x) {
+       return 1.0507009873554804934193349852946L * (x > 0 ? 1 : 1.6732632423543772848170429916717L * std::exp(x));
+     },
+     -3, 3},
+    {"mish", mish, mish_slope, -5, 20},
+    {"softsign", [](real x) { return std::isinf(x) ? (x > 0 ? 1 : -1) : x / (1 + std::fabs(x)); },
+     [](real x) { return 1 / (1 + std::fabs(x)) / (1 + std::fabs(x)); }, -9, 9},
     {"erf", [](real x) { return std::erf(x); },
      [](real x) { return 2 / std::sqrt(std::numbers::pi_v<real>) * std::exp(-x * x); }, -3, 3},
 };
@@ -176,6 +195,8 @@ TEST_CASE_TEMPLATE("elementwise: special values", T, float, double) {
       {"gelu", {-inf, inf, nan, T(0), T(-1e4), T(1e4)}, {T(-0.0), inf, nan, T(0), T(-0.0), T(1e4)}},
       {"gelu_tanh", {-inf, inf, nan, T(0), T(-1e4), T(1e4)}, {T(-0.0), inf, nan, T(0), T(-0.0), T(1e4)}},
       {"silu", {-inf, inf, nan, T(0), T(-1e4), T(1e4)}, {T(-0.0), inf, nan, T(0), T(-0.0), T(1e4)}},
+      {"mish", {-inf, inf, nan, T(0), T(-1e4), T(1e4)}, {T(-0.0), inf, nan, T(0), T(-0.0), T(1e4)}},
+      {"softsign", {-inf, inf, nan, T(0), T(-0.0), T(1)}, {T(-1), 1, nan, T(0), T(-0.0), T(0.5)}},
       {"erf", {-inf, inf, nan, T(-0.0), T(-50)}, {T(-1), 1, nan, T(-0.0), T(-1)}},
   };
   for (const Case& c : cases) {
@@ -202,6 +223,6 @@ TEST_CASE_TEMPLATE("elementwise: special values", T, float, double) {
   CHECK(apply<T>("d_clip", {x, g}, {-0.5, 0.5}) == std::vector<T>{0, inf, 0});
   CHECK(apply<T>("d0_maximum", {x, {0, 0, 0}, g}) == std::vector<T>{0, inf, inf});
   // The limits of slopes at infinity.
-  for (const std::string name : {"d_gelu", "d_gelu_tanh", "d_silu", "d_softplus"})
+  for (const std::string name : {"d_gelu", "d_gelu_tanh", "d_silu", "d_mish", "d_softplus"})
     CHECK_MESSAGE((apply<T>(name, {{-inf, inf}, {1, 1}}) == std::vector<T>{0, 1}), name);
 }

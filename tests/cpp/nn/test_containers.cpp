@@ -136,11 +136,11 @@ TEST_CASE("mlp") {
       nn::MLP({4}),
       "MLP: needs at least two sizes: 1 were given; give those of the input, the hidden layers and the output",
       ValueError);
-  CHECK_THROWS_WITH_AS(
-      nn::MLP({4, 3, 2}, {.activation = "step"}),
-      "MLP: unknown activation: 'step'; use one of relu, leaky_relu, gelu, silu, elu, softplus, sigmoid, tanh, "
-      "identity",
-      ValueError);
+  CHECK_THROWS_WITH_AS(nn::MLP({4, 3, 2}, {.activation = "step"}),
+                       "MLP: unknown activation: 'step'; use one of relu, leaky_relu, gelu, silu, elu, selu, mish, "
+                       "softsign, softplus, sigmoid, tanh, "
+                       "identity",
+                       ValueError);
 }
 
 TEST_CASE("mlp draws as suits the activation") {

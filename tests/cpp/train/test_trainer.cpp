@@ -269,7 +269,7 @@ TEST_CASE("what would train nothing, or on nonsense, is refused") {
 
   Trainer binary(model, nn::BCEWithLogitsLoss(), optim::Adam());
   CHECK_THROWS_WITH_AS(binary.fit(x, Tensor::full({20}, 2.0)),
-                       "BCEWithLogitsLoss: a target is not between 0 and 1: 2.000000 at position 0; use 0 and 1, or "
+                       "BCEWithLogitsLoss: a target is not between 0 and 1: 2.0 at position 0; use 0 and 1, or "
                        "CrossEntropyLoss for more classes",
                        ValueError);
   Trainer plain(model, nn::MSELoss(), optim::Adam());
