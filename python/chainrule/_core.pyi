@@ -284,6 +284,10 @@ class Tensor:
         """
         Smallest element along the axes; all of them by default.
         """
+    def mish(self) -> Tensor:
+        """
+        x tanh(softplus(x)) (Misra, 2019).
+        """
     def negative(self) -> Tensor:
         """
         -x.
@@ -320,6 +324,10 @@ class Tensor:
         """
         Rounded to so many decimals, halves to even; below 0 to tens, hundreds, ...
         """
+    def selu(self) -> Tensor:
+        """
+        s x where x > 0, else s a (e^x - 1); s = 1.0507, a = 1.6733 (Klambauer et al., 2017).
+        """
     def sigmoid(self) -> Tensor:
         """
         Logistic function 1 / (1 + e^-x), with sigma' = sigma (1 - sigma).
@@ -347,6 +355,10 @@ class Tensor:
     def softplus(self) -> Tensor:
         """
         log(1 + e^x), without overflow; its derivative is sigmoid(x).
+        """
+    def softsign(self) -> Tensor:
+        """
+        x / (1 + |x|), between -1 and 1.
         """
     def sqrt(self) -> Tensor:
         """
@@ -800,6 +812,37 @@ class Softplus(Module):
     """
     def __init__(self) -> None:
         ...
+class SELU(Module):
+    """
+    s x where positive, else s a (e^x - 1), s = 1.0507 and a = 1.6733: self-normalizing (Klambauer et al., 2017).
+    """
+    def __init__(self) -> None:
+        ...
+class Mish(Module):
+    """
+    x tanh(log(1 + e^x)) (Misra, 2019).
+    """
+    def __init__(self) -> None:
+        ...
+class Softsign(Module):
+    """
+    x / (1 + |x|).
+    """
+    def __init__(self) -> None:
+        ...
+class Hardtanh(Module):
+    """
+    x held to [min_val, max_val].
+    """
+    def __init__(self, min_val: typing.SupportsFloat | typing.SupportsIndex = -1.0, max_val: typing.SupportsFloat | typing.SupportsIndex = 1.0) -> None:
+        ...
+class GLU(Module):
+    """
+    a sigmoid(b), a and b being the first and the second half of x along an axis (Dauphin et al., 2017): half
+    as many features come out.
+    """
+    def __init__(self, axis: typing.SupportsIndex = -1) -> None:
+        ...
 class Identity(Module):
     """
     x as it is.
@@ -872,6 +915,33 @@ class BatchNorm1d(Module):
     """
     def __init__(self, num_features: typing.SupportsIndex, *, eps: typing.SupportsFloat | typing.SupportsIndex = 1e-05, momentum: typing.SupportsFloat | typing.SupportsIndex = 0.1, affine: bool = True, dtype: typing.Any = 'float32') -> None:
         ...
+class PReLU(Module):
+    """
+    x where positive, else weight * x; the weight is learned, one for all features or one for each (He et al.,
+    2015).
+    """
+    def __init__(self, num_parameters: typing.SupportsIndex = 1, *, init: typing.SupportsFloat | typing.SupportsIndex = 0.25, dtype: typing.Any = 'float32') -> None:
+        ...
+class RMSNorm(Module):
+    """
+    x / sqrt(mean(x^2) + eps) * weight over the last axis (Zhang and Sennrich, 2019). eps=None: the
+    rounding unit of the dtype, as in PyTorch.
+    """
+    def __init__(self, normalized_shape: typing.SupportsIndex, *, eps: typing.SupportsFloat | typing.SupportsIndex | None = None, elementwise_affine: bool = True, dtype: typing.Any = 'float32') -> None:
+        ...
+class Embedding(Module):
+    """
+    A learned row for every category 0 ... num_embeddings - 1, drawn from N(0, 1).
+
+    x (...) holds integers, as such or as floats, since a model converts its inputs; (..., embedding_dim) comes out.
+    What is none of the categories is an IndexError. Gradients of a category taken twice add up. The row
+    padding_idx starts at 0 and gets no gradient.
+
+    >>> nn.Embedding(10, 3, seed=0)(np.array([[1, 1, 7, 0]])).shape
+    (1, 4, 3)
+    """
+    def __init__(self, num_embeddings: typing.SupportsIndex, embedding_dim: typing.SupportsIndex, padding_idx: typing.SupportsIndex | None = None, *, dtype: typing.Any = 'float32', seed: typing.Any = None) -> None:
+        ...
 class Sequential(Module):
     """
     Layers one after another; the sizes of neighbours are checked.
@@ -887,6 +957,153 @@ class Residual(Module):
     x + inner(x).
     """
     def __init__(self, inner: typing.Any) -> None:
+        ...
+class Concat(Module):
+    """
+    Branches side by side: each gets the input, and what they give is joined along an axis.
+
+    Without branches it joins its inputs: nn.Sequential(nn.Parallel(a, b), nn.Concat(), head) takes two.
+
+    >>> nn.Concat(nn.Linear(4, 3), nn.Identity())(np.zeros((5, 4))).shape
+    (5, 7)
+    """
+    def __init__(self, *args: typing.Any, axis: typing.SupportsIndex = -1) -> None:
+        ...
+class Add(Module):
+    """
+    The sum of what its branches give, or of its inputs where it has none; shapes are equal.
+    """
+    def __init__(self, *args: typing.Any) -> None:
+        ...
+class Multiply(Module):
+    """
+    The product of what its branches give, or of its inputs where it has none; shapes are equal.
+    """
+    def __init__(self, *args: typing.Any) -> None:
+        ...
+class MultiHead(Module):
+    """
+    Several outputs of one input, for nn.MultiLoss: MultiHead(head1, head2), or by name
+    MultiHead({"kind": head1, "size": head2}).
+
+    >>> kind, size = nn.MultiHead(nn.Linear(8, 3), nn.Linear(8, 1))(np.zeros((5, 8)))
+    >>> kind.shape, size.shape
+    ((5, 3), (5, 1))
+    """
+    def __init__(self, *args: typing.Any) -> None:
+        ...
+class Parallel(Module):
+    """
+    Layer i of input i: takes several inputs, gives several outputs.
+    """
+    def __init__(self, *args: typing.Any) -> None:
+        ...
+class Standardizer(Module):
+    """
+    (x - mean) / scale for each column, scale being the root of the variance (divided by n); 1 where all
+    values are equal.
+
+    Trainer.fit fits it on the training rows where it is not fitted yet, and leaves it alone where it is. Its
+    statistics are saved with the model.
+
+    >>> layer = nn.Standardizer(1).fit([[1.0], [3.0]])
+    >>> layer(np.array([[1.0], [5.0]])).numpy().ravel().tolist()
+    [-1.0, 3.0]
+    """
+    def __init__(self, num_features: typing.SupportsIndex) -> None:
+        ...
+    def fit(self, X: typing.Any) -> typing.Any:
+        """
+        Take the statistics of these rows, in double; anew where it was fitted before. Returns the layer. On an error
+        nothing changes.
+        """
+    @property
+    def fitted(self) -> bool:
+        """
+        Whether it has its statistics; else Trainer.fit fits it on the training rows.
+        """
+class MinMaxScaler(Module):
+    """
+    Each column's smallest value becomes the low end of feature_range, its largest the high end; equal values
+    become the low end.
+
+    Trainer.fit fits it on the training rows where it is not fitted yet, and leaves it alone where it is. Its
+    statistics are saved with the model.
+
+    >>> layer = nn.MinMaxScaler(1, feature_range=(-1, 1)).fit([[1.0], [3.0]])
+    >>> layer(np.array([[1.0], [2.0], [5.0]])).numpy().ravel().tolist()
+    [-1.0, 0.0, 3.0]
+    """
+    def __init__(self, num_features: typing.SupportsIndex, *, feature_range: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] = (0.0, 1.0)) -> None:
+        ...
+    def fit(self, X: typing.Any) -> typing.Any:
+        """
+        Take the statistics of these rows, in double; anew where it was fitted before. Returns the layer. On an error
+        nothing changes.
+        """
+    @property
+    def fitted(self) -> bool:
+        """
+        Whether it has its statistics; else Trainer.fit fits it on the training rows.
+        """
+class Imputer(Module):
+    """
+    NaN becomes the column's "mean", "median", "most_frequent" value (of several the smallest) or fill_value with
+    strategy="constant", which needs no fit. add_indicator: behind the columns one more for each, 1 where a value
+    was missing.
+
+    Trainer.fit fits it on the training rows where it is not fitted yet, and leaves it alone where it is. Its
+    statistics are saved with the model.
+
+    >>> layer = nn.Imputer(1, strategy="median", add_indicator=True).fit([[1.0], [np.nan], [4.0]])
+    >>> layer(np.array([[np.nan], [7.0]])).numpy().tolist()
+    [[2.5, 1.0], [7.0, 0.0]]
+    """
+    def __init__(self, num_features: typing.SupportsIndex, *, strategy: str = 'mean', fill_value: typing.SupportsFloat | typing.SupportsIndex = 0.0, add_indicator: bool = False) -> None:
+        ...
+    def fit(self, X: typing.Any) -> typing.Any:
+        """
+        Take the statistics of these rows, in double; anew where it was fitted before. Returns the layer. On an error
+        nothing changes.
+        """
+    @property
+    def fitted(self) -> bool:
+        """
+        Whether it has its statistics; else Trainer.fit fits it on the training rows.
+        """
+class OneHot(Module):
+    """
+    Every column becomes one column per category: OneHot([3, 5]) for two columns of at most 3 and 5 categories,
+    which fit finds (ascending), or OneHot([[0, 1, 2], [10, 20]]) with the categories themselves.
+    handle_unknown: "error", an IndexError; or "ignore", zeros.
+
+    Trainer.fit fits it on the training rows where it is not fitted yet, and leaves it alone where it is. Its
+    statistics are saved with the model.
+
+    >>> layer = nn.OneHot([3]).fit([[7], [2], [5]])
+    >>> layer(np.array([[5]])).numpy().tolist()
+    [[0.0, 1.0, 0.0]]
+    """
+    def __init__(self, categories: collections.abc.Sequence, *, handle_unknown: str = 'error') -> None:
+        ...
+    def fit(self, X: typing.Any) -> typing.Any:
+        """
+        Take the statistics of these rows, in double; anew where it was fitted before. Returns the layer. On an error
+        nothing changes.
+        """
+    @property
+    def fitted(self) -> bool:
+        """
+        Whether it has its statistics; else Trainer.fit fits it on the training rows.
+        """
+class Columns(Module):
+    """
+    These columns of the last axis, in this order: for branches that treat columns differently.
+
+    >>> nn.Columns([2, 0])(np.array([[1, 2, 3]])).numpy().tolist()
+    [[3, 1]]
+    """
+    def __init__(self, columns: collections.abc.Sequence[typing.SupportsIndex]) -> None:
         ...
 class Loss:
     """
@@ -1431,6 +1648,15 @@ def BCEWithLogitsLoss(*, pos_weight: typing.Any = None, reduction: str = 'mean')
     """
     Binary cross-entropy of logits, stable for large ones; pos_weight multiplies the positive term.
     """
+def BinaryFocalLoss(*, gamma: typing.SupportsFloat | typing.SupportsIndex = 2.0, alpha: typing.SupportsFloat | typing.SupportsIndex | None = 0.25, reduction: str = 'mean') -> Loss:
+    """
+    Focal loss of logits and targets 0 or 1 of the same shape, for one class or several labels (Lin et al., 2017).
+
+    alpha weights class 1 and 1 - alpha class 0; None (or -1) neither. As sigmoid_focal_loss of torchvision.
+
+    >>> round(float(nn.BinaryFocalLoss()(np.zeros(1), np.array([1]))), 6)
+    0.043322
+    """
 def ChainSchedule(parts: collections.abc.Sequence[float | Schedule | collections.abc.Callable[[int], float]], milestones: collections.abc.Sequence[typing.SupportsIndex], *, per: str = 'step') -> Schedule:
     """
     Schedules or numbers behind each other: parts[i] from milestones[i - 1] on, where it begins at 0.
@@ -1447,6 +1673,13 @@ def CosineSchedule(lr: typing.SupportsFloat | typing.SupportsIndex, steps: typin
     """
     end + (lr - end) (1 + cos(pi t / steps)) / 2, then end (Loshchilov and Hutter, 2017).
     """
+def CosineSimilarityLoss(*, eps: typing.SupportsFloat | typing.SupportsIndex = 1e-08, reduction: str = 'mean') -> Loss:
+    """
+    1 - cos of the angle between output and target (N, D), one value per sample; lengths are at least eps.
+
+    >>> float(nn.CosineSimilarityLoss()(np.array([[1.0, 0.0]]), np.array([[0.0, 2.0]])))
+    1.0
+    """
 def CrossEntropyLoss(*, weight: typing.Any = None, ignore_index: typing.SupportsIndex | None = None, label_smoothing: typing.SupportsFloat | typing.SupportsIndex = 0.0, reduction: str = 'mean') -> Loss:
     """
     Cross-entropy of logits (N, C) with classes (N,) or probabilities (N, C); weight holds one factor per class.
@@ -1455,6 +1688,34 @@ def ExponentialSchedule(lr: typing.SupportsFloat | typing.SupportsIndex, gamma: 
     """
     lr gamma^t.
     """
+def FocalLoss(*, gamma: typing.SupportsFloat | typing.SupportsIndex = 2.0, alpha: typing.Any = None, reduction: str = 'mean') -> Loss:
+    """
+    Focal loss of logits (N, C) and classes (N,): -alpha[y] (1 - p)^gamma log p with p = softmax(f)[y] (Lin et al.,
+    2017). alpha holds one factor per class, by which the mean does not divide.
+
+    >>> round(float(nn.FocalLoss()(np.zeros((1, 2)), np.array([0]))), 6)
+    0.173287
+    """
+def GaussianNLLLoss(*, log_variance: bool = True, full: bool = False, eps: typing.SupportsFloat | typing.SupportsIndex = 1e-06, reduction: str = 'mean') -> Loss:
+    """
+    A mean and a variance for each target (Nix and Weigend, 1994): (log v + (y - f)^2 / v) / 2.
+
+    The output is (N, 2 K) for K targets, all means first and then log v of each; or a tuple of two outputs (N, K).
+    log_variance=False: they are v itself, as in PyTorch, which must come out positive. v is held to eps at least,
+    while its gradient passes. full=True adds log(2 pi) / 2. With a tuple metrics see the means.
+
+    >>> float(nn.GaussianNLLLoss()(np.array([[1.0, 0.0]]), np.array([3.0])))
+    2.0
+    """
+def HingeLoss(*, squared: bool = False, reduction: str = 'mean') -> Loss:
+    """
+    max(0, 1 - s f) of a score f, or its square; s is 1 for a target of 1 and -1 for one of 0 (or -1).
+
+    Scores have classes, f >= 0 or not, but no probabilities.
+
+    >>> float(nn.HingeLoss()(np.array([0.5, -2.0]), np.array([1, 0])))
+    0.25
+    """
 def HuberLoss(*, delta: typing.SupportsFloat | typing.SupportsIndex = 1.0, reduction: str = 'mean') -> Loss:
     """
     Squared where |y - f| <= delta, linear beyond (Huber, 1964).
@@ -1462,6 +1723,17 @@ def HuberLoss(*, delta: typing.SupportsFloat | typing.SupportsIndex = 1.0, reduc
 def InverseSqrtSchedule(lr: typing.SupportsFloat | typing.SupportsIndex, warmup: typing.SupportsIndex, *, per: str = 'step') -> Schedule:
     """
     lr min((t + 1) / warmup, sqrt(warmup / (t + 1))) (Vaswani et al., 2017).
+    """
+def KLDivLoss(*, log_target: bool = False, reduction: str = 'mean') -> Loss:
+    """
+    Kullback-Leibler divergence: sum of q (log q - f) over the last axis, f being log-probabilities.
+
+    One value per sample, so that reduction="mean" is the divergence itself, what PyTorch calls "batchmean".
+    log_target=True: targets are log q.
+
+    >>> f, q = np.log([[0.5, 0.5]]), np.array([[1.0, 0.0]])
+    >>> round(float(nn.KLDivLoss()(f, q)), 6)
+    0.693147
     """
 def L1Loss(*, reduction: str = 'mean') -> Loss:
     """
@@ -1475,11 +1747,33 @@ def MLP(sizes: collections.abc.Sequence[typing.SupportsIndex], *, activation: st
     """
     A Sequential of Linear layers of the given sizes, with the activation (and dropout) between them; weights are drawn
     as suits the activation: Kaiming for the relu family, Xavier for sigmoid, tanh and the output; biases are 0.
-    activation: relu, leaky_relu, sigmoid, tanh, gelu, silu, elu, softplus, identity.
+    activation: relu, leaky_relu, sigmoid, tanh, gelu, silu, elu, selu, mish, softsign, softplus, identity.
     """
 def MSELoss(*, half: bool = False, reduction: str = 'mean') -> Loss:
     """
     Mean squared error (y - f)^2; half=True multiplies by 1/2, so that the gradient is f - y.
+    """
+def MultiLoss(losses: collections.abc.Iterable, *, weights: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex] | None = None, columns: collections.abc.Sequence[typing.SupportsIndex] | None = None, reduction: str = 'mean') -> Loss:
+    """
+    The sum of weights[i] times losses[i] of output i, for a model that returns a tuple (nn.MultiHead makes one).
+
+    Targets are a tuple (y1, y2, ...), one for each loss, wherever y is given: fit, evaluate, step, the loss itself.
+    They travel as the columns of one float64 array (N, T), which may be given in place of the tuple; columns=[1, 3]
+    tells how many each loss has, by default 1. Labels are integers again when they reach their loss. Each loss
+    counts by its mean, class weights by their mean in the batch. Metrics see the first output.
+
+    >>> loss = nn.MultiLoss([nn.CrossEntropyLoss(), nn.MSELoss()], weights=[1, 0.5])
+    >>> outputs = np.zeros((2, 3)), np.array([[1.0], [3.0]])
+    >>> round(float(loss(outputs, (np.array([0, 2]), np.zeros(2)))), 4)
+    3.5986
+    """
+def MultiMarginLoss(*, p: typing.SupportsIndex = 1, margin: typing.SupportsFloat | typing.SupportsIndex = 1.0, weight: typing.Any = None, reduction: str = 'mean') -> Loss:
+    """
+    Hinge loss of C classes (Crammer and Singer, 2001): the sum of max(0, margin - f[y] + f[c])^p over the other
+    classes c, divided by C. p is 1 or 2; weight multiplies by w[y], which the mean does not divide by, as in PyTorch.
+
+    >>> float(nn.MultiMarginLoss()(np.array([[1.0, 0.5, 0.25, 0.0]]), np.array([0])))
+    0.1875
     """
 def MultiStepSchedule(lr: typing.SupportsFloat | typing.SupportsIndex, milestones: collections.abc.Sequence[typing.SupportsIndex], gamma: typing.SupportsFloat | typing.SupportsIndex = 0.1, *, per: str = 'step') -> Schedule:
     """
@@ -1494,9 +1788,28 @@ def OneCycleSchedule(max_lr: typing.SupportsFloat | typing.SupportsIndex, steps:
     From max_lr / div_factor up to max_lr in the first pct_start of the steps, then down to the start divided by
     final_div_factor; anneal: "cos" or "linear" (Smith and Topin, 2018).
     """
+def PoissonNLLLoss(*, log_input: bool = True, full: bool = False, eps: typing.SupportsFloat | typing.SupportsIndex = 1e-08, reduction: str = 'mean') -> Loss:
+    """
+    Counts y >= 0 whose log rate is the output f: e^f - y f. The rate is np.exp(model.predict(X)).
+
+    log_input=False: f is the rate itself, f - y log(f + eps). full=True adds Stirling's formula for log y! where
+    y > 1, which no gradient depends on.
+
+    >>> float(nn.PoissonNLLLoss()(np.array([[0.0]]), np.array([3])))
+    1.0
+    """
 def PolynomialSchedule(lr: typing.SupportsFloat | typing.SupportsIndex, steps: typing.SupportsIndex, power: typing.SupportsFloat | typing.SupportsIndex = 1.0, end: typing.SupportsFloat | typing.SupportsIndex = 0.0, *, per: str = 'step') -> Schedule:
     """
     end + (lr - end) (1 - t / steps)^power, then end.
+    """
+def QuantileLoss(quantiles: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex] = [0.1, 0.5, 0.9], *, reduction: str = 'mean') -> Loss:
+    """
+    Several quantiles at once (Koenker and Bassett, 1978): max(q (y - f), (q - 1) (y - f)) for each q.
+
+    The output is (N, Q), one column per quantile, the target (N,) or (N, 1). Nothing keeps the columns in order.
+
+    >>> float(nn.QuantileLoss([0.9])(np.array([[0.0]]), np.array([2.0])))
+    1.8
     """
 def ReduceOnPlateauSchedule(lr: float | Schedule | collections.abc.Callable[[int], float], *, monitor: str = 'val_loss', mode: str = 'min', factor: typing.SupportsFloat | typing.SupportsIndex = 0.1, patience: typing.SupportsIndex = 10, threshold: typing.SupportsFloat | typing.SupportsIndex = 0.0001, threshold_mode: str = 'rel', cooldown: typing.SupportsIndex = 0, min_lr: typing.SupportsFloat | typing.SupportsIndex = 0.0) -> Schedule:
     """
@@ -1963,6 +2276,10 @@ def minimum(a: typing.Any, b: typing.Any) -> Tensor:
     """
     Smaller of a and b, NaN if either is. Equal values share the gradient equally.
     """
+def mish(x: typing.Any) -> Tensor:
+    """
+    x tanh(softplus(x)) (Misra, 2019).
+    """
 def mod(a: typing.Any, b: typing.Any) -> Tensor:
     """
     Remainder with the sign of b: a - floor(a / b) b. The derivative by b is -floor(a / b), also at the jumps.
@@ -2089,6 +2406,10 @@ def save(model: typing.Any, path: typing.Any, *, schema: typing.Any = None, trai
     Write a model file. schema: the columns it was trained on; training: a JSON object on how; input_shape: of one
     sample, where neither the layers nor an earlier call tell it.
     """
+def selu(x: typing.Any) -> Tensor:
+    """
+    s x where x > 0, else s a (e^x - 1); s = 1.0507, a = 1.6733 (Klambauer et al., 2017).
+    """
 def set_grad_enabled(on: bool) -> None:
     """
     Record from now on, or no longer, on this thread.
@@ -2132,6 +2453,10 @@ def softmax_cross_entropy(logits: typing.Any, labels: typing.Any, *, label_smoot
 def softplus(x: typing.Any) -> Tensor:
     """
     log(1 + e^x), without overflow; its derivative is sigmoid(x).
+    """
+def softsign(x: typing.Any) -> Tensor:
+    """
+    x / (1 + |x|), between -1 and 1.
     """
 def sort(x: typing.Any, axis: typing.SupportsIndex | None = -1, *, descending: bool = False) -> Tensor:
     """

@@ -190,8 +190,8 @@ struct Silu {
   }
 };
 
-// x tanh(log(1 + e^x)) = x sigmoid(x) (n + 1) (n + 2) / m with n = e^x and m = n^2 + 2 n + 2. From x = 40 on the
-// quotient is 1. The derivative is t + 4 x n (n + 1) / m^2, t being n (n + 2) / m.
+// x tanh(log(1 + e^x)) = x sigmoid(x) (1 + n / m) with n = e^x and m = n^2 + 2 n + 2. From x = 40 on n / m no longer
+// counts. The derivative is t + 4 x n (n + 1) / m^2, t being n (n + 2) / m.
 struct Mish {
   static constexpr int inputs = 1;
   static constexpr Saves saves = Saves::input;
@@ -203,7 +203,7 @@ struct Mish {
   template <class X>
   static X f(const X& x) {
     const X e = n(x), m = fma(e, e + X(2.0), X(2.0));
-    return times_sigmoid(at_least_minus_1000(x) * ((e + X(1.0)) * (e + X(2.0)) / m), x);
+    return times_sigmoid(at_least_minus_1000(x) * (X(1.0) + e / m), x);
   }
   template <class X>
   static X d(const X& x, const X& g) {
