@@ -270,6 +270,8 @@ class TestRefused:
         assert str(error.value) == text
 
     def test_unknown_arguments(self):
+        with pytest.raises(cr.DTypeError, match="losses must be a list of losses, got Loss"):
+            nn.MultiLoss(nn.MSELoss())
         with pytest.raises(TypeError, match="gama"):
             nn.FocalLoss(gama=2)
 

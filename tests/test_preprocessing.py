@@ -294,6 +294,11 @@ class TestRefused:
                 "Imputer: fill_value goes with strategy \"constant\" only: strategy is 'mean', "
                 "fill_value is 1.0",
             ),
+            (
+                lambda: nn.OneHot(3),
+                cr.DTypeError,
+                "OneHot: categories must be a list with one entry per column, got int",
+            ),
             (lambda: nn.OneHot([]), cr.ValueError, "OneHot: there are no columns; give one entry per column"),
             (
                 lambda: nn.OneHot([3, 0]),

@@ -308,18 +308,21 @@ void bind_preprocessing(py::module_& m) {
        ">>> layer(np.array([[5]])).numpy().tolist()\n"
        "[[0.0, 1.0, 0.0]]")
           .c_str());
-  one_hot.def(py::init([](const py::sequence& categories, const std::string& handle_unknown) {
-                bool counts = true;
-                for (py::handle entry : categories) counts = counts && PyLong_Check(entry.ptr()) != 0;
-                if (counts) return as_kind(nn::OneHot(categories.cast<std::vector<std::int64_t>>(), {handle_unknown}));
-                for (py::handle entry : categories)
-                  if (!is_sequence(entry) && !py::isinstance<py::array>(entry))
-                    throw DTypeError(
-                        "OneHot: categories must be one count per column, or one list of categories per column; got " +
-                        type_name(entry));
-                return as_kind(nn::OneHot(categories.cast<std::vector<std::vector<double>>>(), {handle_unknown}));
-              }),
-              "categories"_a, py::kw_only(), "handle_unknown"_a = nn::OneHotOptions{}.handle_unknown);
+  one_hot.def(
+      py::init([](const py::object& categories, const std::string& handle_unknown) {
+        if (!is_sequence(categories))
+          throw DTypeError("OneHot: categories must be a list with one entry per column, got " + type_name(categories));
+        bool counts = true;
+        for (py::handle entry : categories) counts = counts && PyLong_Check(entry.ptr()) != 0;
+        if (counts) return as_kind(nn::OneHot(categories.cast<std::vector<std::int64_t>>(), {handle_unknown}));
+        for (py::handle entry : categories)
+          if (!is_sequence(entry) && !py::isinstance<py::array>(entry))
+            throw DTypeError(
+                "OneHot: categories must be one count per column, or one list of categories per column; got " +
+                type_name(entry));
+        return as_kind(nn::OneHot(categories.cast<std::vector<std::vector<double>>>(), {handle_unknown}));
+      }),
+      "categories"_a, py::kw_only(), "handle_unknown"_a = nn::OneHotOptions{}.handle_unknown);
   bind_fit(one_hot);
   layer<nn::Columns>(m, "Columns",
                      "These columns of the last axis, in this order: for branches that treat columns differently.\n\n"

@@ -176,8 +176,10 @@ void bind_margins(py::module_& m) {
       "0.043322");
   m.def(
       "MultiLoss",
-      [](const py::iterable& losses, const std::optional<std::vector<double>>& weights,
+      [](const py::object& losses, const std::optional<std::vector<double>>& weights,
          const std::optional<std::vector<std::int64_t>>& columns, const std::string& reduction) {
+        if (!is_sequence(losses))
+          throw DTypeError("MultiLoss: losses must be a list of losses, got " + type_name(losses));
         std::vector<Loss> parts;
         for (py::handle loss : losses) parts.push_back(to_loss(loss));
         return nn::MultiLoss(
