@@ -1084,7 +1084,7 @@ class OneHot(Module):
     >>> layer(np.array([[5]])).numpy().tolist()
     [[0.0, 1.0, 0.0]]
     """
-    def __init__(self, categories: collections.abc.Sequence, *, handle_unknown: str = 'error') -> None:
+    def __init__(self, categories: typing.Any, *, handle_unknown: str = 'error') -> None:
         ...
     def fit(self, X: typing.Any) -> typing.Any:
         """
@@ -1753,7 +1753,7 @@ def MSELoss(*, half: bool = False, reduction: str = 'mean') -> Loss:
     """
     Mean squared error (y - f)^2; half=True multiplies by 1/2, so that the gradient is f - y.
     """
-def MultiLoss(losses: collections.abc.Iterable, *, weights: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex] | None = None, columns: collections.abc.Sequence[typing.SupportsIndex] | None = None, reduction: str = 'mean') -> Loss:
+def MultiLoss(losses: typing.Any, *, weights: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex] | None = None, columns: collections.abc.Sequence[typing.SupportsIndex] | None = None, reduction: str = 'mean') -> Loss:
     """
     The sum of weights[i] times losses[i] of output i, for a model that returns a tuple (nn.MultiHead makes one).
 
