@@ -247,7 +247,9 @@ class TestEmbedding:
             f"Embedding(5, 3): an input is none of the categories: {shown} at position 1; "
             "they are the integers 0 ... 4"
         )
-        with pytest.raises(cr.IndexError, match=r"model\.0"):
+        with pytest.raises(
+            cr.IndexError, match=rf"model\.0 Embedding\(5, 3\): an input is none .* {shown} at position 1"
+        ):
             model.predict(np.array([0, bad]))
         with pytest.raises(cr.IndexError):
             cr.Trainer(model, nn.MSELoss(), optim.SGD()).fit(np.array([0, bad]), np.zeros((2, 1)))
@@ -330,6 +332,24 @@ class TestHeads:
                 trainer.fit(X, y)
         for name, value in model.state_dict().items():
             np.testing.assert_array_equal(value, before[name])
+
+    def test_functions_as_losses_and_metrics(self):
+        X, kind, size = self.data()
+        loss = nn.MultiLoss(
+            [nn.CrossEntropyLoss(), lambda f, y: ((f - y) ** 2).mean(axis=-1)], columns=[1, 2]
+        )
+
+        def right(scores, y):
+            return float((scores.argmax(axis=1) == y[:, 0]).mean())
+
+        history = cr.Trainer(self.make(), loss, optim.Adam(lr=0.02), metrics=[right]).fit(
+            X, (kind, size), epochs=30
+        )
+        assert history["right"][-1] > 0.9
+        with pytest.raises(
+            cr.ValueError, match="a built-in metric takes one output and one target: accuracy with Multi"
+        ):
+            cr.Trainer(self.make(), loss, optim.Adam(), metrics=["accuracy"])
 
     def test_a_trainer_with_it_is_pickled(self):
         X, kind, size = self.data()

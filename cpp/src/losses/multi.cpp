@@ -50,7 +50,7 @@ class SeveralLosses final : public LossImpl {
                        "end the model with nn.MultiHead");
     Tensor total;
     for (std::size_t i = 0; i < losses_.size(); ++i) {
-      LossTerms part = losses_[i].impl()->terms({outputs[i]}, target_of(i, target));
+      LossTerms part = losses_[i].impl()->terms({outputs[i]}, beside(i, target_of(i, target), outputs[i]));
       if (part.loss.rank() == 0)
         fail<ShapeError>(name(), "a loss must give one value per sample", part_name(i, losses_[i]) + " and gave one",
                          "leave the mean over the batch to MultiLoss");
@@ -120,6 +120,11 @@ class SeveralLosses final : public LossImpl {
     for (std::size_t k = 0; k < i; ++k) first += columns_[k];
     const Tensor own = slice(target, {Slice{}, Slice{.start = first, .stop = first + columns_[i]}});
     return columns_[i] == 1 ? reshape(own, {target.shape(0)}) : own;
+  }
+  // A function of the user's own does arithmetic with it: in the output's dtype, not the float64 of the columns.
+  Tensor beside(std::size_t i, const Tensor& target, const Tensor& output) const {
+    const bool own = losses_[i].impl()->function() != nullptr && output.defined() && is_floating(target.dtype());
+    return own && target.dtype() != output.dtype() ? cast(target, output.dtype()) : target;
   }
   Tensor target_of(std::size_t i, const Tensor& target) const {
     const Tensor own = columns_of(i, target);

@@ -5,6 +5,8 @@
 
 #include "core/fail.hpp"
 #include "core/float_environment.hpp"
+#include "io/loaded_module.hpp"
+#include "nn/mode_override.hpp"
 #include "train/batched_run.hpp"
 #include "train/step_program.hpp"
 
@@ -91,7 +93,16 @@ Evaluation evaluate_all(const nn::Module& model, const Loss& loss, const std::ve
 namespace nn {
 
 Tensor Module::predict(const Tensor& x, std::int64_t batch_size, const std::string& output) const {
-  std::vector<Tensor> results = predict_all(*this, {x}, batch_size, output);
+  std::vector<Tensor> results;
+  try {
+    results = predict_all(*this, {x}, batch_size, output);
+  } catch (const IndexError&) {
+    // Called on values, layers tell which one is none of their categories. A loaded model has its graph only.
+    const ModeOverride mode(false);
+    const NoGrad nothing;
+    if (dynamic_cast<const io::LoadedModel*>(impl_.get()) == nullptr) (*this)(std::vector<Tensor>{x});
+    throw;
+  }
   if (results.size() != 1)
     fail<ValueError>("predict", "the model does not have one output", std::to_string(results.size()) + " outputs",
                      "call it directly to get all of them");

@@ -22,6 +22,12 @@ Trainer::Trainer(nn::Module model, Loss loss, const optim::Optimizer& optimizer,
     fail<ValueError>("Trainer", "clip_norm must be above 0", std::to_string(*options.clip_norm));
   if (model.parameters().empty())
     fail<ValueError>("Trainer", "the model has no parameters to train", model.str(), "add a layer with weights");
+  if (!loss.impl()->parts().empty())
+    for (const Metric& metric : options.metrics)
+      if (!metric.call)
+        fail<ValueError>("Trainer", "a built-in metric takes one output and one target",
+                         metric.name + " with " + loss.str(),
+                         "give a function of (first output, columns of all targets)");
   precision_named(options.precision, model.named_parameters(), "Trainer");
   state_->model = model;
   state_->loss = std::move(loss);
