@@ -1760,7 +1760,8 @@ def MultiLoss(losses: typing.Any, *, weights: collections.abc.Sequence[typing.Su
     Targets are a tuple (y1, y2, ...), one for each loss, wherever y is given: fit, evaluate, step, the loss itself.
     They travel as the columns of one float64 array (N, T), which may be given in place of the tuple; columns=[1, 3]
     tells how many each loss has, by default 1. Labels are integers again when they reach their loss. Each loss
-    counts by its mean, class weights by their mean in the batch. Metrics see the first output.
+    counts by its mean, class weights by their mean in the batch. Metrics are functions of the first output and all
+    columns; functions in place of losses get their columns as floats.
 
     >>> loss = nn.MultiLoss([nn.CrossEntropyLoss(), nn.MSELoss()], weights=[1, 0.5])
     >>> outputs = np.zeros((2, 3)), np.array([[1.0], [3.0]])
