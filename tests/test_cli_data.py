@@ -48,6 +48,17 @@ class TestTables:
         run("predict", "holes.safetensors", "holes.csv")
         assert len((tmp_path / "predictions.csv").read_text().splitlines()) == 121
 
+    def test_metrics_by_name(self, run, tmp_path):
+        write_table(tmp_path / "a.csv")
+        train = ("train", "a.csv", "--target", "species", "--epochs", 2, "--metrics")
+        out = run(*train, "f1_macro,top_2_accuracy,roc_auc").stdout
+        assert re.search(r"^ +rows +loss +f1_macro +top_2_accuracy +roc_auc$", out, re.M)
+        history = json.loads((tmp_path / "a.json").read_text())
+        assert {"f1_macro", "val_roc_auc"} <= history["history"].keys()
+        fails(run, r"no metric of this name: 'f1_marco'; did you mean f1_macro\?", *train, "f1_marco")
+        fails(run, r"a name is there twice, got 'f1,f1'", *train, "f1,f1")
+        fails(run, r"mae: output and target differ", *train, "mae")
+
     def test_a_test_table(self, run, tmp_path):
         write_table(tmp_path / "a.csv")
         write_table(tmp_path / "b.csv", 50, seed=2)

@@ -8,9 +8,17 @@ import inspect
 import chainrule as cr
 import numpy as np
 import pytest
-from chainrule import data, datasets, nn, optim, schedules
+from chainrule import data, datasets, metrics, nn, optim, schedules
 
-MODULES = {"cr": cr, "nn": nn, "optim": optim, "schedules": schedules, "data": data, "datasets": datasets}
+MODULES = {
+    "cr": cr,
+    "nn": nn,
+    "optim": optim,
+    "schedules": schedules,
+    "data": data,
+    "datasets": datasets,
+    "metrics": metrics,
+}
 
 
 def documented():

@@ -1,11 +1,11 @@
 """Neural networks and automatic differentiation: a C++ core, the same words in Python and C++.
 
 Tensors and functions of them are here; layers and losses in chainrule.nn, optimizers in chainrule.optim,
-schedules of their rates in chainrule.schedules, batches and readers in chainrule.data, bundled data in
+schedules of their rates in chainrule.schedules, metrics in chainrule.metrics, batches and readers in chainrule.data, bundled data in
 chainrule.datasets.
 """
 
-from . import _core, data, datasets, nn, optim, random, schedules
+from . import _core, data, datasets, metrics, nn, optim, random, schedules
 from ._core import (
     Compiled,
     DTypeError,
@@ -182,7 +182,7 @@ from ._core import (
     zeros,
 )
 from ._recording import enable_grad, no_grad, set_grad_enabled
-from .plots import plot_schedule
+from .plots import plot_confusion_matrix, plot_schedule
 
 __all__ = [
     "Compiled",
@@ -294,6 +294,7 @@ __all__ = [
     "maximum",
     "mean",
     "memory_use",
+    "metrics",
     "min",
     "minimum",
     "mish",
@@ -313,6 +314,7 @@ __all__ = [
     "optim",
     "outer",
     "pad",
+    "plot_confusion_matrix",
     "plot_schedule",
     "power",
     "prod",

@@ -9,11 +9,10 @@ from typing import Any
 
 from . import _core
 
-__all__ = ["learning_curve", "plot_schedule"]
+__all__ = ["learning_curve", "plot_confusion_matrix", "plot_schedule"]
 
 _INK, _MUTED, _GRID = "#1f2933", "#7b8794", "#e4e7eb"
 _TRAIN, _VALIDATION = "#2f6fb3", "#d9622b"
-_RISING = ("accuracy", "r2")
 
 
 def learning_curve(
@@ -93,6 +92,70 @@ def plot_schedule(schedule: Callable[[int], float], steps: int, path: str | os.P
     _write(figure, path)
 
 
+def plot_confusion_matrix(
+    matrix: Any,
+    path: str | os.PathLike[str],
+    *,
+    names: Sequence[str] | None = None,
+    title: str = "",
+) -> None:
+    """Write a PNG of a confusion matrix: each cell's number, shaded by its share of the row.
+
+    Parameters
+    ----------
+    matrix : array (C, C)
+        What metrics.confusion_matrix gives: a row for each class, a column for what it is taken for.
+    path
+        The picture; replaced only once the new one is whole.
+    names : sequence of str, optional
+        Of the classes; without it they are numbered.
+    title : str
+        A line above the picture.
+
+    Raises
+    ------
+    ImportError
+        Where matplotlib is not installed.
+
+    Examples
+    --------
+    >>> matrix = cr.metrics.confusion_matrix([0, 2, 1, 1], [0, 2, 1, 2])
+    >>> cr.plot_confusion_matrix(matrix, "confusion.png", names=["ant", "bee", "cat"])
+    """
+    rows = [[float(value) for value in row] for row in matrix]
+    n = len(rows)
+    if n == 0 or any(len(row) != n for row in rows):
+        raise _core.ShapeError("plot_confusion_matrix: expected as many rows as columns")
+    labels = [str(i) for i in range(n)] if names is None else [str(name) for name in names]
+    if len(labels) != n:
+        raise _core.ValueError(f"plot_confusion_matrix: {len(labels)} names for {n} classes")
+    longest = max(len(label) for label in labels)
+    side = max(2.6, 0.46 * n)
+    figure = _figure("plot_confusion_matrix", side + 0.9 + 0.07 * longest, side + 0.7 + 0.05 * longest)
+    axes = figure.subplots()
+    shares = [[value / (sum(row) or 1.0) for value in row] for row in rows]
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1.15)
+    if n <= 40:
+        size = max(4.0, min(9.0, 90 / n))
+        for i, row in enumerate(rows):
+            for j, value in enumerate(row):
+                if value:
+                    color = "white" if shares[i][j] > 0.6 else _INK if i == j else _VALIDATION
+                    text = f"{value:.0f}" if value == int(value) else f"{value:.2f}"
+                    axes.text(j, i, text, ha="center", va="center", fontsize=size, color=color)
+    turned = longest > 3 and n > 3
+    axes.set_xticks(range(n), labels, rotation=45 if turned else 0, ha="right" if turned else "center")
+    axes.set_yticks(range(n), labels)
+    axes.tick_params(colors=_MUTED, labelsize=max(5.0, min(8.5, 170 / n)), length=0)
+    axes.set_xlabel("taken for", fontsize=9, color=_MUTED)
+    axes.set_ylabel("class", fontsize=9, color=_MUTED)
+    for spine in axes.spines.values():
+        spine.set_color(_GRID)
+    if title:
+        axes.set_title(title, loc="left", fontsize=10, color=_INK)
+    _write(figure, path)
+
+
 def _figure(wanted_by: str, width: float, height: float) -> Any:
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -117,7 +180,7 @@ def _write(figure: Any, path: str | os.PathLike[str]) -> None:
 
 
 def _panel(axes: Any, history: Mapping[str, Sequence[float]], name: str) -> None:
-    rising = name in _RISING
+    rising = _core.higher_is_better(name) is True
     lines = [
         (label, color, history[key])
         for label, color, key in (("train", _TRAIN, name), ("validation", _VALIDATION, f"val_{name}"))

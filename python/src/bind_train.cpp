@@ -30,6 +30,8 @@ Metric to_metric(py::handle value) {
   const auto function = py::reinterpret_borrow<py::object>(value);
   const std::string name =
       py::hasattr(function, "__name__") ? function.attr("__name__").cast<std::string>() : type_name(value);
+  // chainrule.metrics.f1 itself is its name, so that it learns what the loss's outputs mean.
+  if (py::getattr(py::module_::import("chainrule.metrics"), name.c_str(), py::none()).is(function)) return {name};
   return {name, PythonMetric{hold(function), name}};
 }
 
@@ -278,7 +280,8 @@ void bind_trainer(py::module_& m) {
                       ">>> history[\"loss\"][-1] < 0.01\nTrue")
       .def(py::init(&make_trainer), "model"_a, "loss"_a, "optimizer"_a, py::kw_only(), "metrics"_a = py::tuple(),
            "clip_norm"_a = py::none(), "seed"_a = TrainerOptions{}.seed, "precision"_a = TrainerOptions{}.precision,
-           "metrics: names (accuracy, mae, rmse, r2) or functions m(output, target) on whole-set NumPy arrays.\n"
+           "metrics: names as in chainrule.metrics (\"accuracy\", \"f1_macro\", \"top_5_accuracy\", \"r2\", ...) or functions\n"
+           "m(output, target) on whole-set NumPy arrays.\n"
            "clip_norm: largest norm of all gradients together. seed: keys shuffling and dropout.\n"
            "precision: \"float32\", or \"bf16\" on processors with AMX: training steps round the operands of matrix "
            "products to\n"

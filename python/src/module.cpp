@@ -21,6 +21,7 @@ PYBIND11_MODULE(_core, m) {
   bind_losses(m);
   bind_schedules(m);
   bind_optim(m);
+  bind_metrics(m);
   bind_train(m);
   bind_training_step(m);
   bind_data(m);

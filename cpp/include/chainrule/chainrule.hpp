@@ -9,6 +9,7 @@
 #include "chainrule/graph.hpp"
 #include "chainrule/losses.hpp"
 #include "chainrule/memory.hpp"
+#include "chainrule/metrics.hpp"
 #include "chainrule/model.hpp"
 #include "chainrule/nn.hpp"
 #include "chainrule/ops.hpp"

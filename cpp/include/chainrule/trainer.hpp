@@ -9,25 +9,13 @@
 #include <vector>
 
 #include "chainrule/losses.hpp"
+#include "chainrule/metrics.hpp"
 #include "chainrule/nn.hpp"
 #include "chainrule/optim.hpp"
 #include "chainrule/profile.hpp"
 #include "chainrule/tensor.hpp"
 
 namespace chainrule {
-
-// A metric on whole-set outputs and targets. Names: accuracy, mae, rmse, r2.
-struct CHAINRULE_API Metric {
-  using Call = std::function<double(const Tensor& output, const Tensor& target)>;
-  Metric(const char* builtin);
-  Metric(std::string builtin);
-  Metric(std::string own_name, Call own_call) : name(std::move(own_name)), call(std::move(own_call)) {}
-  std::string name;
-  Call call;  // empty: the built-in one of this name
-};
-// The built-in metrics; link tells how outputs become classes.
-CHAINRULE_API double compute_metric(const std::string& name, const Tensor& output, const Tensor& target,
-                                    const std::string& link);
 
 // One column per quantity, one row per epoch.
 class CHAINRULE_API History {

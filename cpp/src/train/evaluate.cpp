@@ -28,6 +28,19 @@ double WeightedMean::mean() const {
   return weights_ == 0 ? std::nan("") : weighted_ / weights_;
 }
 
+double measure(const Metric& metric, const Loss& loss, const Tensor& output, const Tensor& target) {
+  if (metric.call) return metric.call(output, target);
+  std::optional<std::int64_t> left_out;
+  for (const auto& [name, value] : loss.impl()->arguments())
+    if (name == "ignore_index") left_out = std::get<std::int64_t>(value);
+  return compute_metric(metric.name, output, target, loss.impl()->link(), {}, left_out);
+}
+
+void check_metrics(const std::vector<Metric>& metrics, const Loss& loss, const Shape& output, const Shape& target) {
+  for (const Metric& metric : metrics)
+    if (!metric.call) check_metric(metric.name, output, target, loss.impl()->link());
+}
+
 std::vector<Tensor> predict_all(const nn::Module& model, const std::vector<Tensor>& x, std::int64_t batch_size,
                                 const std::string& output) {
   if (output != "raw" && output != "proba" && output != "class")
@@ -74,7 +87,9 @@ Evaluation evaluate_all(const nn::Module& model, const Loss& loss, const std::ve
         inputs.target = batch_type(y, rows);
         if (weight.defined()) inputs.weight = batch_type(weight, rows);
         GraphData graph = trace_evaluation(model, loss, inputs);
-        loss.impl()->check_target(y, graph.types[static_cast<std::size_t>(graph.outputs[2])].shape);
+        const Shape& shape = graph.types[static_cast<std::size_t>(graph.outputs[2])].shape;
+        loss.impl()->check_target(y, shape);
+        if (shape.rank() > 0 && shape[0] == rows) check_metrics(metrics, loss, shape, inputs.target.shape);
         return graph;
       },
       [&](const Workspace& workspace, std::int64_t first, std::int64_t rows) {
@@ -84,9 +99,7 @@ Evaluation evaluate_all(const nn::Module& model, const Loss& loss, const std::ve
   Evaluation result;
   result.loss = sums.mean();
   for (const Metric& metric : metrics)
-    result.metrics.emplace_back(metric.name,
-                                metric.call ? metric.call(output.tensor(), y)
-                                            : compute_metric(metric.name, output.tensor(), y, loss.impl()->link()));
+    result.metrics.emplace_back(metric.name, measure(metric, loss, output.tensor(), y));
   return result;
 }
 

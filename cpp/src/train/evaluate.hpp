@@ -22,6 +22,11 @@ class WeightedMean {
   double weighted_ = 0, weights_ = 0;
 };
 
+// A metric, of a loss whose link tells what outputs mean, and which labels are left out.
+double measure(const Metric& metric, const Loss& loss, const Tensor& output, const Tensor& target);
+// Refuses metrics that have no meaning for outputs and targets of these shapes.
+void check_metrics(const std::vector<Metric>& metrics, const Loss& loss, const Shape& output, const Shape& target);
+
 struct Evaluation {
   double loss = 0;
   std::vector<std::pair<std::string, double>> metrics;

@@ -84,7 +84,10 @@ class FitRun {
                        data_.rows == 1 ? "give more samples" : "write batch_size=" + std::to_string(better));
     }
     CompiledStep& step = step_of(batch_);
-    s_.loss.impl()->check_target(data_.given_y, step.output_type().shape);
+    const Shape output = step.output_type().shape;
+    s_.loss.impl()->check_target(data_.given_y, output);
+    if (output.rank() > 0 && output[0] == batch_)
+      check_metrics(s_.options.metrics, s_.loss, output, batch_type(data_.y, batch_).shape);
     return step.workspace().program();
   }
 
@@ -304,9 +307,7 @@ class FitRun {
     if (per_row_output_) {
       const Tensor targets = data::take_rows(data_.y, order_);
       for (const Metric& metric : s_.options.metrics)
-        history.append(metric.name, metric.call
-                                        ? metric.call(outputs_, targets)
-                                        : compute_metric(metric.name, outputs_, targets, s_.loss.impl()->link()));
+        history.append(metric.name, measure(metric, s_.loss, outputs_, targets));
     }
     if (!data_.validation.x.empty()) {
       const Evaluation e = evaluate_all(s_.model, s_.loss, s_.options.metrics, data_.validation.x, data_.validation.y,

@@ -73,6 +73,13 @@ def _sizes(text: str) -> list[int]:
     return sizes
 
 
+def _names(text: str) -> list[str]:
+    names = [part.strip() for part in text.split(",") if part.strip()]
+    if len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(f"a name is there twice, got {text!r}")
+    return names
+
+
 def _character(text: str) -> str:
     if text in ("tab", "\\t"):
         return "\t"
@@ -155,6 +162,12 @@ def _parser() -> argparse.ArgumentParser:
         type=_number(float, "a number", 0),
         metavar="D",
         help="weight decay (the optimizer's default)",
+    )
+    train.add_argument(
+        "--metrics",
+        type=_names,
+        metavar="A,B",
+        help="what to measure beside the loss, such as f1_macro,top_5_accuracy (accuracy, or r2,rmse,mae)",
     )
     train.add_argument(
         "--validation",

@@ -66,7 +66,9 @@ def train(options: argparse.Namespace) -> int:
     outputs = len(source.classes) if source.task == "classification" else source.train.y.shape[1]
     sizes = [source.train.X.shape[1], *options.layers, outputs]
     model = nn.MLP(sizes, activation=options.activation, dropout=options.dropout, seed=options.seed)
-    metrics = ["accuracy"] if source.task == "classification" else ["r2", "rmse", "mae"]
+    metrics = options.metrics
+    if metrics is None:
+        metrics = ["accuracy"] if source.task == "classification" else ["r2", "rmse", "mae"]
     loss = nn.CrossEntropyLoss() if source.task == "classification" else nn.MSELoss()
     trainer = _core.Trainer(model, loss, _optimizer(options), metrics=metrics, seed=options.seed)
     if not options.quiet:
@@ -105,7 +107,7 @@ def train(options: argparse.Namespace) -> int:
         ("history", _write_json(out.with_suffix(".json"), {**training, "history": recorder.history}))
     )
     curve = _write_curve(
-        out.with_suffix(".png"), recorder.history, metrics[0], f"{source.name}: {model_line(sizes)}"
+        out.with_suffix(".png"), recorder.history, next(iter(metrics), None), f"{source.name}: {model_line(sizes)}"
     )
     if not options.quiet:
         _report(source, results, files, curve, model, seconds, stopped)
@@ -150,8 +152,9 @@ def _announce(source: Source, sizes: list[int], trainer: _core.Trainer) -> None:
 
 
 def _in_units(source: Source, name: str, value: float) -> float:
-    """rmse and mae in the target's own units."""
-    return value * source.target_scale if name in ("rmse", "mae") else value
+    """rmse, mae and mse in the target's own units."""
+    scale = source.target_scale
+    return value * {"rmse": scale, "mae": scale, "mse": scale * scale}.get(name, 1.0)
 
 
 def _training(
@@ -210,7 +213,7 @@ def _write_json(path: Path, content: dict[str, Any]) -> Path:
     return path
 
 
-def _write_curve(path: Path, history: dict[str, list[float]], metric: str, title: str) -> str:
+def _write_curve(path: Path, history: dict[str, list[float]], metric: str | None, title: str) -> str:
     """The picture's path, or why there is none."""
     if not history.get("loss"):
         return "none: no epoch was finished"

@@ -207,7 +207,9 @@ TEST_CASE("metrics and what they refuse") {
   CHECK(compute_metric("accuracy", logits, Tensor::from(std::vector<std::int64_t>{1, 1}, {2}), "softmax") == 0.5);
   CHECK_THROWS_WITH_AS(
       Metric("auc"),
-      "metric: no metric of this name: 'auc'; use accuracy, mae, rmse or r2, or a function of (output, target)",
+      "metric: no metric of this name: 'auc'; did you mean roc_auc? There are accuracy, balanced_accuracy, precision, "
+      "recall, f1, roc_auc, average_precision, log_loss, mae, mse, rmse, r2, top_5_accuracy (any number), or a function of "
+      "(output, target)",
       IndexError);
   CHECK_THROWS_AS(compute_metric("mae", p, Tensor::ones({3}), "identity"), ShapeError);
 }
