@@ -124,12 +124,19 @@ def cases():
         target = rng.normal(size=shape) if i % 5 else np.full(shape, 0.25)
         output = target + (rng.normal(size=shape) if i % 7 else 0)
         w = weights(i // 2, shape[0])
-        yield "values", "identity", output, target, w, {
-            "mae": m.mean_absolute_error(target, output, sample_weight=w),
-            "mse": m.mean_squared_error(target, output, sample_weight=w),
-            "rmse": m.root_mean_squared_error(target, output, sample_weight=w),
-            "r2": m.r2_score(target, output, sample_weight=w),
-        }
+        yield (
+            "values",
+            "identity",
+            output,
+            target,
+            w,
+            {
+                "mae": m.mean_absolute_error(target, output, sample_weight=w),
+                "mse": m.mean_squared_error(target, output, sample_weight=w),
+                "rmse": m.root_mean_squared_error(target, output, sample_weight=w),
+                "r2": m.r2_score(target, output, sample_weight=w),
+            },
+        )
     one = np.array([1.5])
     yield "values", "identity", one, one + 1, None, {"r2": m.r2_score(one + 1, one), "mae": 1.0}
 

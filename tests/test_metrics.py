@@ -136,7 +136,15 @@ class TestReading:
 
 
 class TestTrainer:
-    NAMES = ("accuracy", "top_2_accuracy", "balanced_accuracy", "f1", "f1_micro", "precision_weighted", "recall")
+    NAMES = (
+        "accuracy",
+        "top_2_accuracy",
+        "balanced_accuracy",
+        "f1",
+        "f1_micro",
+        "precision_weighted",
+        "recall",
+    )
 
     def test_by_name(self):
         X, y = small_data()
@@ -159,7 +167,9 @@ class TestTrainer:
         y = (y > 0).astype(np.float32)[:, None]
         layers = [nn.Linear(X.shape[1], 1)] + [nn.Sigmoid()] * (loss == "BCELoss")
         names = ["accuracy", "precision", "roc_auc", "average_precision", "log_loss"]
-        trainer = cr.Trainer(nn.Sequential(*layers, seed=0), getattr(nn, loss)(), optim.Adam(lr=0.1), metrics=names)
+        trainer = cr.Trainer(
+            nn.Sequential(*layers, seed=0), getattr(nn, loss)(), optim.Adam(lr=0.1), metrics=names
+        )
         trainer.fit(X, y, epochs=5)
         scores, p = trainer.evaluate(X, y), trainer.predict(X, output="proba")
         for name in names:
@@ -171,7 +181,10 @@ class TestTrainer:
         y = (y > 0).astype(np.float32)
         model = nn.Sequential(nn.Linear(X.shape[1], 1), nn.Flatten(), seed=0)
         trainer = cr.Trainer(
-            model, nn.BCEWithLogitsLoss(), optim.SGD(lr=0.1), metrics=[metrics.f1, "f1_macro", metrics.log_loss]
+            model,
+            nn.BCEWithLogitsLoss(),
+            optim.SGD(lr=0.1),
+            metrics=[metrics.f1, "f1_macro", metrics.log_loss],
         )
         scores = trainer.evaluate(X, y[:, None])
         assert list(scores) == ["f1", "f1_macro", "log_loss", "loss"]
@@ -251,7 +264,11 @@ class TestRefused:
                 "unknown average: 'mean'; use auto, binary, macro, micro, weighted or samples",
             ),
             (lambda: metrics.f1([0, 1], [1, 1], average="samples"), cr.ValueError, "is for several labels"),
-            (lambda: metrics.accuracy([1, 2], [1, 2, 3]), cr.ShapeError, r"output is \(2,\), target is \(3,\)"),
+            (
+                lambda: metrics.accuracy([1, 2], [1, 2, 3]),
+                cr.ShapeError,
+                r"output is \(2,\), target is \(3,\)",
+            ),
             (lambda: metrics.accuracy([], []), cr.ShapeError, "accuracy: no samples"),
             (
                 lambda: metrics.accuracy([[1, 0]], [2]),

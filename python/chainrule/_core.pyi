@@ -1407,7 +1407,8 @@ class Trainer:
         ...
     def __init__(self, model: typing.Any, loss: typing.Any, optimizer: typing.Any, *, metrics: typing.Any = (), clip_norm: typing.SupportsFloat | typing.SupportsIndex | None = None, seed: typing.Any = 0, precision: str = 'float32') -> None:
         """
-        metrics: names (accuracy, mae, rmse, r2) or functions m(output, target) on whole-set NumPy arrays.
+        metrics: names as in chainrule.metrics ("accuracy", "f1_macro", "top_5_accuracy", "r2", ...) or functions
+        m(output, target) on whole-set NumPy arrays.
         clip_norm: largest norm of all gradients together. seed: keys shuffling and dropout.
         precision: "float32", or "bf16" on processors with AMX: training steps round the operands of matrix products to
         bfloat16 and sum in float32; parameters, gradients, optimizer, evaluation and prediction stay float32. Raises
@@ -1842,6 +1843,15 @@ def abs(x: typing.Any) -> Tensor:
     """
     Absolute value; the derivative at 0 is 0.
     """
+def accuracy(output: typing.Any, target: typing.Any, *, sample_weight: typing.Any = None, link: str = 'identity', ignore_index: typing.SupportsIndex | None = None) -> float:
+    """
+    Share of samples whose class is right; of several labels (N, L), share of samples with all of them right.
+
+    >>> cr.metrics.accuracy([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]], [1, 0, 0]) == 2 / 3
+    True
+    >>> cr.metrics.accuracy([2.5, -1.0], [1, 1], link="sigmoid")
+    0.5
+    """
 def add(a: typing.Any, b: typing.Any) -> Tensor:
     """
     a + b.
@@ -1883,10 +1893,25 @@ def argsort(x: typing.Any, axis: typing.SupportsIndex | None = -1, *, descending
     Indices (int64) that sort along the axis, of all elements in a row with axis=None. Stable; NaN last, also when
     descending.
     """
+def average_precision(output: typing.Any, target: typing.Any, *, average: str = 'auto', sample_weight: typing.Any = None, link: str = 'identity', ignore_index: typing.SupportsIndex | None = None) -> float:
+    """
+    Area under the precision-recall curve as the sum of (gain of recall) x precision over thresholds; 0 without positives.
+    average as in roc_auc.
+
+    >>> round(cr.metrics.average_precision([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1]), 4)
+    0.8333
+    """
 def backward(tensors: typing.Any, gradients: typing.Any = None, *, retain_graph: bool = False, create_graph: bool = False) -> None:
     """
     backward() from several tensors at once: each recorded operation is visited once. gradients: a list with one for
     each tensor (None where it is 1), or None for all of them; the options are those of Tensor.backward.
+    """
+def balanced_accuracy(output: typing.Any, target: typing.Any, *, sample_weight: typing.Any = None, link: str = 'identity', ignore_index: typing.SupportsIndex | None = None) -> float:
+    """
+    Mean over the classes among the targets of the share of their samples that is found.
+
+    >>> cr.metrics.balanced_accuracy([0, 0, 0, 0], [0, 0, 0, 1])
+    0.5
     """
 def batches(X: typing.Any, y: typing.Any = None, *, batch_size: typing.SupportsIndex = 32, shuffle: bool = True, seed: typing.Any = 0) -> Batches:
     """
@@ -1908,6 +1933,21 @@ def check_gradients(f: typing.Any, *args: typing.Any, tolerance: typing.Supports
     """
     Derivatives of f in reverse and forward mode beside central differences, in float64: a table with a line per tensor among the arguments. A ValueError with the table where an error exceeds tolerance * max(1, |derivative|). Tensors that f captures must be float64.
     """
+def classification_report(output: typing.Any, target: typing.Any, *, names: collections.abc.Sequence[str] = [], sample_weight: typing.Any = None, link: str = 'identity', ignore_index: typing.SupportsIndex | None = None) -> str:
+    """
+    A table to print: precision, recall, F1 and number of samples of every class, and their means.
+
+    >>> print(cr.metrics.classification_report([0, 2, 1, 1], [0, 2, 1, 2], names=["ant", "bee", "cat"]))
+              precision     recall         f1    samples
+         ant     1.0000     1.0000     1.0000          1
+         bee     0.5000     1.0000     0.6667          1
+         cat     1.0000     0.5000     0.6667          2
+    <BLANKLINE>
+       macro     0.8333     0.8333     0.7778          4
+    weighted     0.8750     0.7500     0.7500          4
+    accuracy                           0.7500          4
+    <BLANKLINE>
+    """
 def clip(x: typing.Any, low: typing.Any = None, high: typing.Any = None) -> Tensor:
     """
     Values limited to [low, high]: minimum(maximum(x, low), high); None leaves a side open. Bounds that are tensors or
@@ -1928,6 +1968,17 @@ def concatenate(parts: typing.Any, axis: typing.SupportsIndex | None = 0) -> Ten
 def config() -> str:
     """
     Version, instruction set and why, bf16, threads, Eigen version and build type, as text.
+    """
+def confusion_matrix(output: typing.Any, target: typing.Any, *, normalize: str | None = None, sample_weight: typing.Any = None, link: str = 'identity', ignore_index: typing.SupportsIndex | None = None) -> numpy.typing.NDArray[typing.Any]:
+    """
+    Row i, column j: how many samples of class i are taken for class j; an int64 array. Classes are 0 ... C - 1 where
+    output has a score for each, otherwise those that occur, in order. normalize: "true" (rows add up to 1), "pred"
+    (columns do) or "all".
+
+    >>> cr.metrics.confusion_matrix([0, 2, 1, 1], [0, 2, 1, 2])
+    array([[1, 0, 0],
+           [0, 1, 0],
+           [0, 1, 1]])
     """
 def constant_(weight: typing.Any, value: typing.SupportsFloat | typing.SupportsIndex) -> Tensor:
     """
@@ -2021,6 +2072,13 @@ def expm1(x: typing.Any) -> Tensor:
     """
     e^x - 1, accurate near 0.
     """
+def f1(output: typing.Any, target: typing.Any, *, average: str = 'auto', sample_weight: typing.Any = None, link: str = 'identity', ignore_index: typing.SupportsIndex | None = None) -> float:
+    """
+    Harmonic mean of precision and recall, 2 tp / (2 tp + fp + fn). average as in precision.
+
+    >>> cr.metrics.f1([1, 1, 0, 1], [1, 0, 0, 1])
+    0.8
+    """
 def fit_schema(table: Table, target: str, rows: typing.Any = None, *, missing: str = 'error', task: str = 'auto', ignore: collections.abc.Sequence[str] = ()) -> Schema:
     """
     Learn means, scales, categories and classes from the given rows (None: all). missing: "error", "fill" (mean, or the
@@ -2099,6 +2157,13 @@ def hessian(f: typing.Any, argnums: typing.Any = 0, has_aux: bool = False) -> ty
     >>> cr.hessian(lambda x: x[0] ** 2 * x[1])(cr.tensor([1.0, 2.0]))
     Tensor([[4., 2.],
             [2., 0.]])
+    """
+def higher_is_better(column: str) -> bool | None:
+    """
+    Whether more of it is better, of a metric's or a History column's name; None for names of one's own.
+
+    >>> cr.metrics.higher_is_better("val_accuracy"), cr.metrics.higher_is_better("loss")
+    (True, False)
     """
 def hstack(parts: typing.Any) -> Tensor:
     """
@@ -2215,6 +2280,14 @@ def log2(x: typing.Any) -> Tensor:
     """
     Logarithm to base 2; exact at powers of 2.
     """
+def log_loss(output: typing.Any, target: typing.Any, *, sample_weight: typing.Any = None, link: str = 'identity', ignore_index: typing.SupportsIndex | None = None) -> float:
+    """
+    Mean of -log of the probability of the right class. Probabilities are kept eps away from 0 and 1, eps that of
+    their dtype; logits (link="softmax" or "sigmoid") need no limit. Of several labels the mean over them.
+
+    >>> round(cr.metrics.log_loss([0.9, 0.2], [1, 0]), 4)
+    0.1643
+    """
 def log_softmax(x: typing.Any, axis: typing.SupportsIndex = -1) -> Tensor:
     """
     log(softmax(x)) along the axis, without overflow.
@@ -2242,6 +2315,13 @@ def logical_xor(a: typing.Any, b: typing.Any) -> Tensor:
 def logsumexp(x: typing.Any, axis: typing.Any = None, keepdims: bool = False) -> Tensor:
     """
     log(sum(e^x)) over the axes, without overflow.
+    """
+def mae(output: typing.Any, target: typing.Any, *, sample_weight: typing.Any = None) -> float:
+    """
+    Mean of |output - target|.
+
+    >>> cr.metrics.mae([1.0, 2.5], [1.0, 2.0])
+    0.25
     """
 def manual_seed(seed: typing.Any) -> None:
     """
@@ -2288,6 +2368,13 @@ def mod(a: typing.Any, b: typing.Any) -> Tensor:
 def moveaxis(x: typing.Any, source: typing.Any, destination: typing.Any) -> Tensor:
     """
     The source axes put at the destinations; the others keep their order.
+    """
+def mse(output: typing.Any, target: typing.Any, *, sample_weight: typing.Any = None) -> float:
+    """
+    Mean of (output - target)^2.
+
+    >>> cr.metrics.mse([1.0, 2.5], [1.0, 2.0])
+    0.125
     """
 def multiply(a: typing.Any, b: typing.Any) -> Tensor:
     """
@@ -2354,9 +2441,28 @@ def power(a: typing.Any, b: typing.Any) -> Tensor:
     """
     a ** b. 0 ** 0 is 1; a negative base needs an integral exponent, else NaN. Integers stay integers and refuse negative exponents.
     """
+def precision(output: typing.Any, target: typing.Any, *, average: str = 'auto', sample_weight: typing.Any = None, link: str = 'identity', ignore_index: typing.SupportsIndex | None = None) -> float:
+    """
+    Share of what is taken for a class that belongs to it; 0 where nothing is taken for it.
+
+    average: "binary" (of class 1), "macro" (mean over the classes that occur), "weighted" (by their targets),
+    "micro" (all decisions together), "samples" (mean over samples of several labels), or "auto": binary for the
+    two classes 0 and 1, else macro.
+
+    >>> cr.metrics.precision([1, 1, 0, 1], [1, 0, 0, 1]) == 2 / 3
+    True
+    """
 def prod(x: typing.Any, axis: typing.Any = None, keepdims: bool = False) -> Tensor:
     """
     Product over the axes; all of them by default. The derivative is right at zeros, too.
+    """
+def r2(output: typing.Any, target: typing.Any, *, sample_weight: typing.Any = None) -> float:
+    """
+    1 - sum (output - target)^2 / sum (target - mean)^2; of several columns the mean of theirs. A constant target gives 1
+    where it is met and 0 otherwise; fewer than two samples give NaN.
+
+    >>> cr.metrics.r2([1.0, 2.0, 4.0], [1.0, 2.0, 3.0])
+    0.5
     """
 def random_normal(shape: typing.Any, mean: typing.SupportsFloat | typing.SupportsIndex = 0.0, std: typing.SupportsFloat | typing.SupportsIndex = 1.0, dtype: typing.Any = 'float32') -> Tensor:
     """
@@ -2378,6 +2484,13 @@ def read_idx(path: typing.Any) -> numpy.typing.NDArray[typing.Any]:
     """
     An array from an IDX file (MNIST's format), gzip-compressed or not.
     """
+def recall(output: typing.Any, target: typing.Any, *, average: str = 'auto', sample_weight: typing.Any = None, link: str = 'identity', ignore_index: typing.SupportsIndex | None = None) -> float:
+    """
+    Share of a class that is found; 0 where none of it is there. average as in precision.
+
+    >>> cr.metrics.recall([2, 0, 1, 1], [2, 0, 1, 0], average="macro")
+    0.8333333333333334
+    """
 def reciprocal(x: typing.Any) -> Tensor:
     """
     1 / x; integers as float64.
@@ -2397,6 +2510,23 @@ def reset_peak_memory() -> None:
 def reshape(x: typing.Any, shape: typing.Any) -> Tensor:
     """
     Another shape of the same size; one size may be -1.
+    """
+def rmse(output: typing.Any, target: typing.Any, *, sample_weight: typing.Any = None) -> float:
+    """
+    Square root of the mean of (output - target)^2; of several columns the mean of theirs.
+
+    >>> cr.metrics.rmse([1.0, 2.0], [4.0, 6.0]) == 12.5 ** 0.5
+    True
+    """
+def roc_auc(output: typing.Any, target: typing.Any, *, average: str = 'auto', sample_weight: typing.Any = None, link: str = 'identity', ignore_index: typing.SupportsIndex | None = None) -> float:
+    """
+    Probability that a sample of class 1 has a higher score than one of class 0, ties counting half: the area under the
+    ROC curve. Of several classes or labels (N, C), the mean over each against the rest. NaN where only one class occurs.
+
+    average: "macro", "weighted", "micro" or "samples", for several classes or labels.
+
+    >>> cr.metrics.roc_auc([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1])
+    0.75
     """
 def round(x: typing.Any, decimals: typing.SupportsIndex = 0) -> Tensor:
     """
@@ -2569,6 +2699,14 @@ def time_series_folds(n: typing.SupportsIndex, k: typing.SupportsIndex = 5, *, v
 
     >>> [(len(train), held_out.tolist()) for train, held_out in data.time_series_folds(7, 3)]
     [(4, [4]), (5, [5]), (6, [6])]
+    """
+def top_k_accuracy(output: typing.Any, target: typing.Any, k: typing.SupportsIndex, *, sample_weight: typing.Any = None, link: str = 'identity', ignore_index: typing.SupportsIndex | None = None) -> float:
+    """
+    Share of samples whose class is among the k of highest score. Of equal scores the higher class comes first, as in
+    scikit-learn. In a Trainer: metrics=["top_5_accuracy"], with any number.
+
+    >>> cr.metrics.top_k_accuracy([[0.5, 0.3, 0.2], [0.1, 0.2, 0.7]], [1, 0], k=2)
+    0.5
     """
 def topk(x: typing.Any, k: typing.SupportsIndex, axis: typing.SupportsIndex = -1, *, largest: bool = True) -> tuple[Tensor, Tensor]:
     """

@@ -280,7 +280,8 @@ void bind_trainer(py::module_& m) {
                       ">>> history[\"loss\"][-1] < 0.01\nTrue")
       .def(py::init(&make_trainer), "model"_a, "loss"_a, "optimizer"_a, py::kw_only(), "metrics"_a = py::tuple(),
            "clip_norm"_a = py::none(), "seed"_a = TrainerOptions{}.seed, "precision"_a = TrainerOptions{}.precision,
-           "metrics: names as in chainrule.metrics (\"accuracy\", \"f1_macro\", \"top_5_accuracy\", \"r2\", ...) or functions\n"
+           "metrics: names as in chainrule.metrics (\"accuracy\", \"f1_macro\", \"top_5_accuracy\", \"r2\", ...) or "
+           "functions\n"
            "m(output, target) on whole-set NumPy arrays.\n"
            "clip_norm: largest norm of all gradients together. seed: keys shuffling and dropout.\n"
            "precision: \"float32\", or \"bf16\" on processors with AMX: training steps round the operands of matrix "

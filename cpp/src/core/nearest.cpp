@@ -23,7 +23,8 @@ std::size_t distance(const std::string& a, const std::string& b) {
         continue;
       }
       d[i][j] = std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
     }
   return d[a.size()][b.size()];
 }
@@ -42,7 +43,8 @@ std::string nearest_name(std::string_view given, const std::vector<std::string>&
   if (!best.empty() || wanted.size() < 3) return best;
   for (const std::string& name : known) {
     const std::string other = lower(name);
-    const bool part = other.find(wanted) != std::string::npos || (other.size() > 2 && wanted.find(other) != std::string::npos);
+    const bool part =
+        other.find(wanted) != std::string::npos || (other.size() > 2 && wanted.find(other) != std::string::npos);
     if (part && (best.empty() || name.size() < best.size())) best = name;
   }
   return best;

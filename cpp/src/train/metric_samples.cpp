@@ -74,10 +74,10 @@ class Reader {
       }
       const double label = targets_[at(row)];
       if (!(label >= 0 && label < static_cast<double>(classes)) || label != std::floor(label))
-        fail<IndexError>(in_.name, "a label is outside the classes",
-                         number_text(label) + ", the output has " + std::to_string(classes) + " classes",
-                         "labels must be 0 ... " + std::to_string(classes - 1) +
-                             "; samples to leave out are named by ignore_index");
+        fail<IndexError>(
+            in_.name, "a label is outside the classes",
+            number_text(label) + ", the output has " + std::to_string(classes) + " classes",
+            "labels must be 0 ... " + std::to_string(classes - 1) + "; samples to leave out are named by ignore_index");
       all.push_back(static_cast<std::int64_t>(label));
     }
     return all;
@@ -167,8 +167,7 @@ std::vector<std::int64_t> whole(const MetricInput& in, const std::vector<double>
 
 }  // namespace
 
-MetricLayout metric_layout(const std::string& name, const Shape& output, const Shape& target,
-                           const std::string& link) {
+MetricLayout metric_layout(const std::string& name, const Shape& output, const Shape& target, const std::string& link) {
   MetricLayout layout;
   const Shape y = squeezed(output), t = squeezed(target);
   const auto differ = [&] { fail<ShapeError>(name, "output and target differ", both(output, target)); };

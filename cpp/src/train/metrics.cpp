@@ -101,11 +101,14 @@ Request known(const std::string& name) {
   const std::string others = "use " + names + "top_5_accuracy (any number), or a function of (output, target)";
   std::string near = did_you_mean(name, all);
   if (name.starts_with("top")) near = "did you mean top_5_accuracy?";
-  fail<IndexError>("metric", "no metric of this name", "'" + name + "'", near.empty() ? others : near + " There are " + others.substr(4));
+  fail<IndexError>("metric", "no metric of this name", "'" + name + "'",
+                   near.empty() ? others : near + " There are " + others.substr(4));
 }
 
 // Out of line, so that its arithmetic stays inside the floating-point environment around the call.
-[[gnu::noinline]] double computed(const MetricInput& in, const Request& asked) { return asked.entry->compute(in, asked); }
+[[gnu::noinline]] double computed(const MetricInput& in, const Request& asked) {
+  return asked.entry->compute(in, asked);
+}
 
 double compute(const char* name, const Tensor& output, const Tensor& target, const metrics::Options& options,
                std::int64_t k = 0) {

@@ -250,9 +250,8 @@ std::string classification_report(const Tensor& output, const Tensor& target, co
                                   const Options& options) {
   const NoGrad nothing;
   const FloatEnvironment environment;
-  const MetricInput in{"classification_report", output,
-                       target,                  options.link,
-                       options.sample_weight,   options.ignore_index};
+  const MetricInput in{"classification_report", output, target, options.link, options.sample_weight,
+                       options.ignore_index};
   return report_of(class_samples(in), names);
 }
 

@@ -73,8 +73,11 @@ double averaged(const MetricInput& in, const std::string& average, OfColumn valu
   Column values, weights;
   if (average == "samples") {
     for (std::size_t row = 0; row < rows; ++row) {
-      const auto first = static_cast<std::ptrdiff_t>(row * columns), last = first + static_cast<std::ptrdiff_t>(columns);
-      values.push_back(weight_of(row) == 0 ? 0.0 : value({s.score.begin() + first, s.score.begin() + last}, {s.wanted.begin() + first, s.wanted.begin() + last}, {}));
+      const auto first = static_cast<std::ptrdiff_t>(row * columns),
+                 last = first + static_cast<std::ptrdiff_t>(columns);
+      values.push_back(weight_of(row) == 0 ? 0.0
+                                           : value({s.score.begin() + first, s.score.begin() + last},
+                                                   {s.wanted.begin() + first, s.wanted.begin() + last}, {}));
     }
     return weighted_mean(values, s.weight);
   }

@@ -107,7 +107,10 @@ def train(options: argparse.Namespace) -> int:
         ("history", _write_json(out.with_suffix(".json"), {**training, "history": recorder.history}))
     )
     curve = _write_curve(
-        out.with_suffix(".png"), recorder.history, next(iter(metrics), None), f"{source.name}: {model_line(sizes)}"
+        out.with_suffix(".png"),
+        recorder.history,
+        next(iter(metrics), None),
+        f"{source.name}: {model_line(sizes)}",
     )
     if not options.quiet:
         _report(source, results, files, curve, model, seconds, stopped)

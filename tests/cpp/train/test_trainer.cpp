@@ -208,7 +208,8 @@ TEST_CASE("metrics and what they refuse") {
   CHECK_THROWS_WITH_AS(
       Metric("auc"),
       "metric: no metric of this name: 'auc'; did you mean roc_auc? There are accuracy, balanced_accuracy, precision, "
-      "recall, f1, roc_auc, average_precision, log_loss, mae, mse, rmse, r2, top_5_accuracy (any number), or a function of "
+      "recall, f1, roc_auc, average_precision, log_loss, mae, mse, rmse, r2, top_5_accuracy (any number), or a "
+      "function of "
       "(output, target)",
       IndexError);
   CHECK_THROWS_AS(compute_metric("mae", p, Tensor::ones({3}), "identity"), ShapeError);
