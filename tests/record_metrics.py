@@ -1,5 +1,5 @@
-"""Writes metrics.json: what scikit-learn's metric functions give for random outputs and targets, with ties, absent
-classes, a single class, and weights, which test_metrics.py holds ours to. Needs scikit-learn:
+"""Writes metrics.json: what scikit-learn's metric functions give for random outputs and targets, with ties,
+absent classes, a single class, and weights, which test_metrics.py holds ours to. Needs scikit-learn:
 python tests/record_metrics.py
 """
 

@@ -1,8 +1,8 @@
 """Neural networks and automatic differentiation: a C++ core, the same words in Python and C++.
 
 Tensors and functions of them are here; layers and losses in chainrule.nn, optimizers in chainrule.optim,
-schedules of their rates in chainrule.schedules, metrics in chainrule.metrics, batches and readers in chainrule.data, bundled data in
-chainrule.datasets.
+schedules of their rates in chainrule.schedules, metrics in chainrule.metrics, batches and readers in
+chainrule.data, bundled data in chainrule.datasets.
 """
 
 from . import _core, data, datasets, metrics, nn, optim, random, schedules
