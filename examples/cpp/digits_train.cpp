@@ -28,7 +28,7 @@ int run(const std::string& images, const std::string& labels, const std::string&
   cr::Trainer trainer(model, cr::nn::CrossEntropyLoss(), cr::optim::AdamW({.lr = 2e-3, .weight_decay = 1e-4}),
                       {.metrics = {"accuracy"}});
   const cr::Tensor Xv = cr::data::take_rows(X, held_out), yv = cr::data::take_rows(y, held_out);
-  const auto show = [](const cr::Progress& p) {
+  const auto show = [](const cr::FitState& p) {
     if (p.epoch_end)
       std::printf("epoch %2lld  loss %.4f  validation accuracy %.3f  %.0f samples/s\n", static_cast<long long>(p.epoch),
                   p.loss, (*p.history)["val_accuracy"].back(), p.samples_per_second);

@@ -1,17 +1,18 @@
 """Neural networks and automatic differentiation: a C++ core, the same words in Python and C++.
 
 Tensors and functions of them are here; layers and losses in chainrule.nn, optimizers in chainrule.optim,
-schedules of their rates in chainrule.schedules, metrics in chainrule.metrics, batches and readers in
-chainrule.data, bundled data in chainrule.datasets.
+schedules of their rates in chainrule.schedules, metrics in chainrule.metrics, what runs between epochs in
+chainrule.callbacks, batches and readers in chainrule.data, bundled data in chainrule.datasets.
 """
 
-from . import _core, data, datasets, metrics, nn, optim, random, schedules
+from . import _core, callbacks, data, datasets, metrics, nn, optim, random, schedules
 from ._core import (
     Compiled,
     DTypeError,
     Error,
     Explanation,
     FileError,
+    FitState,
     Graph,
     History,
     IndexError,
@@ -20,7 +21,6 @@ from ._core import (
     Predictor,
     Profile,
     ProfileRow,
-    Progress,
     ShapeError,
     StateError,
     Tensor,
@@ -190,6 +190,7 @@ __all__ = [
     "Error",
     "Explanation",
     "FileError",
+    "FitState",
     "Graph",
     "History",
     "IndexError",
@@ -198,7 +199,6 @@ __all__ = [
     "Predictor",
     "Profile",
     "ProfileRow",
-    "Progress",
     "ShapeError",
     "StateError",
     "Tensor",
@@ -219,6 +219,7 @@ __all__ = [
     "argsort",
     "backward",
     "broadcast_to",
+    "callbacks",
     "cast",
     "ceil",
     "check_gradients",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from ._core import Progress
+from ._core import FitState
 
 __all__ = ["Bar", "bar", "rate"]
 
@@ -34,7 +34,7 @@ class Bar:
         self._bar: Any = None
         self._row: dict[str, float] = {}
 
-    def __call__(self, report: Progress) -> None:
+    def __call__(self, report: FitState) -> None:
         total = report.epochs * report.batches
         if self._bar is None:
             from tqdm import tqdm

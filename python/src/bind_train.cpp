@@ -1,8 +1,8 @@
-// Trainer, History and Progress. Whole epochs run in C++ without the GIL; between slices Python gets its turn for
+// Trainer and History. Whole epochs run in C++ without the GIL; between slices Python gets its turn for
 // Ctrl-C and for showing progress.
 #include <algorithm>
 
-#include "common.hpp"
+#include "callbacks.hpp"
 
 namespace chainrule::python {
 namespace {
@@ -47,11 +47,11 @@ py::object from_metric(const Metric& metric) {
 class Watcher {
  public:
   explicit Watcher(py::object show) : show_(std::move(show)) {}
-  bool operator()(const Progress& progress) {
+  bool operator()(const FitState& fit) {
     const py::gil_scoped_acquire locked;
     try {
       if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-      if (!show_.is_none()) show_(py::cast(progress, py::return_value_policy::reference));
+      if (!show_.is_none()) show_(py::cast(std::const_pointer_cast<FitState>(fit.shared_from_this())));
     } catch (py::error_already_set& error) {
       error_ = std::make_unique<py::error_already_set>(std::move(error));
       return false;
@@ -85,8 +85,8 @@ ValidationData validation_pair(const py::object& data) {
 
 History fit(Trainer& trainer, const py::object& x, const py::object& y, std::int64_t epochs, std::int64_t batch_size,
             bool shuffle, const py::object& validation_data, double validation_split, const py::object& sample_weight,
-            const std::optional<std::map<std::int64_t, double>>& class_weight, const py::object& seed,
-            const py::object& progress) {
+            const std::optional<std::map<std::int64_t, double>>& class_weight, const py::object& callbacks,
+            const py::object& seed, const py::object& progress) {
   const std::vector<Tensor> inputs = borrow_inputs(x, "fit");
   const Tensor target = borrow_target(y, "fit");
   FitOptions options;
@@ -96,10 +96,11 @@ History fit(Trainer& trainer, const py::object& x, const py::object& y, std::int
   if (!sample_weight.is_none()) options.sample_weight = borrow(sample_weight, "sample_weight");
   if (class_weight) options.class_weight = *class_weight;
   if (!seed.is_none()) options.seed = to_seed(seed, "fit");
+  options.callbacks = to_callbacks(callbacks, "fit");
 
   py::object close = py::none();
   Watcher watcher(progress_function(progress, close));
-  options.on_progress = [&watcher](const Progress& report) { return watcher(report); };
+  options.on_progress = [&watcher](const FitState& report) { return watcher(report); };
   History history;
   try {
     const py::gil_scoped_release unlocked;
@@ -193,24 +194,6 @@ void bind_history(py::module_& m) {
              return "History(" + std::to_string(h.epochs()) + " epochs: " + names + ")";
            })
       .def("_repr_html_", [](const History& h) { return preformatted(h.str()); });
-  py::class_<Progress>(m, "Progress", "What fit reports while it runs. Only valid during the call it is given to.")
-      .def_readonly("epoch", &Progress::epoch, "Counts from 1.")
-      .def_readonly("epochs", &Progress::epochs)
-      .def_readonly("batch", &Progress::batch)
-      .def_readonly("batches", &Progress::batches)
-      .def_readonly("loss", &Progress::loss, "Running mean of this epoch.")
-      .def_readonly("samples_per_second", &Progress::samples_per_second)
-      .def_readonly("epoch_end", &Progress::epoch_end)
-      .def_property_readonly(
-          "row",
-          [](const Progress& p) {
-            py::dict row;
-            if (p.history != nullptr)
-              for (const auto& [name, values] : p.history->columns())
-                if (!values.empty()) row[py::str(name)] = values.back();
-            return row;
-          },
-          "The last finished epoch's values, by name.");
 }
 
 Trainer make_trainer(const py::object& model, const py::object& loss, const py::object& optimizer,
@@ -291,10 +274,14 @@ void bind_trainer(py::module_& m) {
            "StateError where has_bf16() is False, DTypeError for a model that is not float32.")
       .def("fit", &fit, "X"_a, "y"_a, py::kw_only(), "epochs"_a = d.epochs, "batch_size"_a = d.batch_size,
            "shuffle"_a = d.shuffle, "validation_data"_a = py::none(), "validation_split"_a = d.validation_split,
-           "sample_weight"_a = py::none(), "class_weight"_a = py::none(), "seed"_a = py::none(), "progress"_a = "auto",
+           "sample_weight"_a = py::none(), "class_weight"_a = py::none(), "callbacks"_a = py::tuple(),
+           "seed"_a = py::none(), "progress"_a = "auto",
            "Train for some epochs and return their History. A second call goes on where the first ended; Ctrl-C ends "
            "training\n"
-           "at the next batch and leaves a usable model. progress: \"auto\" (a bar on a terminal), True, False, or a "
+           "at the next batch and leaves a usable model. callbacks: of chainrule.callbacks, or functions of the "
+           "FitState "
+           "that are\n"
+           "called at the end of every epoch. progress: \"auto\" (a bar on a terminal), True, False, or a "
            "function\n"
            "of the reports.")
       .def(

@@ -31,6 +31,7 @@ void bind_losses(py::module_& m);
 void bind_schedules(py::module_& m);
 void bind_optim(py::module_& m);
 void bind_metrics(py::module_& m);
+void bind_callbacks(py::module_& m);
 void bind_train(py::module_& m);
 void bind_training_step(py::module_& m);
 void bind_data(py::module_& m);

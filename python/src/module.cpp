@@ -22,6 +22,7 @@ PYBIND11_MODULE(_core, m) {
   bind_schedules(m);
   bind_optim(m);
   bind_metrics(m);
+  bind_callbacks(m);
   bind_train(m);
   bind_training_step(m);
   bind_data(m);

@@ -1,6 +1,7 @@
 // The umbrella header: everything but eigen.hpp.
 #pragma once
 
+#include "chainrule/callbacks.hpp"
 #include "chainrule/config.hpp"
 #include "chainrule/data.hpp"
 #include "chainrule/data_splits.hpp"

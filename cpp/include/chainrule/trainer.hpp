@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "chainrule/callbacks.hpp"
 #include "chainrule/losses.hpp"
 #include "chainrule/metrics.hpp"
 #include "chainrule/nn.hpp"
@@ -26,6 +27,8 @@ class CHAINRULE_API History {
   std::string str() const;  // a table
   std::string json() const;
   void append(const std::string& name, double value);
+  // Further values of the last row. Where a column has no value in a row, it is NaN.
+  void log(const std::vector<std::pair<std::string, double>>& values);
   std::string stopped;  // why training ended early, or empty
 
  private:
@@ -40,16 +43,6 @@ struct TrainerOptions {
   // and all other ops in float32. Needs a processor with AMX (has_bf16) and a float32 model. Evaluation and prediction
   // are in float32 either way.
   std::string precision = "float32";
-};
-
-// What fit reports while it runs, at most every slice (50 ms) and once at the end of an epoch.
-struct Progress {
-  std::int64_t epoch = 0, epochs = 0;  // epoch counts from 1
-  std::int64_t batch = 0, batches = 0;
-  double loss = 0.0;  // running mean of this epoch
-  double samples_per_second = 0.0;
-  bool epoch_end = false;
-  const History* history = nullptr;  // with this epoch's row at epoch_end
 };
 
 // Inputs and targets to validate on. Several inputs: {{X1, X2}, y}.
@@ -70,8 +63,10 @@ struct FitOptions {
   Tensor sample_weight{};
   std::map<std::int64_t, double> class_weight{};
   std::optional<std::uint64_t> seed{};
-  // Called between slices; returning false ends training at that batch, leaving a usable model.
-  std::function<bool(const Progress&)> on_progress{};
+  std::vector<std::shared_ptr<Callback>> callbacks{};
+  // Called between slices (50 ms) and once at the end of an epoch, after the callbacks; returning false ends training
+  // at that batch, leaving a usable model.
+  std::function<bool(const FitState&)> on_progress{};
 };
 
 class CHAINRULE_API Trainer {

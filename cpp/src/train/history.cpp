@@ -54,6 +54,17 @@ void History::append(const std::string& name, double value) {
   columns_.emplace_back(name, std::vector<double>{value});
 }
 
+void History::log(const std::vector<std::pair<std::string, double>>& values) {
+  const std::size_t rows = epochs();
+  for (const auto& [name, value] : values) {
+    auto at = std::find_if(columns_.begin(), columns_.end(), [&](const auto& column) { return column.first == name; });
+    if (at == columns_.end()) at = columns_.emplace(at, name, std::vector<double>{});
+    at->second.resize(rows, std::nan(""));
+    if (rows > 0) at->second.back() = value;
+  }
+  for (auto& [name, column] : columns_) column.resize(rows, std::nan(""));
+}
+
 std::string History::str() const {
   std::string text = "epoch";
   for (const auto& [name, values] : columns_) text += std::string(name.size() > 12 ? 1 : 13 - name.size(), ' ') + name;

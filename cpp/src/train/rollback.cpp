@@ -59,6 +59,12 @@ const Rollback::Place* Rollback::place_before(std::int64_t batch) const {
   return newest;
 }
 
+std::uint64_t Rollback::versions() const {
+  std::uint64_t sum = 0;
+  for (const Tensor& t : written_) sum += t.data_handle()->storage->version;
+  return sum;
+}
+
 void Rollback::restore(const Place& place) const {
   const Block& block = blocks_[static_cast<std::size_t>(&place - places_.data())];
   copy_all([from = block.data.get()](std::byte* to, std::size_t at, std::size_t n) { std::memcpy(to, from + at, n); });

@@ -32,6 +32,7 @@ class Rollback {
   // The newest place at or before a batch; null where there is none.
   const Place* place_before(std::int64_t batch) const;
   void restore(const Place& place) const;
+  std::uint64_t versions() const;  // another number once somebody has written into what is saved
 
  private:
   template <class Copy> void copy_all(const Copy& copy) const;

@@ -25,6 +25,7 @@ struct Trainer::State {
   StepInputs asked;
   Rollback::Blocks saved;  // of the last fit: memory for the next
   History history;         // of the last fit
+  bool fitting = false;    // in the middle of one
 
   CompiledStep& step_for(const StepInputs& inputs);
   // After a kernel refused an index: throws with the label that is to blame, if one is.

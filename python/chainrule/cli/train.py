@@ -23,7 +23,7 @@ from .outputs import check_model
 class _Lines:
     """Progress in a pipe: one line per epoch."""
 
-    def __call__(self, report: _core.Progress) -> None:
+    def __call__(self, report: _core.FitState) -> None:
         if report.epoch_end:
             parts = (f"loss {report.loss:.4f}", summary(report.row), rate(report.samples_per_second))
             width = len(str(report.epochs))
@@ -43,7 +43,7 @@ class _Recorder:
         self.history: dict[str, list[float]] = {}
         self._show = show
 
-    def __call__(self, report: _core.Progress) -> None:
+    def __call__(self, report: _core.FitState) -> None:
         if report.epoch_end:
             for name, value in report.row.items():
                 self.history.setdefault(name, []).append(value)

@@ -157,7 +157,7 @@ TEST_CASE("schedules: a Trainer counts steps and epochs, and shows ReduceOnPlate
   Trainer trainer(model, nn::MSELoss(), optim::SGD({.lr = schedules::ReduceOnPlateau(0.1)}));
   CHECK_THROWS_WITH_AS(
       trainer.fit(x, y, one),
-      "fit: the schedule watches a value that no epoch gives: monitor=\"val_loss\", there are loss; give "
+      "ReduceOnPlateau: watches a value that no epoch gives: monitor=\"val_loss\", there are loss; give "
       "validation_data or validation_split",
       ValueError);
 }

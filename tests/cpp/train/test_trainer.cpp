@@ -172,7 +172,7 @@ TEST_CASE("a stop asked for between slices leaves a usable model") {
   Trainer trainer(model, nn::CrossEntropyLoss(), optim::Adam());
   int calls = 0;
   const History h = trainer.fit(
-      task.x, task.y, {.epochs = 1000, .batch_size = 16, .on_progress = [&](const Progress&) { return ++calls < 3; }});
+      task.x, task.y, {.epochs = 1000, .batch_size = 16, .on_progress = [&](const FitState&) { return ++calls < 3; }});
   CHECK(h.stopped.starts_with("interrupted"));
   CHECK(h.epochs() < 1000);
   CHECK(model.predict(task.x).shape() == Shape{150, 3});

@@ -1,0 +1,57 @@
+// What a callback sees of a fit, and the defaults of its calls.
+#include "chainrule/callbacks.hpp"
+
+#include <algorithm>
+
+#include "chainrule/trainer.hpp"
+#include "core/fail.hpp"
+
+namespace chainrule {
+
+Trainer& FitState::trainer() const {
+  if (trainer_ == nullptr) fail<StateError>("FitState", "the fit is over", "", "use it only during a callback's call");
+  return *trainer_;
+}
+
+void FitState::require_column(const std::string& who, const std::string& monitor) const {
+  if (std::find(columns_.begin(), columns_.end(), monitor) != columns_.end()) return;
+  std::string known;
+  for (const std::string& column : columns_) known += (known.empty() ? "" : ", ") + column;
+  fail<ValueError>(who, "watches a value that no epoch gives", "monitor=\"" + monitor + "\", there are " + known,
+                   monitor.starts_with("val_") ? "give validation_data or validation_split" : "");
+}
+
+double FitState::value(const std::string& column) const {
+  trainer();
+  for (const auto& [name, value] : logged_)
+    if (name == column) return value;
+  return (*history)[column].back();
+}
+
+void FitState::log(const std::string& name, double value) {
+  trainer();
+  if (name.empty()) fail<ValueError>("log", "the name is empty", "", "name the column");
+  if (std::find(columns_.begin(), columns_.end(), name) != columns_.end())
+    fail<ValueError>("log", "the column is fit's own", name, "take another name");
+  for (auto& [own, last] : logged_)
+    if (own == name) {
+      last = value;
+      return;
+    }
+  logged_.emplace_back(name, value);
+}
+
+void FitState::stop(const std::string& reason) {
+  if (!stop_) stop_ = reason;
+}
+
+Callback::~Callback() = default;
+void Callback::on_fit_begin(FitState&) {}
+std::int64_t Callback::every() const { return 0; }
+void Callback::on_batch_end(FitState&) {}
+void Callback::on_slice(FitState&) {}
+void Callback::on_epoch_end(FitState&) {}
+void Callback::on_fit_end(FitState&) {}
+std::shared_ptr<Callback> Callback::clone() const { return nullptr; }
+
+}  // namespace chainrule

@@ -1,0 +1,66 @@
+// Early stopping: a value watched over the epochs, and the model as it was at its best.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include "chainrule/trainer.hpp"
+#include "core/fail.hpp"
+
+namespace chainrule {
+
+bool greater_is_better(const std::string& column) {
+  const std::string name = column.starts_with("val_") ? column.substr(4) : column;
+  const auto ends = [&](const char* end) { return name == end || name.ends_with(std::string("_") + end); };
+  for (const char* smaller : {"loss", "mae", "mse", "rmse", "error"})
+    if (ends(smaller)) return false;
+  for (const char* greater : {"accuracy", "r2"})
+    if (ends(greater)) return true;
+  fail<ValueError>("EarlyStopping", "whether greater is better cannot be told from the name",
+                   "monitor=\"" + column + "\"", "write mode=\"min\" or mode=\"max\"");
+}
+
+namespace callbacks {
+
+EarlyStopping::EarlyStopping(const EarlyStoppingOptions& options) : options_(options), best_(std::nan("")) {
+  constexpr const char* who = "EarlyStopping";
+  if (options.patience < 0) fail<ValueError>(who, "patience must be 0 or more", std::to_string(options.patience));
+  if (!(options.min_delta >= 0) || std::isinf(options.min_delta))
+    fail<ValueError>(who, "min_delta must be a finite number, 0 or more", std::to_string(options.min_delta));
+  if (options.mode != "auto" && options.mode != "min" && options.mode != "max")
+    fail<ValueError>(who, "unknown mode", "\"" + options.mode + "\"", "use \"auto\", \"min\" or \"max\"");
+  greater_ = options.mode == "auto" ? greater_is_better(options.monitor) : options.mode == "max";
+}
+
+void EarlyStopping::on_fit_begin(FitState& fit) {
+  fit.require_column("EarlyStopping", options_.monitor);
+  best_ = std::nan("");
+  best_epoch_ = 0;
+  best_state_.clear();
+}
+
+void EarlyStopping::on_epoch_end(FitState& fit) {
+  const double value = fit.value(options_.monitor);
+  const bool better = greater_ ? value > best_ + options_.min_delta : value < best_ - options_.min_delta;
+  if (better || (best_epoch_ == 0 && !std::isnan(value))) {
+    best_ = value;
+    best_epoch_ = fit.epoch;
+    if (options_.restore_best) best_state_ = fit.trainer().model().state_dict();
+    return;
+  }
+  if (fit.epoch - best_epoch_ < std::max<std::int64_t>(options_.patience, 1)) return;
+  char number[32];
+  std::snprintf(number, sizeof number, "%.6g", best_);
+  fit.stop(options_.monitor + " has not improved for " + std::to_string(fit.epoch - best_epoch_) + " epochs" +
+           (best_epoch_ == 0 ? "" : "; it was best in epoch " + std::to_string(best_epoch_) + ", " + number));
+}
+
+void EarlyStopping::on_fit_end(FitState& fit) {
+  if (options_.restore_best && !best_state_.empty() && best_epoch_ != fit.epoch)
+    fit.trainer().model().load_state_dict(best_state_);
+  best_state_.clear();
+}
+
+std::shared_ptr<Callback> EarlyStopping::clone() const { return std::make_shared<EarlyStopping>(options_); }
+
+}  // namespace callbacks
+}  // namespace chainrule

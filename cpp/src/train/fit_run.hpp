@@ -1,0 +1,90 @@
+// One fit: its data, its place in the epochs, and what it can go back to. fit.cpp runs it; fit_checks.cpp says before
+// it begins what would fail; fit_failures.cpp goes back when a batch has failed.
+#pragma once
+
+#include <chrono>
+#include <vector>
+
+#include "train/evaluate.hpp"
+#include "train/fit_data.hpp"
+#include "train/rollback.hpp"
+#include "train/trainer_state.hpp"
+
+namespace chainrule {
+
+class FitRun {
+ public:
+  FitRun(Trainer& trainer, FitData data, const FitOptions& options);
+  FitRun(const FitRun&) = delete;
+  FitRun& operator=(const FitRun&) = delete;
+  ~FitRun();
+  void run();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  std::int64_t size_of_batch(std::int64_t b) const { return b + 1 < batches_ ? batch_ : data_.rows - b * batch_; }
+  std::int64_t position() const { return (epoch_ - 1) * batches_ + done_; }  // in batches since fit began
+  std::span<const std::int64_t> rows_of(std::int64_t b, std::int64_t size) const {
+    return std::span(order_).subspan(static_cast<std::size_t>(b * batch_), static_cast<std::size_t>(size));
+  }
+  std::int64_t validation_batch() const { return std::max<std::int64_t>(batch_, 1024); }
+  CompiledStep& step_of(std::int64_t size);
+
+  const Program& check_steps();
+  void check_validation();
+  std::vector<std::string> columns() const;
+
+  void epochs();
+  void begin_epoch(std::int64_t epoch);
+  void slice();
+  void report_slice();
+  void end_epoch();
+  std::int64_t run_batches(CompiledStep& step, std::int64_t first, std::int64_t count, bool record);
+  void keep_results(const CompiledStep& step, std::int64_t b);
+  void keep_outputs(const CompiledStep& step, std::int64_t size);
+  std::int64_t most_from(std::int64_t first, std::int64_t at) const;
+  std::int64_t until_call(std::int64_t at) const;
+  template <class Call> void call_back(const Call& call);
+  // What a callback may change of all that is trained.
+  struct Changes {
+    std::uint64_t versions;
+    double lr;
+    std::int64_t optimizer_steps;
+    std::uint64_t global_step;
+    bool operator==(const Changes&) const = default;
+  };
+  Changes changes() const;
+
+  void fail_at(CompiledStep& step);
+  void check_data();
+  void back_to_start();
+  void restore(const Rollback::Place& place);
+  void begin_schedule();
+  void return_to(std::int64_t target);
+
+  Trainer& trainer_;
+  Trainer::State& s_;
+  FitData data_;
+  const FitOptions& options_;
+  const std::int64_t batch_, batches_;
+  std::uint64_t first_epoch_ = 0;  // of the stream, when this fit began
+  std::int64_t first_rate_ = 0;    // the optimizer's epoch then
+  Rollback rollback_;
+  bool stop_ = false;
+  double step_seconds_ = 0;
+  std::vector<double> rates_;                      // of the batches of one slice
+  std::vector<optim::ScheduleMemory> observed_{};  // at the start of each epoch of this fit
+  std::int64_t changed_ = -1;                      // the last batch before which a callback has changed what is trained
+
+  // Of the present epoch.
+  std::int64_t epoch_ = 0, done_ = 0;
+  std::vector<std::int64_t> order_;
+  Clock::time_point epoch_start_;
+  WeightedMean sums_;
+  Tensor outputs_;
+  bool per_row_output_ = false;
+  const std::shared_ptr<FitState> fit_ = std::make_shared<FitState>();
+};
+
+}  // namespace chainrule

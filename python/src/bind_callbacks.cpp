@@ -1,0 +1,183 @@
+// Callbacks of a fit: FitState, the built-in ones, and those written in Python.
+#include "callbacks.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace chainrule::python {
+namespace {
+
+constexpr std::array hooks{"on_fit_begin", "on_batch_end", "on_slice", "on_epoch_end", "on_fit_end"};
+using Hook = std::size_t;
+
+// Any Python object with some of the methods, or a function, called at the end of every epoch.
+class PythonCallback : public Callback {
+ public:
+  PythonCallback(const py::object& object, std::int64_t every) : object_(hold(object)), every_(every) {
+    bool any = false;
+    for (Hook i = 0; i < hooks.size(); ++i) any |= has_[i] = py::hasattr(object, hooks[i]);
+    function_ = !any;
+  }
+  void on_fit_begin(FitState& fit) override { call(0, fit); }
+  std::int64_t every() const override { return has_[1] ? every_ : 0; }
+  void on_batch_end(FitState& fit) override { call(1, fit); }
+  void on_slice(FitState& fit) override { call(2, fit); }
+  void on_epoch_end(FitState& fit) override { call(3, fit); }
+  void on_fit_end(FitState& fit) override { call(4, fit); }
+  // A deep copy: what Python objects can do by themselves.
+  std::shared_ptr<Callback> clone() const override {
+    const py::gil_scoped_acquire locked;
+    if (function_) return std::make_shared<PythonCallback>(*this);
+    return std::make_shared<PythonCallback>(py::module_::import("copy").attr("deepcopy")(held(object_)), every_);
+  }
+
+ private:
+  void call(Hook hook, FitState& fit) const {
+    if (!has_[hook] && !(function_ && hook == 3)) return;
+    const py::gil_scoped_acquire locked;
+    const py::object target = function_ ? held(object_) : held(object_).attr(hooks[hook]);
+    target(py::cast(fit.shared_from_this()));
+  }
+
+  std::shared_ptr<PyObject> object_;
+  std::int64_t every_;
+  std::array<bool, hooks.size()> has_{};
+  bool function_ = false;
+};
+
+void check_hooks(const py::object& callback, const std::string& who) {
+  for (py::handle name : py::reinterpret_steal<py::list>(PyObject_Dir(callback.ptr()))) {
+    const auto text = name.cast<std::string>();
+    if (!text.starts_with("on_") || std::find(hooks.begin(), hooks.end(), text) != hooks.end()) continue;
+    std::string known;
+    for (const char* hook : hooks) known += (known.empty() ? "" : ", ") + std::string(hook);
+    throw ValueError(who + ": " + type_name(callback) + "." + text + " is no call of a callback; there are " + known);
+  }
+}
+
+std::int64_t every_of(const py::object& callback, const std::string& who) {
+  if (!py::hasattr(callback, "every")) return 1;
+  const py::object every = callback.attr("every");
+  if (PyBool_Check(every.ptr()) != 0 || !PyIndex_Check(every.ptr()) || every.cast<std::int64_t>() < 0)
+    throw ValueError(who + ": " + type_name(callback) + ".every must be a number of batches, got " +
+                     std::string(py::repr(every)));
+  return every.cast<std::int64_t>();
+}
+
+std::shared_ptr<Callback> to_callback(const py::object& callback, const std::string& who) {
+  if (py::isinstance<Callback>(callback)) return callback.cast<std::shared_ptr<Callback>>();
+  const bool is_class = PyType_Check(callback.ptr()) != 0;
+  if (is_class)
+    throw DTypeError(who + ": a callback is a class; write " + std::string(py::str(callback.attr("__name__"))) + "()");
+  const bool any = std::any_of(hooks.begin(), hooks.end(), [&](const char* h) { return py::hasattr(callback, h); });
+  if (!any && PyCallable_Check(callback.ptr()) == 0)
+    throw DTypeError(who +
+                     ": a callback must be one of chainrule.callbacks, an object with on_epoch_end or the like, or "
+                     "a function of the FitState, got " +
+                     type_name(callback));
+  if (any) check_hooks(callback, who);
+  return std::make_shared<PythonCallback>(callback, any ? every_of(callback, who) : 0);
+}
+
+void bind_fit_state(py::module_& m) {
+  py::class_<FitState, std::shared_ptr<FitState>>(
+      m, "FitState",
+      "A running fit, as callbacks and progress functions see it. Kept beyond its end, its numbers stay and "
+      "its calls raise\nStateError.")
+      .def_readonly("epoch", &FitState::epoch, "Counts from 1; 0 before the first.")
+      .def_readonly("epochs", &FitState::epochs)
+      .def_readonly("batch", &FitState::batch, "Finished batches of this epoch.")
+      .def_readonly("batches", &FitState::batches)
+      .def_readonly("loss", &FitState::loss, "Running mean of this epoch.")
+      .def_readonly("samples_per_second", &FitState::samples_per_second)
+      .def_readonly("epoch_end", &FitState::epoch_end)
+      .def_property_readonly("columns", &FitState::columns, "The columns that every row of the history has.")
+      .def_property_readonly(
+          "trainer", [](const FitState& fit) { return fit.trainer(); }, "The Trainer.")
+      .def_property_readonly(
+          "history",
+          [](const FitState& fit) {
+            fit.trainer();
+            return *fit.history;
+          },
+          "A copy of the history so far, at the end of an epoch with its row.")
+      .def_property_readonly(
+          "row",
+          [](const FitState& fit) {
+            py::dict row;
+            if (fit.history != nullptr)
+              for (const auto& [name, values] : fit.history->columns())
+                if (!values.empty()) row[py::str(name)] = values.back();
+            return row;
+          },
+          "The last finished epoch's values, by name.")
+      .def("value", &FitState::value, "column"_a, "A value of the last finished epoch's row.")
+      .def("log", &FitState::log, "name"_a, "value"_a,
+           "Set a column of this epoch's row: as it is at the end of the epoch, or what the last batch said.")
+      .def("stop", &FitState::stop, "reason"_a,
+           "End training after this call; history.stopped gives the reason. The first one stands.")
+      .def("__repr__", [](const FitState& fit) {
+        return "FitState(epoch " + std::to_string(fit.epoch) + " of " + std::to_string(fit.epochs) + ", batch " +
+               std::to_string(fit.batch) + " of " + std::to_string(fit.batches) + ")";
+      });
+}
+
+void bind_early_stopping(py::module_& m) {
+  using callbacks::EarlyStopping;
+  using Options = callbacks::EarlyStoppingOptions;
+  const Options d;
+  const auto arguments = [](const EarlyStopping& e) {
+    const Options& o = e.options();
+    return py::make_tuple(o.monitor, o.patience, o.min_delta, o.mode, o.restore_best);
+  };
+  const auto make = [](const std::string& monitor, std::int64_t patience, double min_delta, const std::string& mode,
+                       bool restore_best) {
+    return std::make_shared<EarlyStopping>(Options{monitor, patience, min_delta, mode, restore_best});
+  };
+  py::class_<EarlyStopping, Callback, std::shared_ptr<EarlyStopping>>(
+      m, "EarlyStopping",
+      "Ends training when a column of the history has not improved by more than min_delta for `patience` epochs.\n"
+      "mode: \"min\", \"max\", or \"auto\", which tells by the column's name. restore_best: when fit ends, however it "
+      "ends, the model\n"
+      "gets the parameters and buffers of its best epoch. Prechelt, Early stopping - but when? (1998).\n\n"
+      ">>> X, y = np.eye(8, dtype=\"f4\"), np.arange(8) % 2\n"
+      ">>> trainer = cr.Trainer(nn.MLP([8, 8, 2], seed=0), nn.CrossEntropyLoss(), optim.Adam(lr=0.1))\n"
+      ">>> stop = cr.callbacks.EarlyStopping(monitor=\"loss\", patience=2, min_delta=0.01)\n"
+      ">>> history = trainer.fit(X, y, epochs=100, callbacks=[stop])\n"
+      ">>> history.epochs < 100 and stop.best_epoch == history.epochs - 2\nTrue")
+      .def(py::init(make), py::kw_only(), "monitor"_a = d.monitor, "patience"_a = d.patience,
+           "min_delta"_a = d.min_delta, "mode"_a = d.mode, "restore_best"_a = d.restore_best,
+           "patience: epochs without an improvement. Raises ValueError for unknown modes, and at the start of a fit "
+           "whose "
+           "history\n"
+           "has no such column.")
+      .def_property_readonly("best", &EarlyStopping::best, "The best value in the last fit; NaN before one.")
+      .def_property_readonly("best_epoch", &EarlyStopping::best_epoch, "Its epoch, from 1; 0 before one.")
+      .def(py::pickle(arguments,
+                      [make](const py::tuple& t) {
+                        return make(t[0].cast<std::string>(), t[1].cast<std::int64_t>(), t[2].cast<double>(),
+                                    t[3].cast<std::string>(), t[4].cast<bool>());
+                      }))
+      .def("__repr__", [](const EarlyStopping& e) {
+        const Options& o = e.options();
+        return "EarlyStopping(monitor=\"" + o.monitor + "\", patience=" + std::to_string(o.patience) + ")";
+      });
+}
+
+}  // namespace
+
+std::vector<std::shared_ptr<Callback>> to_callbacks(const py::object& callbacks, const std::string& who) {
+  if (!py::isinstance<py::list>(callbacks) && !py::isinstance<py::tuple>(callbacks))
+    throw DTypeError(who + ": callbacks must be a list, got " + type_name(callbacks));
+  std::vector<std::shared_ptr<Callback>> all;
+  for (py::handle callback : callbacks) all.push_back(to_callback(py::reinterpret_borrow<py::object>(callback), who));
+  return all;
+}
+
+void bind_callbacks(py::module_& m) {
+  bind_fit_state(m);
+  py::class_<Callback, std::shared_ptr<Callback>>(m, "BuiltinCallback", "A callback written in C++.");
+  bind_early_stopping(m);
+}
+
+}  // namespace chainrule::python

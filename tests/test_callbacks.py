@@ -1,0 +1,141 @@
+"""Callbacks of Trainer.fit: objects, functions and the built-in ones, what they see and may do."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import pickle
+
+import chainrule as cr
+import numpy as np
+import pytest
+from chainrule import nn, optim
+
+X = np.random.default_rng(0).normal(size=(40, 3)).astype("f4")
+y = X.sum(1, keepdims=True)
+
+
+def trainer_of(lr=0.01):
+    return cr.Trainer(nn.Linear(3, 1, seed=0), nn.MSELoss(), optim.SGD(lr=lr), metrics=["mae"])
+
+
+class Recorder(cr.callbacks.Callback):
+    def __init__(self, every=1):
+        self.every = every
+        self.seen = []
+
+    def on_fit_begin(self, fit):
+        self.seen.append(("begin", fit.columns))
+
+    def on_batch_end(self, fit):
+        self.seen.append(("batch", fit.epoch, fit.batch, fit.loss > 0))
+
+    def on_epoch_end(self, fit):
+        self.seen.append(("epoch", sorted(fit.row), fit.history["loss"][-1] == fit.loss == fit.value("loss")))
+
+    def on_fit_end(self, fit):
+        self.seen.append(("end", fit.epoch))
+
+
+def test_an_object_is_called_where_it_has_methods():
+    recorder = Recorder(every=3)
+    trainer_of().fit(X, y, epochs=2, batch_size=10, validation_split=0.25, callbacks=[recorder])
+    columns = ["loss", "mae", "val_loss", "val_mae"]
+    epoch = ("epoch", columns, True)
+    assert recorder.seen == [
+        ("begin", columns),
+        ("batch", 1, 3, True),
+        epoch,
+        ("batch", 2, 3, True),
+        epoch,
+        ("end", 2),
+    ]
+
+    class OnlyOne:
+        calls = 0
+
+        def on_batch_end(self, fit):
+            self.calls += 1
+
+    one = OnlyOne()
+    trainer_of().fit(X, y, epochs=2, batch_size=10, callbacks=[one])
+    assert one.calls == 8
+
+
+def test_a_function_is_called_at_the_end_of_every_epoch():
+    rows = []
+    history = trainer_of().fit(X, y, epochs=3, callbacks=[lambda fit: rows.append(fit.row)])
+    assert [row["loss"] for row in rows] == history["loss"]
+
+
+def test_a_callback_may_stop_log_and_change_the_rate():
+    def act(fit):
+        fit.log("rate", fit.trainer.optimizer.lr)
+        fit.trainer.optimizer.lr *= 0.5
+        if fit.epoch == 3:
+            fit.stop("rate is low")
+
+    history = trainer_of(0.08).fit(X, y, epochs=10, callbacks=[act])
+    assert history["rate"] == [0.08, 0.04, 0.02]
+    assert history.stopped == "rate is low"
+
+
+def test_exceptions_come_through_with_the_trainer_usable():
+    trainer = trainer_of()
+
+    def fail(fit):
+        raise KeyError("mine")
+
+    recorder = Recorder()
+    with pytest.raises(KeyError, match="mine"):
+        trainer.fit(X, y, epochs=5, callbacks=[fail, recorder])
+    assert recorder.seen[-1] == ("end", 1)
+    assert trainer.history.epochs == 1
+    trainer.fit(X, y)
+
+
+def test_a_state_kept_beyond_its_fit_refuses_calls():
+    kept = []
+    trainer_of().fit(X, y, epochs=2, callbacks=[kept.append])
+    gc.collect()
+    assert kept[0].epoch == 2
+    assert kept[0].row == {}
+    for call in (
+        lambda: kept[0].trainer,
+        lambda: kept[0].history,
+        lambda: kept[0].log("a", 1),
+        lambda: kept[0].value("loss"),
+    ):
+        with pytest.raises(cr.StateError, match="the fit is over"):
+            call()
+
+
+def test_early_stopping_restores_its_best_epoch_also_without_a_stop():
+    rng = np.random.default_rng(1)
+    noise = rng.normal(size=(12, 1)).astype("f4")
+    trainer = cr.Trainer(nn.MLP([3, 64, 1], seed=0), nn.MSELoss(), optim.Adam(lr=0.02))
+    held_out = (rng.normal(size=(12, 3)).astype("f4"), noise)
+    stop = cr.callbacks.EarlyStopping(patience=1000)
+    history = trainer.fit(X[:12], noise, epochs=60, validation_data=held_out, callbacks=[stop])
+    assert history.stopped == ""
+    assert stop.best == min(history["val_loss"]) == trainer.evaluate(*held_out)["loss"]
+    assert stop.best_epoch == history["val_loss"].index(stop.best) + 1 < 60
+    assert repr(pickle.loads(pickle.dumps(stop))) == repr(copy.deepcopy(stop)) == repr(stop)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("x", r"callbacks must be a list, got str"),
+        ([3], r"a callback must be one of chainrule.callbacks, .* got int"),
+        ([cr.callbacks.EarlyStopping], r"a callback is a class; write EarlyStopping\(\)"),
+        (
+            [type("C", (), {"on_epoch_ends": None, "on_fit_end": None})()],
+            r"C.on_epoch_ends is no call of a callback; there are on_fit_begin",
+        ),
+        ([Recorder(every=1.5)], r"Recorder.every must be a number of batches, got 1.5"),
+    ],
+)
+def test_what_is_no_callback_is_refused(given, message):
+    with pytest.raises(cr.Error, match=message):
+        trainer_of().fit(X, y, callbacks=given)
