@@ -51,8 +51,8 @@ TEST_CASE("calls come in order, batches counted over the epochs of a fit") {
   recorder->batches = 3;
   Trainer trainer = trainer_of(nn::MLP({4, 8, 1}, {.seed = 0}));
   trainer.fit(task.x, task.y, {.epochs = 2, .batch_size = 10, .callbacks = {recorder}});
-  CHECK(recorder->calls == std::vector<std::string>{"begin", "batch 1.3", "epoch 1", "batch 2.1", "batch 2.4",
-                                                    "epoch 2", "end"});
+  CHECK(recorder->calls ==
+        std::vector<std::string>{"begin", "batch 1.3", "epoch 1", "batch 2.1", "batch 2.4", "epoch 2", "end"});
 }
 
 TEST_CASE("callbacks that change nothing leave the bits as they are") {
@@ -187,10 +187,10 @@ TEST_CASE("early stopping: bad settings, and columns that are not there") {
                        ValueError);
   const Task task;
   Trainer trainer = trainer_of(nn::Linear(4, 1));
-  CHECK_THROWS_WITH_AS(
-      trainer.fit(task.x, task.y, {.callbacks = {std::make_shared<EarlyStopping>()}}),
-      "EarlyStopping: watches a value that no epoch gives: monitor=\"val_loss\", there are loss; give validation_data or "
-      "validation_split",
-      ValueError);
+  CHECK_THROWS_WITH_AS(trainer.fit(task.x, task.y, {.callbacks = {std::make_shared<EarlyStopping>()}}),
+                       "EarlyStopping: watches a value that no epoch gives: monitor=\"val_loss\", there are loss; give "
+                       "validation_data or "
+                       "validation_split",
+                       ValueError);
   CHECK(trainer.global_step() == 0);
 }
