@@ -5,10 +5,12 @@ schedules of their rates in chainrule.schedules, metrics in chainrule.metrics, w
 chainrule.callbacks, batches and readers in chainrule.data, bundled data in chainrule.datasets.
 """
 
-from . import _core, callbacks, data, datasets, metrics, nn, optim, random, schedules
+from . import _core, callbacks, data, datasets, distributions, metrics, nn, optim, random, schedules
 from ._core import (
     Compiled,
+    CrossValidation,
     DTypeError,
+    Ensemble,
     Error,
     Explanation,
     FileError,
@@ -21,6 +23,8 @@ from ._core import (
     Predictor,
     Profile,
     ProfileRow,
+    Search,
+    SelectionProgress,
     ShapeError,
     StateError,
     Tensor,
@@ -51,6 +55,7 @@ from ._core import (
     config,
     cos,
     cosh,
+    cross_validate,
     cumprod,
     cumsum,
     custom_gradient,
@@ -79,6 +84,7 @@ from ._core import (
     grad_enabled,
     greater,
     greater_equal,
+    grid_search,
     has_bf16,
     hessian,
     hstack,
@@ -131,6 +137,7 @@ from ._core import (
     pad,
     power,
     prod,
+    random_search,
     reciprocal,
     relu,
     repeat,
@@ -186,7 +193,9 @@ from .plots import plot_confusion_matrix, plot_schedule
 
 __all__ = [
     "Compiled",
+    "CrossValidation",
     "DTypeError",
+    "Ensemble",
     "Error",
     "Explanation",
     "FileError",
@@ -199,6 +208,8 @@ __all__ = [
     "Predictor",
     "Profile",
     "ProfileRow",
+    "Search",
+    "SelectionProgress",
     "ShapeError",
     "StateError",
     "Tensor",
@@ -230,6 +241,7 @@ __all__ = [
     "config",
     "cos",
     "cosh",
+    "cross_validate",
     "cumprod",
     "cumsum",
     "custom_gradient",
@@ -237,6 +249,7 @@ __all__ = [
     "datasets",
     "diagonal",
     "directional_derivative",
+    "distributions",
     "divide",
     "dot",
     "dropout",
@@ -261,6 +274,7 @@ __all__ = [
     "grad_enabled",
     "greater",
     "greater_equal",
+    "grid_search",
     "has_bf16",
     "hessian",
     "hstack",
@@ -320,6 +334,7 @@ __all__ = [
     "power",
     "prod",
     "random",
+    "random_search",
     "reciprocal",
     "relu",
     "repeat",

@@ -9,7 +9,13 @@ from typing import Any
 
 from . import _core
 
-__all__ = ["learning_curve", "plot_confusion_matrix", "plot_schedule"]
+__all__ = [
+    "learning_curve",
+    "plot_confusion_matrix",
+    "plot_cross_validation",
+    "plot_schedule",
+    "plot_search",
+]
 
 _INK, _MUTED, _GRID = "#1f2933", "#7b8794", "#e4e7eb"
 _TRAIN, _VALIDATION = "#2f6fb3", "#d9622b"
@@ -153,6 +159,77 @@ def plot_confusion_matrix(
         spine.set_color(_GRID)
     if title:
         axes.set_title(title, loc="left", fontsize=10, color=_INK)
+    _write(figure, path)
+
+
+def plot_cross_validation(result: _core.CrossValidation, path: str | os.PathLike[str]) -> None:
+    """Write a PNG of a cross-validation: every fold's score over the epochs, and where each fold ended.
+
+    Parameters
+    ----------
+    result : CrossValidation
+        What cross_validate gave.
+    path
+        The picture; replaced only once the new one is whole.
+
+    Raises
+    ------
+    ImportError
+        Where matplotlib is not installed.
+    """
+    figure = _figure("plot_cross_validation", 7.2, 3.9)
+    curves, ends = figure.subplots(1, 2, sharey=True, gridspec_kw={"width_ratios": [3, 1]})
+    for history in result.histories:
+        values = history.get(f"val_{result.score}") or []
+        epochs = range(1, len(values) + 1)
+        marker = "o" if len(values) == 1 else None
+        curves.plot(epochs, values, color=_VALIDATION, lw=1.2, alpha=0.6, marker=marker)
+    curves.set_title(f"{result.score} of the rows held out", loc="left", fontsize=10, color=_INK)
+    _dress(curves, "epoch")
+    folds = range(1, len(result.scores) + 1)
+    ends.axhline(result.mean, color=_INK, lw=1.0)
+    ends.axhspan(result.mean - result.std, result.mean + result.std, color=_GRID, zorder=0)
+    ends.plot(folds, result.scores, "o", color=_VALIDATION, ms=5)
+    ends.set_title(f"{result.mean:.4g} ± {result.std:.2g}", loc="left", fontsize=10, color=_INK)
+    _dress(ends, "fold")
+    _write(figure, path)
+
+
+def plot_search(result: _core.Search, path: str | os.PathLike[str]) -> None:
+    """Write a PNG of a search: the mean score of every candidate over each parameter, the best one marked.
+
+    Parameters
+    ----------
+    result : Search
+        What grid_search or random_search gave.
+    path
+        The picture; replaced only once the new one is whole.
+
+    Raises
+    ------
+    ImportError
+        Where matplotlib is not installed.
+    """
+    names = list(result.parameters[0]) if result.parameters else []
+    if not names:
+        raise _core.ValueError("plot_search: the search has no finished candidate")
+    figure = _figure("plot_search", max(5.3, 2.9 * len(names)), 3.6)
+    panels = figure.subplots(1, len(names), squeeze=False, sharey=True)[0]
+    for axes, name in zip(panels, names, strict=True):
+        values = [candidate[name] for candidate in result.parameters]
+        numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+        words = list(dict.fromkeys(map(str, values)))
+        across = values if numbers else [words.index(str(value)) for value in values]
+        axes.errorbar(across, result.means, result.stds, fmt="o", color=_TRAIN, ms=4, lw=0.8)
+        axes.plot(across[:1], result.means[:1], "o", ms=9, mfc="none", mec=_VALIDATION, mew=1.8)
+        axes.set_title(f"{result.score} by {name}", loc="left", fontsize=10, color=_INK)
+        _dress(axes, name)
+        if not numbers:
+            axes.set_xticks(range(len(words)), words)
+        elif min(values) > 0 and max(values) > 30 * min(values):
+            axes.set_xscale("log")
+        else:
+            axes.xaxis.get_major_locator().set_params(integer=all(isinstance(v, int) for v in values))
     _write(figure, path)
 
 

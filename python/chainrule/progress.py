@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from ._core import FitState
+from ._core import FitState, SelectionProgress
 
-__all__ = ["Bar", "bar", "rate"]
+__all__ = ["Bar", "ModelsBar", "bar", "models_bar", "rate"]
 
 
 def rate(samples_per_second: float) -> str:
@@ -63,8 +63,43 @@ class Bar:
 
 def bar(progress: bool | str) -> Bar | None:
     """The bar for fit's argument `progress`: True, False, or "auto" (only where stderr is a terminal)."""
+    return Bar() if _shown("fit", progress) else None
+
+
+class ModelsBar:
+    """One bar over all models of a cross-validation, a search or an ensemble."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+
+    def __call__(self, report: SelectionProgress) -> None:
+        if self._bar is None:
+            from tqdm import tqdm
+
+            self._bar = tqdm(
+                total=report.total,
+                file=sys.stderr,
+                dynamic_ncols=True,
+                leave=False,
+                bar_format="{desc}{n_fmt}/{total_fmt} models |{bar}| {elapsed}<{remaining}  {postfix}",
+            )
+        if report.best == report.best:
+            self._bar.set_postfix_str(f"best {report.best:.4f}", refresh=False)
+        self._bar.update(report.done - self._bar.n)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+def models_bar(progress: bool | str) -> ModelsBar | None:
+    """The same for models trained side by side."""
+    return ModelsBar() if _shown("progress", progress) else None
+
+
+def _shown(who: str, progress: bool | str) -> bool:
     if progress == "auto":
-        return Bar() if sys.stderr.isatty() else None
+        return sys.stderr.isatty()
     if not isinstance(progress, bool):
-        raise ValueError(f'fit: progress must be "auto", True, False or a function, got {progress!r}')
-    return Bar() if progress else None
+        raise ValueError(f'{who}: progress must be "auto", True, False or a function, got {progress!r}')
+    return progress

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "callbacks.hpp"
+#include "watcher.hpp"
 
 namespace chainrule::python {
 namespace {
@@ -23,6 +24,8 @@ struct PythonMetric {
   }
 };
 
+}  // namespace
+
 Metric to_metric(py::handle value) {
   if (py::isinstance<py::str>(value)) return {value.cast<std::string>()};
   if (PyCallable_Check(value.ptr()) == 0)
@@ -35,45 +38,13 @@ Metric to_metric(py::handle value) {
   return {name, PythonMetric{hold(function), name}};
 }
 
+namespace {
+
 py::object from_metric(const Metric& metric) {
   const auto* own = metric.call.target<PythonMetric>();
   if (metric.call && own == nullptr)
     throw StateError("pickle: the metric " + metric.name + " is a C++ function; only Python can pickle its own");
   return own == nullptr ? py::object(py::str(metric.name)) : held(own->function);
-}
-
-// Serves fit's reports: signals first, then whoever shows progress. Any exception ends training and is raised once fit
-// has returned.
-class Watcher {
- public:
-  explicit Watcher(py::object show) : show_(std::move(show)) {}
-  bool operator()(const FitState& fit) {
-    const py::gil_scoped_acquire locked;
-    try {
-      if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-      if (!show_.is_none()) show_(py::cast(std::const_pointer_cast<FitState>(fit.shared_from_this())));
-    } catch (py::error_already_set& error) {
-      error_ = std::make_unique<py::error_already_set>(std::move(error));
-      return false;
-    }
-    return true;
-  }
-  void rethrow() {
-    if (error_) throw py::error_already_set(*error_);
-  }
-
- private:
-  py::object show_;
-  std::unique_ptr<py::error_already_set> error_;
-};
-
-// progress="auto" (a bar on a terminal), True, False, or a function that gets every report.
-py::object progress_function(const py::object& progress, py::object& close) {
-  if (progress.ptr() == Py_False || progress.is_none()) return py::none();
-  if (PyCallable_Check(progress.ptr()) != 0) return progress;
-  const py::object bar = py::module_::import("chainrule.progress").attr("bar")(progress);
-  if (!bar.is_none()) close = bar.attr("close");
-  return bar;
 }
 
 ValidationData validation_pair(const py::object& data) {
@@ -98,20 +69,12 @@ History fit(Trainer& trainer, const py::object& x, const py::object& y, std::int
   if (!seed.is_none()) options.seed = to_seed(seed, "fit");
   options.callbacks = to_callbacks(callbacks, "fit");
 
-  py::object close = py::none();
-  Watcher watcher(progress_function(progress, close));
-  options.on_progress = [&watcher](const FitState& report) { return watcher(report); };
-  History history;
-  try {
-    const py::gil_scoped_release unlocked;
-    history = trainer.fit(inputs, target, options);
-  } catch (...) {
-    if (!close.is_none()) close();
-    throw;
-  }
-  if (!close.is_none()) close();
-  watcher.rethrow();
-  return history;
+  return watched(progress, "bar", [&](Watcher& watcher) {
+    options.on_progress = [&watcher](const FitState& fit) {
+      return watcher([&] { return py::cast(std::const_pointer_cast<FitState>(fit.shared_from_this())); });
+    };
+    return trainer.fit(inputs, target, options);
+  });
 }
 
 py::list column(const History& history, const std::string& name) { return py::cast(history[name]); }

@@ -36,6 +36,8 @@ void bind_train(py::module_& m);
 void bind_training_step(py::module_& m);
 void bind_data(py::module_& m);
 void bind_splits(py::module_& m);
+void bind_selection(py::module_& m);
+void bind_ensemble(py::module_& m);
 void bind_graph_view(py::module_& m);
 void bind_transforms(py::module_& m);
 void bind_profile(py::module_& m);

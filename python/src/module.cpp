@@ -27,6 +27,8 @@ PYBIND11_MODULE(_core, m) {
   bind_training_step(m);
   bind_data(m);
   bind_splits(m);
+  bind_ensemble(m);
+  bind_selection(m);
   bind_model(m);
   bind_predictor(m);
   bind_argument_errors(m);

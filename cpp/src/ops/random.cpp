@@ -8,6 +8,7 @@
 
 #include "ops/operands.hpp"
 #include "ops/random_scope.hpp"
+#include "ops/seed_scope.hpp"
 
 namespace chainrule {
 namespace {
@@ -164,6 +165,16 @@ void manual_seed(std::uint64_t seed) {
 std::uint64_t next_layer_key() {
   // The seed's layers are numbered; the golden-ratio step keeps the keys of neighbouring seeds apart.
   return (seed_now.load() + 1) * 0x9E3779B97F4A7C15u + layers_made.fetch_add(1);
+}
+
+SeedScope::SeedScope(std::uint64_t seed)
+    : seed_(seed_now.load()), layers_(layers_made.load()), calls_(loose_calls.load()) {
+  manual_seed(seed);
+}
+SeedScope::~SeedScope() {
+  seed_now.store(seed_);
+  layers_made.store(layers_);
+  loose_calls.store(calls_);
 }
 
 RandomScope::RandomScope(Tensor counter) : counter_(std::move(counter)), outer_(innermost) { innermost = this; }
