@@ -1,4 +1,4 @@
-"""What runs between the batches and epochs of Trainer.fit: a list of these or of functions is its callbacks=."""
+"""What runs between the batches and epochs of Trainer.fit: its callbacks= takes a list of these."""
 
 from __future__ import annotations
 
