@@ -3,15 +3,17 @@
 #include <cmath>
 #include <cstdio>
 
+#include "chainrule/metrics.hpp"
 #include "chainrule/trainer.hpp"
 #include "core/fail.hpp"
 
 namespace chainrule {
 
 bool greater_is_better(const std::string& column) {
+  if (const std::optional<bool> known = higher_is_better(column)) return *known;
   const std::string name = column.starts_with("val_") ? column.substr(4) : column;
   const auto ends = [&](const char* end) { return name == end || name.ends_with(std::string("_") + end); };
-  for (const char* smaller : {"loss", "mae", "mse", "rmse", "error"})
+  for (const char* smaller : {"loss", "mae", "mse", "rmse", "error"})  // of names of one's own
     if (ends(smaller)) return false;
   for (const char* greater : {"accuracy", "r2"})
     if (ends(greater)) return true;
