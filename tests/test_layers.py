@@ -117,6 +117,9 @@ class TestBranches:
         y = X.sum(axis=1, keepdims=True)
         history = cr.Trainer(two, nn.MSELoss(), optim.Adam(lr=0.05)).fit((X, X[:, :2]), y, epochs=60)
         assert history["loss"][-1] < history["loss"][0] / 2
+        np.testing.assert_array_equal(two.predict((X, X[:, :2])), two(X, X[:, :2]).numpy())
+        with pytest.raises(cr.ShapeError, match="numbers of samples differ"):
+            two.predict((X, X[:3, :2]))
 
     def test_sizes_are_known(self):
         model = nn.Concat(nn.Linear(4, 3), nn.Identity())
@@ -299,6 +302,9 @@ class TestHeads:
         assert history["loss"][-1] < 0.2 * history["loss"][0]
         assert history["val_loss"][-1] < 0.2 * history["val_loss"][0]
         scores, sizes = model(X)
+        for ours, whole in zip(model.eval()(X), model.predict(X, batch_size=64), strict=True):
+            np.testing.assert_array_equal(ours.numpy(), whole)
+        np.testing.assert_array_equal(trainer.predict(X)[1], sizes.numpy())
         assert (scores.numpy().argmax(axis=1) == kind).mean() > 0.95
         wanted = float(nn.CrossEntropyLoss()(scores, kind)) + 0.5 * float(nn.MSELoss()(sizes, size))
         assert trainer.evaluate(X, (kind, size))["loss"] == pytest.approx(wanted, rel=1e-5)

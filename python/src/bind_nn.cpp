@@ -8,6 +8,24 @@ namespace chainrule::python {
 using nn::Module;
 using nn::ModuleImpl;
 
+py::object predict_arrays(const Module& model, const py::object& x, std::int64_t batch_size,
+                          const std::string& output) {
+  // A tuple of rows that are no arrays is one input, as a list is.
+  bool several = PyTuple_Check(x.ptr()) != 0;
+  if (several)
+    for (py::handle item : x) several = several && (is_tensor(item) || py::isinstance<py::array>(item));
+  const std::vector<Tensor> inputs = several ? borrow_inputs(x, "predict") : std::vector<Tensor>{borrow(x, "predict")};
+  std::vector<Tensor> results;
+  {
+    const py::gil_scoped_release unlocked;
+    results = chainrule::predict(model, inputs, batch_size, output);
+  }
+  if (results.size() == 1) return to_numpy(results[0]);
+  py::tuple arrays(results.size());
+  for (std::size_t i = 0; i < results.size(); ++i) arrays[i] = to_numpy(results[i]);
+  return arrays;
+}
+
 py::object wrap_module(const Module& module) { return py::cast(module.impl()); }
 
 Module unwrap_module(py::handle value, const char* op) {
@@ -66,15 +84,8 @@ void load_state(const py::object& self, const py::dict& state, const std::option
   handle(self).load_state_dict(from_dict(state, "load_state_dict"), layout.value_or("chainrule"));
 }
 
-py::array predict(const py::object& self, const py::object& x, std::int64_t batch_size, const std::string& output) {
-  const Module module = handle(self);
-  const Tensor in = borrow(x, "predict");
-  Tensor result;
-  {
-    const py::gil_scoped_release unlocked;
-    result = module.predict(in, batch_size, output);
-  }
-  return to_numpy(result);
+py::object predict(const py::object& self, const py::object& x, std::int64_t batch_size, const std::string& output) {
+  return predict_arrays(handle(self), x, batch_size, output);
 }
 
 py::tuple reduce(const py::object& self) {
@@ -243,7 +254,9 @@ void bind_nn(py::module_& m) {
   c.def("predict", &predict, "x"_a, "batch_size"_a = 1024, "output"_a = "raw",
         "Outputs for all samples as a NumPy array, in eval mode whatever the flag says. output=\"proba\" gives "
         "probabilities\n"
-        "and \"class\" labels, by the link of the loss it was trained with.");
+        "and \"class\" labels, by the link of the loss it was trained with. Several inputs are a tuple of arrays, "
+        "several\n"
+        "outputs come as one; proba and class are of the first.");
   c.def_static("__init_subclass__", [](const py::kwargs&) {});
   bind_states(c);
   bind_modes(c);

@@ -259,13 +259,7 @@ void bind_trainer(py::module_& m) {
       .def(
           "predict",
           [](const Trainer& t, const py::object& x, std::int64_t batch_size, const std::string& output) {
-            const Tensor in = borrow(x, "predict");
-            Tensor result;
-            {
-              const py::gil_scoped_release unlocked;
-              result = t.predict(in, batch_size, output);
-            }
-            return to_numpy(result);
+            return predict_arrays(t.model(), x, batch_size, output);
           },
           "X"_a, "batch_size"_a = 1024, "output"_a = "raw", "As model.predict.")
       .def(

@@ -143,6 +143,9 @@ Function to_function(const py::object& f);
 std::vector<std::string> argument_names(const py::object& f);  // of a plain function; else none
 NamedTensors named_variables(const py::object& f);             // tensors that its code refers to
 Loss to_loss(py::handle value);
+// Whole sets through model.predict: one array, or a tuple where there are several outputs.
+py::object predict_arrays(const nn::Module& model, const py::object& x, std::int64_t batch_size,
+                          const std::string& output);
 py::object wrap_module(const nn::Module& module);
 nn::Module unwrap_module(py::handle value, const char* op);
 

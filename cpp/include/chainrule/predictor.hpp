@@ -101,4 +101,9 @@ class CHAINRULE_API Predictor {
   std::unique_ptr<Own> own_;
 };
 
+// All outputs of a model of any number of inputs, for whole sets; otherwise as model.predict, where "proba" and "class"
+// are of the first output.
+CHAINRULE_API std::vector<Tensor> predict(const nn::Module& model, const std::vector<Tensor>& x,
+                                          std::int64_t batch_size = 1024, const std::string& output = "raw");
+
 }  // namespace chainrule

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "chainrule/predictor.hpp"
 #include "core/fail.hpp"
 #include "core/float_environment.hpp"
 #include "io/loaded_module.hpp"
@@ -103,24 +104,25 @@ Evaluation evaluate_all(const nn::Module& model, const Loss& loss, const std::ve
   return result;
 }
 
-namespace nn {
-
-Tensor Module::predict(const Tensor& x, std::int64_t batch_size, const std::string& output) const {
-  std::vector<Tensor> results;
+std::vector<Tensor> predict(const nn::Module& model, const std::vector<Tensor>& x, std::int64_t batch_size,
+                            const std::string& output) {
   try {
-    results = predict_all(*this, {x}, batch_size, output);
+    return predict_all(model, x, batch_size, output);
   } catch (const IndexError&) {
     // Called on values, layers tell which one is none of their categories. A loaded model has its graph only.
-    const ModeOverride mode(false);
+    const nn::ModeOverride mode(false);
     const NoGrad nothing;
-    if (dynamic_cast<const io::LoadedModel*>(impl_.get()) == nullptr) (*this)(std::vector<Tensor>{x});
+    if (dynamic_cast<const io::LoadedModel*>(model.impl().get()) == nullptr) model(x);
     throw;
   }
+}
+
+Tensor nn::Module::predict(const Tensor& x, std::int64_t batch_size, const std::string& output) const {
+  std::vector<Tensor> results = chainrule::predict(*this, {x}, batch_size, output);
   if (results.size() != 1)
     fail<ValueError>("predict", "the model does not have one output", std::to_string(results.size()) + " outputs",
-                     "call it directly to get all of them");
+                     "use the function predict(model, {x})");
   return results[0];
 }
 
-}  // namespace nn
 }  // namespace chainrule

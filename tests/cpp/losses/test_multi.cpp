@@ -40,5 +40,9 @@ TEST_CASE("two heads are trained") {
       {.seed = 0});
   Trainer trainer(model, nn::MultiLoss({nn::CrossEntropyLoss(), nn::MSELoss()}), optim::Adam({.lr = 0.02}));
   const History history = trainer.fit(x, nn::join_targets({kind, size}), {.epochs = 30});
+  const std::vector<Tensor> outputs = predict(model, {x}, 32);
+  REQUIRE(outputs.size() == 2);
+  CHECK(outputs[1].shape() == Shape{100, 1});
+  CHECK_THROWS_AS(model.predict(x), ValueError);
   CHECK(history["loss"].back() < 0.4 * history["loss"].front());
 }
