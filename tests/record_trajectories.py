@@ -51,6 +51,18 @@ CASES = [
     ("Lion", {"lr": 0.002, "betas": (0.8, 0.95), "weight_decay": 0.1}),
 ]
 
+# L-BFGS on the whole set at once, in rank-2 shapes; a step is max_iter iterations. It converges long before the others.
+LBFGS_STEPS, LBFGS_KEPT = 60, (1, 2, 3, 5, 10, 20, 40, 60)
+LBFGS_CASES = [
+    {"lr": 0.05},
+    {"lr": 0.1, "max_iter": 5, "history_size": 3},
+    {"lr": 0.05, "max_iter": 4, "max_eval": 3},
+    {"line_search_fn": "strong_wolfe"},
+    {"line_search_fn": "strong_wolfe", "max_iter": 4, "history_size": 5},
+    {"line_search_fn": "strong_wolfe", "lr": 5.0, "max_iter": 3, "max_eval": 20},
+    {"line_search_fn": "strong_wolfe", "lr": 0.01, "max_iter": 2, "max_eval": 4},
+]
+
 
 def problem() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
@@ -80,6 +92,26 @@ def of_torch(given, name, options, clip_norm):
             torch.nn.utils.clip_grad_norm_(net.parameters(), clip_norm)
         opt.step()
         yield {p: ours[p](theirs[p].detach().numpy()).copy() for p in LAYERS}
+
+
+def lbfgs_of_torch(given, options):
+    """Weights after each step of L-BFGS on all 128 samples."""
+    import torch
+
+    torch.set_default_dtype(torch.float64)
+    w = [torch.tensor(given[f"start.{p}"], requires_grad=True) for p in LAYERS]
+    x, y = torch.from_numpy(given["x"].reshape(-1, 5)), torch.from_numpy(given["y"].reshape(-1, 2))
+    opt = torch.optim.LBFGS(w, **options)
+
+    def closure():
+        opt.zero_grad()
+        loss = torch.nn.functional.mse_loss(torch.tanh(x @ w[0] + w[1]) @ w[2] + w[3], y)
+        loss.backward()
+        return loss
+
+    for _ in range(LBFGS_STEPS):
+        opt.step(closure)
+        yield np.concatenate([p.detach().numpy().ravel() for p in w])
 
 
 def of_optax(given, name, options, clip_norm):
@@ -122,6 +154,9 @@ def main() -> None:
                 for step in run(given, name, options, clip_norm)
             ]
             arrays[f"{i}.{clip_norm}"] = np.stack([path[step - 1] for step in KEPT])
+    for i, options in enumerate(LBFGS_CASES):
+        path = list(lbfgs_of_torch(given, options))
+        arrays[f"lbfgs.{i}"] = np.stack([path[step - 1] for step in LBFGS_KEPT])
     np.savez_compressed(FILE, **arrays)
     print(f"{FILE.name}: {len(CASES)} cases, {FILE.stat().st_size / 1000:.0f} kB")
 

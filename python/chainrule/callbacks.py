@@ -1,4 +1,4 @@
-"""What runs between the batches and epochs of Trainer.fit: its callbacks= takes a list of these."""
+"""What runs between the batches and epochs of Trainer.fit: a list of these or of functions."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ class Callback:
     """Override what you need; any object with some of these methods is a callback, too.
 
     Calls come between batches, in the order of the list. They may change parameters, the learning rate or any
-    other state; an exception ends fit and is raised from it. After every `every` batches of the fit
-    on_batch_end is called.
+    other state; an exception ends fit and is raised from it. on_batch_end is called after every `every`
+    batches of the fit.
 
     >>> class Decay(cr.callbacks.Callback):
     ...     every = 10

@@ -38,7 +38,7 @@ template <class O, class Options> O make(const py::object& params, const Options
 
 // A recipe is its arguments. One with parameters is refused: copies of them would belong to no model.
 py::tuple reduce(const Optimizer& o, const char* what) {
-  const std::string name = o.rule()->name();
+  const std::string name = o.method().name();
   if (!o.is_recipe())
     throw StateError(std::string(what) + ": " + name +
                      " moves parameters, of which a copy would belong to no model; keep opt.state_dict() and load it "
@@ -47,7 +47,7 @@ py::tuple reduce(const Optimizer& o, const char* what) {
   const py::module_ core = py::module_::import("chainrule._core");
   if (!py::hasattr(core, name.c_str()))
     throw StateError(std::string(what) + ": " + name + " is written in C++ and unknown to Python");
-  return py::make_tuple(core.attr("_make_optimizer"), py::make_tuple(name, to_kwargs(o.rule()->arguments())));
+  return py::make_tuple(core.attr("_make_optimizer"), py::make_tuple(name, to_kwargs(o.method().arguments())));
 }
 
 py::object make_optimizer(const std::string& name, const py::dict& arguments) {
@@ -59,18 +59,35 @@ py::object copy_of(const Optimizer& o, const char* what) {
   return made[0](*made[1].cast<py::tuple>());
 }
 
+// A closure gets the gradients of its loss even where the caller has turned them off, as in PyTorch.
+py::object step_with(Optimizer& o, const py::object& closure) {
+  if (closure.is_none()) {
+    const py::gil_scoped_release unlocked;
+    o.step();
+    return py::none();
+  }
+  const std::string name = o.method().name();
+  if (PyCallable_Check(closure.ptr()) == 0)
+    throw DTypeError(name + ": step takes a function, got " + type_name(closure));
+  const double loss = o.step([&]() -> Tensor {
+    const py::object value = closure();
+    if (value.is_none()) return {};
+    return to_tensor(value, name.c_str());
+  });
+  return py::float_(loss);
+}
+
 void bind_optimizer_class(py::module_& m) {
   m.def("_make_optimizer", &make_optimizer, "name"_a, "arguments"_a);
   py::class_<Optimizer>(
       m, "Optimizer",
       "Moves parameters against their gradients. Without parameters it is a recipe that a Trainer copies.")
-      .def(
-          "step",
-          [](Optimizer& o) {
-            const py::gil_scoped_release unlocked;
-            o.step();
-          },
-          "Move every parameter that has a gradient.")
+      .def("step", &step_with, "closure"_a = py::none(),
+           "Move every parameter that has a gradient. closure, which LBFGS needs and others take: a function that "
+           "computes the\n"
+           "loss, calls backward() on it and returns it; for LevenbergMarquardt one that returns the residuals. The "
+           "loss before\n"
+           "the update is then returned.")
       .def("zero_grad", &Optimizer::zero_grad, "Forget the gradients.")
       .def_property("lr", &Optimizer::lr, &Optimizer::set_lr,
                     "The learning rate of the next step. Can be set at any time, to a number, a schedule or a function "
@@ -83,6 +100,10 @@ void bind_optimizer_class(py::module_& m) {
                     "What schedules with per=\"epoch\" count; a Trainer sets it, by hand it is yours to set.")
       .def("observe", &Optimizer::observe, "value"_a,
            "Show ReduceOnPlateau the value it watches, at the end of an epoch; a Trainer does so by itself.")
+      .def_property_readonly(
+          "is_driver", [](const Optimizer& o) { return o.driver() != nullptr; },
+          "Whether a step looks at the loss more than once: LBFGS and LevenbergMarquardt. They want the whole set as "
+          "one batch.")
       .def_property_readonly("step_count", &Optimizer::step_count, "Steps taken.")
       .def_property_readonly(
           "parameters",
@@ -189,6 +210,53 @@ void bind_adaptive(py::module_& m) {
            "weight_decay"_a = lion.weight_decay, "maximize"_a = lion.maximize);
 }
 
+void bind_drivers(py::module_& m) {
+  const optim::LBFGSOptions lbfgs;
+  py::class_<optim::LBFGS, Optimizer>(
+      m, "LBFGS",
+      "Quasi-Newton steps from the last gradients (Liu and Nocedal, 1989), for the whole set as one batch; step takes a\n"
+      "closure. line_search_fn=\"strong_wolfe\" finds the length of each step; without it, it is lr.\n\n"
+      ">>> p = cr.tensor([-1.2, 1.0], dtype=\"float64\", requires_grad=True)\n"
+      ">>> opt = optim.LBFGS([p], line_search_fn=\"strong_wolfe\")\n"
+      ">>> def closure():\n"
+      "...     opt.zero_grad()\n"
+      "...     loss = (1 - p[0]) ** 2 + 100 * (p[1] - p[0] ** 2) ** 2\n"
+      "...     loss.backward()\n"
+      "...     return loss\n"
+      ">>> losses = [opt.step(closure) for _ in range(3)]\n"
+      ">>> bool(np.abs(p.numpy() - 1).max() < 1e-6)\nTrue")
+      .def(py::init([](const py::object& params, const optim::Rate& lr, std::int64_t max_iter,
+                       std::optional<std::int64_t> max_eval, double tolerance_grad, double tolerance_change,
+                       std::int64_t history_size, const std::optional<std::string>& line_search_fn) {
+             return make<optim::LBFGS>(params,
+                                       optim::LBFGSOptions{lr, max_iter, max_eval, tolerance_grad, tolerance_change,
+                                                           history_size, line_search_fn.value_or("")},
+                                       "LBFGS");
+           }),
+           "params"_a = py::none(), py::kw_only(), "lr"_a = lbfgs.lr, "max_iter"_a = lbfgs.max_iter,
+           "max_eval"_a = py::none(), "tolerance_grad"_a = lbfgs.tolerance_grad,
+           "tolerance_change"_a = lbfgs.tolerance_change, "history_size"_a = lbfgs.history_size,
+           "line_search_fn"_a = py::none());
+  const optim::LevenbergMarquardtOptions lm;
+  py::class_<optim::LevenbergMarquardt, Optimizer>(
+      m, "LevenbergMarquardt",
+      "Damped Gauss-Newton steps on a sum of squares (Hagan and Menhaj, 1994), for up to a few thousand parameters in\n"
+      "float64: with a Trainer and MSELoss, or by hand with a function of the residuals.\n\n"
+      ">>> t = np.linspace(0, 2, 20)\n"
+      ">>> p = cr.tensor([1.0, 1.0], dtype=\"float64\", requires_grad=True)\n"
+      ">>> opt = optim.LevenbergMarquardt([p])\n"
+      ">>> for _ in range(10):\n"
+      "...     loss = opt.step(lambda: p[0] * cr.exp(-p[1] * t) - 3 * np.exp(-0.5 * t))\n"
+      ">>> print(np.round(p.numpy(), 6))\n[3.  0.5]")
+      .def(py::init([](const py::object& params, double damping, double increase, double decrease, double max_damping) {
+             return make<optim::LevenbergMarquardt>(
+                 params, optim::LevenbergMarquardtOptions{damping, increase, decrease, max_damping},
+                 "LevenbergMarquardt");
+           }),
+           "params"_a = py::none(), py::kw_only(), "damping"_a = lm.damping, "increase"_a = lm.increase,
+           "decrease"_a = lm.decrease, "max_damping"_a = lm.max_damping);
+}
+
 }  // namespace
 
 void bind_optim(py::module_& m) {
@@ -230,6 +298,7 @@ void bind_optim(py::module_& m) {
   bind_adam<optim::AdamW, optim::AdamWOptions>(m, "AdamW",
                                                "Adam with decoupled weight decay (Loshchilov and Hutter, 2019).");
   bind_adaptive(m);
+  bind_drivers(m);
 }
 
 }  // namespace chainrule::python

@@ -209,7 +209,7 @@ Trainer unpickle_trainer(const py::tuple& state) {
   options.clip_norm = state[4].cast<std::optional<double>>();
   options.seed = state[5].cast<std::uint64_t>();
   options.precision = state[9].cast<std::string>();
-  Trainer trainer(model, to_loss(state[1]), optim::Optimizer(recipe.rule()->clone(), moved), options);
+  Trainer trainer(model, to_loss(state[1]), recipe.with(moved), options);
   trainer.load_state_dict(from_dict(state[7].cast<py::dict>(), "pickle"));
   trainer.set_history(state[8].cast<const History&>());
   return trainer;

@@ -5,6 +5,7 @@
 #include "chainrule/config.hpp"
 #include "chainrule/data.hpp"
 #include "chainrule/data_splits.hpp"
+#include "chainrule/drivers.hpp"
 #include "chainrule/ensemble.hpp"
 #include "chainrule/explain.hpp"
 #include "chainrule/functional_call.hpp"

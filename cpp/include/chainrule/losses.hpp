@@ -41,6 +41,8 @@ class CHAINRULE_API LossImpl {
   // The function behind a loss of one's own; null for the others.
   using Function = std::function<Tensor(const std::vector<Tensor>& outputs, const Tensor& target)>;
   virtual const Function* function() const { return nullptr; }
+  // Of a sum of squares: what terms() gives the squares of, one value per element. Empty for the others.
+  virtual Function residuals() const { return {}; }
 };
 
 // reduction: "mean" (sum(w l) / sum(w)), "sum" (of w l) or "none" (w l itself), over all elements as in PyTorch; w is

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <string>
@@ -29,13 +30,19 @@ class StepScalars {
   std::size_t count_ = 0;
 };
 
-// How one parameter moves. The same update runs in a compiled step and in Optimizer::step.
-class CHAINRULE_API UpdateRule {
+// What every optimizer is: an UpdateRule, or a Driver (drivers.hpp).
+class CHAINRULE_API Method {
  public:
-  virtual ~UpdateRule();
+  virtual ~Method();
+  virtual std::string name() const = 0;         // "Adam"
+  virtual nn::Arguments arguments() const = 0;  // lr first
+  Rate lr = 0.0;
+};
+
+// How one parameter moves. The same update runs in a compiled step and in Optimizer::step.
+class CHAINRULE_API UpdateRule : public Method {
+ public:
   virtual std::shared_ptr<UpdateRule> clone() const = 0;
-  virtual std::string name() const = 0;                      // "Adam"
-  virtual nn::Arguments arguments() const = 0;               // lr first
   virtual std::vector<std::string> state_names() const = 0;  // per parameter, same shape, start at 0 (or initial())
   virtual double initial(const std::string& state) const;
   // Run-time scalars of step t = 1, 2, ... at learning rate lr; a change of them never recompiles.
@@ -47,15 +54,22 @@ class CHAINRULE_API UpdateRule {
   // the one op behind update in place.
   virtual void update_in_place(const Tensor& p, const Tensor& g, const std::vector<Tensor>& states,
                                const std::vector<Tensor>& scalars) const;
-  Rate lr = 0.0;
 };
+
+class Driver;
 
 class CHAINRULE_API Optimizer {
  public:
   Optimizer() = default;
   Optimizer(std::shared_ptr<UpdateRule> rule, std::vector<Tensor> parameters);
+  Optimizer(std::shared_ptr<Driver> driver, std::vector<Tensor> parameters);
   void zero_grad();
-  void step();  // parameters without a gradient are skipped
+  void step();  // parameters without a gradient are skipped; a driver needs a closure
+  // Computes the loss, calls backward() on it and returns it; for LevenbergMarquardt it returns the residuals instead.
+  using Closure = std::function<Tensor()>;
+  // Drivers call the closure as often as they like, others once. The loss before the update; for LevenbergMarquardt
+  // the sum of the squared residuals. ValueError, and nothing is changed, where it is not finite.
+  double step(const Closure& closure);
   // The learning rate of the next step: a number, or what the schedule says of step_count() or epoch().
   double lr() const;
   double lr_at(std::int64_t step) const;  // the same of another step, from 0
@@ -79,12 +93,16 @@ class CHAINRULE_API Optimizer {
   const std::vector<Tensor>& states(std::size_t i);
   void set_step_count(std::int64_t steps);  // of all parameters
   void reset();                             // states and counts return to their start; lr stays
-  const std::shared_ptr<UpdateRule>& rule() const;
-  Optimizer recipe() const;  // same rule and arguments, no parameters, no state
+  const Method& method() const;                     // the one of these two that it has:
+  const std::shared_ptr<UpdateRule>& rule() const;  // null: a driver
+  const std::shared_ptr<Driver>& driver() const;    // null: an update rule
+  Optimizer with(std::vector<Tensor> parameters) const;  // same arguments, no state
+  Optimizer recipe() const;                              // the same without parameters
 
  private:
   struct State;
   State& state() const;
+  void check_steppable() const;
   std::shared_ptr<State> state_;
 };
 

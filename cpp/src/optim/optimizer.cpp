@@ -1,16 +1,20 @@
 // Optimizer: parameters, their states and step counts, and the rule that moves them one step at a time.
+#include <cmath>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "core/fail.hpp"
 #include "core/float_environment.hpp"
 #include "graph/tensor_data.hpp"
+#include "optim/driver_kinds.hpp"
 #include "optim/rules.hpp"
 
 namespace chainrule::optim {
 
 struct Optimizer::State {
-  std::shared_ptr<UpdateRule> rule;
+  std::shared_ptr<Method> method;
+  std::shared_ptr<UpdateRule> rule;  // null: a driver
+  std::shared_ptr<Driver> driver;    // null: an update rule
   std::vector<Tensor> parameters;
   std::vector<std::vector<Tensor>> states;  // of each parameter, once it needs them
   std::vector<std::int64_t> counts;         // steps each parameter has made
@@ -44,6 +48,24 @@ void check_parameter(const std::string& optimizer, const std::vector<Tensor>& al
                      "copy it with Tensor::from");
 }
 
+void check_parameters(const std::string& optimizer, const std::vector<Tensor>& parameters) {
+  std::unordered_map<const TensorData*, std::size_t> seen;
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    check_parameter(optimizer, parameters, i);
+    const auto [first, fresh] = seen.emplace(parameters[i].data_handle().get(), i);
+    if (!fresh)
+      fail<ValueError>(optimizer, "a parameter is given twice",
+                       "parameter " + std::to_string(i) + " is parameter " + std::to_string(first->second));
+  }
+}
+
+std::size_t trained_size(const std::vector<Tensor>& parameters) {
+  std::int64_t n = 0;
+  for (const Tensor& p : parameters)
+    if (p.requires_grad()) n += p.size();
+  return static_cast<std::size_t>(n);
+}
+
 // Writes the rule's numbers into rank-0 tensors that are made once. Out of line: it runs in a floating-point
 // environment of ours, and no arithmetic may be moved out of it.
 [[gnu::noinline]] const std::vector<Tensor>& filled(std::vector<Tensor>& tensors, const UpdateRule& rule, double lr,
@@ -64,17 +86,21 @@ void check_parameter(const std::string& optimizer, const std::vector<Tensor>& al
 Optimizer::Optimizer(std::shared_ptr<UpdateRule> rule, std::vector<Tensor> parameters)
     : state_(std::make_shared<State>()) {
   if (!rule) fail<StateError>("Optimizer", "the update rule is undefined");
-  std::unordered_map<const TensorData*, std::size_t> seen;
-  for (std::size_t i = 0; i < parameters.size(); ++i) {
-    check_parameter(rule->name(), parameters, i);
-    const auto [first, fresh] = seen.emplace(parameters[i].data_handle().get(), i);
-    if (!fresh)
-      fail<ValueError>(rule->name(), "a parameter is given twice",
-                       "parameter " + std::to_string(i) + " is parameter " + std::to_string(first->second));
-  }
+  check_parameters(rule->name(), parameters);
+  state_->method = rule;
   state_->rule = std::move(rule);
   state_->states.resize(parameters.size());
   state_->counts.resize(parameters.size());
+  state_->parameters = std::move(parameters);
+}
+
+Optimizer::Optimizer(std::shared_ptr<Driver> driver, std::vector<Tensor> parameters)
+    : state_(std::make_shared<State>()) {
+  if (!driver) fail<StateError>("Optimizer", "the driver is undefined");
+  check_parameters(driver->name(), parameters);
+  driver->check_size(trained_size(parameters));
+  state_->method = driver;
+  state_->driver = std::move(driver);
   state_->parameters = std::move(parameters);
 }
 
@@ -93,6 +119,8 @@ const std::vector<Tensor>& Optimizer::states(std::size_t i) {
     fail<IndexError>(s.rule->name(), "no such parameter",
                      std::to_string(i) + " of " + std::to_string(s.parameters.size()));
   const Tensor& p = s.parameters[i];
+  static const std::vector<Tensor> none;
+  if (s.driver) return none;
   std::vector<Tensor>& own = s.states[i];
   if (own.empty())
     for (const std::string& name : s.rule->state_names())
@@ -107,9 +135,13 @@ const std::vector<Tensor>& Optimizer::states(std::size_t i) {
 
 void Optimizer::step() {
   State& s = state();
-  if (s.parameters.empty())
-    fail<StateError>(s.rule->name(), "has no parameters to step", str() + " is a recipe",
-                     "pass model.parameters() as the first argument, or hand it to a Trainer");
+  check_steppable();
+  if (s.driver)
+    fail<StateError>(
+        s.method->name(), "step() needs a closure", "it looks at the loss more than once",
+        s.driver->least_squares()
+            ? "write step(closure) with a function that returns the residuals"
+            : "write step(closure) with a function that computes the loss, calls backward() on it and returns it");
   const double rate = lr();
   ++s.steps;
   std::int64_t filled_for[2] = {0, 0};
@@ -127,20 +159,53 @@ void Optimizer::step() {
   }
 }
 
+void Optimizer::check_steppable() const {
+  if (state().parameters.empty())
+    fail<StateError>(state().method->name(), "has no parameters to step", str() + " is a recipe",
+                     "pass model.parameters() as the first argument, or hand it to a Trainer");
+}
+
+double Optimizer::step(const Closure& closure) {
+  State& s = state();
+  check_steppable();
+  if (!closure) fail<StateError>(s.method->name(), "the closure is empty", "", "give a function");
+  if (s.driver) {
+    const double loss = s.driver->step(*closure_objective(s.method->name(), s.parameters, closure), lr());
+    if (!std::isfinite(loss))
+      fail<ValueError>(s.method->name(), "the loss or a gradient is not finite", "", "no update was made");
+    ++s.steps;
+    return loss;
+  }
+  Tensor loss;
+  {
+    const GradMode on(true);
+    loss = closure();
+  }
+  if (!loss.defined() || loss.size() != 1)
+    fail<ShapeError>(s.method->name(), "the closure must return one number, the loss",
+                     loss.defined() ? "it returned shape " + loss.shape().str() : "it returned nothing");
+  const double value = loss.item();
+  step();
+  return value;
+}
+
 double Optimizer::lr() const { return lr_at(state().steps); }
 double Optimizer::lr_at(std::int64_t step) const {
   const State& s = state();
-  return s.rule->lr.at(step, s.epoch, s.memory);
+  return s.method->lr.at(step, s.epoch, s.memory);
 }
 void Optimizer::set_lr(const Rate& lr) {
-  check_lr(state().rule->name().c_str(), lr);
-  state().rule->lr = lr;
+  const std::string name = state().method->name();
+  if (state().driver && !state().driver->has_rate())
+    fail<StateError>(name, "has no learning rate", "", "set its damping when it is made");
+  check_lr(name.c_str(), lr);
+  state().method->lr = lr;
   state().memory = {};
 }
-const Schedule& Optimizer::schedule() const { return state().rule->lr.schedule(); }
+const Schedule& Optimizer::schedule() const { return state().method->lr.schedule(); }
 std::int64_t Optimizer::epoch() const { return state().epoch; }
 void Optimizer::set_epoch(std::int64_t epoch) {
-  if (epoch < 0) fail<ValueError>(state().rule->name(), "the epoch must be >= 0", std::to_string(epoch));
+  if (epoch < 0) fail<ValueError>(state().method->name(), "the epoch must be >= 0", std::to_string(epoch));
   state().epoch = epoch;
 }
 const ScheduleMemory& Optimizer::schedule_memory() const { return state().memory; }
@@ -152,7 +217,7 @@ void Optimizer::observe(double value) {
 std::int64_t Optimizer::step_count() const { return state().steps; }
 void Optimizer::set_step_count(std::int64_t steps) {
   State& s = state();
-  if (steps < 0) fail<ValueError>(s.rule->name(), "the step count must be >= 0", std::to_string(steps));
+  if (steps < 0) fail<ValueError>(s.method->name(), "the step count must be >= 0", std::to_string(steps));
   s.steps = steps;
   s.counts.assign(s.parameters.size(), steps);
 }
@@ -161,6 +226,7 @@ void Optimizer::reset() {
   State& s = state();
   s.steps = s.epoch = 0;
   s.memory = {};
+  if (s.driver) return s.driver->forget();
   s.counts.assign(s.parameters.size(), 0);
   const std::vector<std::string> names = s.rule->state_names();
   for (std::size_t i = 0; i < s.parameters.size(); ++i) {
@@ -177,25 +243,32 @@ void Optimizer::reset() {
 
 std::string Optimizer::str() const {
   if (!state_) return "Optimizer()";
-  const UpdateRule& rule = *state_->rule;
-  const nn::Arguments all = rule.arguments();
-  nn::Arguments usual;
-  if (is_rule_name(rule.name())) usual = make_rule(rule.name(), {})->arguments();
+  const Method& method = *state_->method;
+  const nn::Arguments all = method.arguments();
+  nn::Arguments usual = default_arguments(method.name());
   std::erase_if(usual, [](const auto& argument) { return argument.first == "lr"; });  // always shown
-  return rule.name() + "(" + nn::text_of(all, 0, usual) + ")";
+  return method.name() + "(" + nn::text_of(all, 0, usual) + ")";
 }
 
 bool Optimizer::is_recipe() const { return state().parameters.empty(); }
 const std::vector<Tensor>& Optimizer::parameters() const { return state().parameters; }
+const Method& Optimizer::method() const { return *state().method; }
 const std::shared_ptr<UpdateRule>& Optimizer::rule() const { return state().rule; }
-Optimizer Optimizer::recipe() const { return Optimizer(state().rule->clone(), {}); }
+const std::shared_ptr<Driver>& Optimizer::driver() const { return state().driver; }
+Optimizer Optimizer::with(std::vector<Tensor> parameters) const {
+  const State& s = state();
+  return s.driver ? Optimizer(s.driver->clone(), std::move(parameters))
+                  : Optimizer(s.rule->clone(), std::move(parameters));
+}
+Optimizer Optimizer::recipe() const { return with({}); }
 
 std::vector<nn::NamedTensor> Optimizer::state_dict() const {
   const State& s = state();
-  const std::vector<std::string> names = s.rule->state_names();
   std::vector<nn::NamedTensor> all;
+  if (s.driver) all = s.driver->state(trained_size(s.parameters));
+  const std::vector<std::string> names = s.driver ? std::vector<std::string>{} : s.rule->state_names();
   Optimizer self = *this;
-  for (std::size_t i = 0; i < s.parameters.size(); ++i) {
+  for (std::size_t i = 0; s.rule && i < s.parameters.size(); ++i) {
     const std::string prefix = std::to_string(i) + ".";
     const std::vector<Tensor>& own = self.states(i);
     for (std::size_t k = 0; k < names.size(); ++k) all.push_back({prefix + names[k], copy_of(own[k])});
@@ -213,7 +286,7 @@ std::vector<nn::NamedTensor> Optimizer::state_dict() const {
 
 void Optimizer::load_state_dict(const std::vector<nn::NamedTensor>& given) {
   State& s = state();
-  const std::vector<std::string> names = s.rule->state_names();
+  const std::vector<std::string> names = s.driver ? std::vector<std::string>{} : s.rule->state_names();
   std::unordered_map<std::string, Tensor> sources;
   for (const nn::NamedTensor& source : given) {
     if (!source.tensor.defined()) fail<StateError>("load_state_dict", "a tensor is undefined", source.name);
@@ -241,7 +314,7 @@ void Optimizer::load_state_dict(const std::vector<nn::NamedTensor>& given) {
   const std::int64_t steps = count_of(find("step", {}, true), 0);
   std::vector<std::int64_t> counts;
   std::vector<std::pair<Tensor, const Tensor*>> copies;
-  for (std::size_t i = 0; i < s.parameters.size(); ++i) {
+  for (std::size_t i = 0; s.rule && i < s.parameters.size(); ++i) {
     const std::string prefix = std::to_string(i) + ".";
     const std::vector<Tensor>& own = states(i);
     for (std::size_t k = 0; k < names.size(); ++k)
@@ -249,10 +322,19 @@ void Optimizer::load_state_dict(const std::vector<nn::NamedTensor>& given) {
     counts.push_back(count_of(find(prefix + "step", {}, false), steps));
   }
   const Tensor *epoch = find("epoch", {}, false), *seen = find("schedule", {4}, false);  // where lr was a schedule
-  for (const nn::NamedTensor& source : given)
-    if (!known.contains(source.name)) differs(source.name + " is unknown");
-  if (!differences.empty())
-    fail<ValueError>("load_state_dict", "the state does not fit " + str(), differences, "nothing was changed");
+  std::vector<nn::NamedTensor> of_driver;
+  for (const nn::NamedTensor& source : given) {
+    if (known.contains(source.name)) continue;
+    if (s.driver)
+      of_driver.push_back(source);
+    else
+      differs(source.name + " is unknown");
+  }
+  const auto refuse_differences = [&] {
+    if (!differences.empty())
+      fail<ValueError>("load_state_dict", "the state does not fit " + str(), differences, "nothing was changed");
+  };
+  refuse_differences();
   for (std::int64_t count : counts)
     if (count < 0 || steps < 0) fail<ValueError>("load_state_dict", "a step count is negative", std::to_string(count));
   const std::int64_t epochs = count_of(epoch, s.epoch);
@@ -269,6 +351,10 @@ void Optimizer::load_state_dict(const std::vector<nn::NamedTensor>& given) {
   if (epochs < 0) fail<ValueError>("load_state_dict", "the epoch is negative", std::to_string(epochs));
 
   const NoGrad no_grad;
+  if (s.driver) {
+    differences = s.driver->load(of_driver, trained_size(s.parameters));
+    refuse_differences();
+  }
   for (auto& [target, source] : copies) target.copy_(*source);
   s.steps = steps;
   s.counts = std::move(counts);

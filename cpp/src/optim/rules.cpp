@@ -7,6 +7,7 @@
 #include "chainrule/ops.hpp"
 #include "core/fail.hpp"
 #include "graph/tensor_data.hpp"
+#include "optim/driver_kinds.hpp"
 
 namespace chainrule::optim {
 namespace {
@@ -20,12 +21,17 @@ constexpr RuleKind rule_kinds[] = {
     {"AdamW", read::adamw}, {"Adadelta", read::adadelta}, {"Adamax", read::adamax},   {"NAdam", read::nadam},
     {"RAdam", read::radam}, {"Lion", read::lion},
 };
+struct DriverKind {
+  const char* name;
+  std::shared_ptr<Driver> (*make)(nn::ArgumentReader&);
+};
+constexpr DriverKind driver_kinds[] = {{"LBFGS", read::lbfgs}, {"LevenbergMarquardt", read::levenberg_marquardt}};
 
 constexpr std::size_t most_operands = 16;
 
 }  // namespace
 
-UpdateRule::~UpdateRule() = default;
+Method::~Method() = default;
 double UpdateRule::initial(const std::string&) const { return 0.0; }
 
 void UpdateRule::update_in_place(const Tensor& p, const Tensor& g, const std::vector<Tensor>& states,
@@ -93,12 +99,6 @@ Betas read_betas(const char* optimizer, nn::ArgumentReader& arguments, const Bet
   return {betas[0], betas[1]};
 }
 
-bool is_rule_name(const std::string& name) noexcept {
-  for (const RuleKind& entry : rule_kinds)
-    if (name == entry.name) return true;
-  return false;
-}
-
 std::shared_ptr<UpdateRule> make_rule(const std::string& name, const nn::Arguments& arguments) {
   std::string known;
   for (const RuleKind& entry : rule_kinds) {
@@ -110,6 +110,16 @@ std::shared_ptr<UpdateRule> make_rule(const std::string& name, const nn::Argumen
     return rule;
   }
   fail<IndexError>("make_rule", "no optimizer of this name is built in", name, "known are " + known);
+}
+
+nn::Arguments default_arguments(const std::string& name) {
+  const nn::Arguments none;
+  nn::ArgumentReader reader(name, none);
+  for (const RuleKind& entry : rule_kinds)
+    if (name == entry.name) return entry.make(reader)->arguments();
+  for (const DriverKind& entry : driver_kinds)
+    if (name == entry.name) return entry.make(reader)->arguments();
+  return {};
 }
 
 const std::vector<Tensor>& some_parameters(const char* optimizer, const std::vector<Tensor>& parameters) {

@@ -38,7 +38,8 @@ Betas read_betas(const char* optimizer, nn::ArgumentReader& arguments, const Bet
 
 // A rule by name, from saved arguments. IndexError: no such optimizer.
 std::shared_ptr<UpdateRule> make_rule(const std::string& name, const nn::Arguments& arguments);
-bool is_rule_name(const std::string& name) noexcept;
+// The arguments that an optimizer has by default; none where it is not one of ours.
+nn::Arguments default_arguments(const std::string& name);
 
 namespace read {
 std::shared_ptr<UpdateRule> sgd(nn::ArgumentReader& arguments);

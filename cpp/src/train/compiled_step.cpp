@@ -37,7 +37,9 @@ bool CompiledStep::fits(const StepInputs& inputs, const optim::Optimizer& optimi
 
 CompiledStep::CompiledStep(const nn::Module& model, const Loss& loss, optim::Optimizer& optimizer,
                            const StepInputs& inputs, bool clip, Precision precision)
-    : inputs_(inputs),
+    : model_(model),
+      loss_(loss),
+      inputs_(inputs),
       workspace_(compile_program(trace_step(model, loss, optimizer, inputs, clip), precision), available_threads()) {
   for (const Tensor& p : optimizer.parameters()) trained_.push_back(p.requires_grad());
   std::size_t at = 0;
@@ -105,6 +107,7 @@ void CompiledStep::load(const std::vector<Tensor>& x, const Tensor& y, const Ten
 
 // Out of line, so that no compiler moves its arithmetic out of the floating-point environment around the call.
 [[gnu::noinline]] void CompiledStep::set_scalars(const optim::Optimizer& optimizer, double lr, std::int64_t step) {
+  if (!optimizer.rule()) return;
   const optim::StepScalars values = optimizer.rule()->scalars(lr, step);
   for (std::size_t k = 0; k < scalars_.size(); ++k) {
     scalars_[k] = values[k];
@@ -113,15 +116,31 @@ void CompiledStep::load(const std::vector<Tensor>& x, const Tensor& y, const Ten
 }
 
 double CompiledStep::scalar(StepOutput output) const {
-  const GraphData& graph = workspace_.program().graph;
-  const DType dtype = graph.types[static_cast<std::size_t>(graph.outputs[output])].dtype;
-  return dtype == DType::float64 ? *static_cast<const double*>(workspace_.output(output))
-                                 : static_cast<double>(*static_cast<const float*>(workspace_.output(output)));
+  const void* at = held_[output].empty() ? workspace_.output(output) : held_[output].data();
+  return type_of_output(output).dtype == DType::float64 ? *static_cast<const double*>(at)
+                                                        : static_cast<double>(*static_cast<const float*>(at));
 }
 
-TensorType CompiledStep::output_type() const {
-  const GraphData& graph = workspace_.program().graph;
-  return graph.types[static_cast<std::size_t>(graph.outputs[step_model_output])];
+const void* CompiledStep::output_data() const {
+  return held_[step_model_output].empty() ? workspace_.output(step_model_output) : held_[step_model_output].data();
 }
+
+void CompiledStep::hold_outputs() {
+  for (std::size_t i = 0; i < held_.size(); ++i) {
+    const TensorType type = type_of_output(i);
+    const auto* from = static_cast<const std::byte*>(workspace_.output(i));
+    held_[i].assign(from, from + static_cast<std::size_t>(type.shape.size()) * size_of(type.dtype));
+  }
+}
+void CompiledStep::release_outputs() {
+  for (std::vector<std::byte>& bytes : held_) bytes.clear();
+}
+
+TensorType CompiledStep::type_of_output(std::size_t output) const {
+  const GraphData& graph = workspace_.program().graph;
+  return graph.types[static_cast<std::size_t>(graph.outputs[output])];
+}
+
+TensorType CompiledStep::output_type() const { return type_of_output(step_model_output); }
 
 }  // namespace chainrule

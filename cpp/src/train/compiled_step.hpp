@@ -1,6 +1,8 @@
 // One compiled training step for one batch shape: the Program, its Workspace, and the buffers a batch is gathered into.
 #pragma once
 
+#include <array>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -9,6 +11,8 @@
 #include "train/step_program.hpp"
 
 namespace chainrule {
+
+class NormalEquations;
 
 class CompiledStep {
  public:
@@ -29,13 +33,25 @@ class CompiledStep {
                     std::int64_t optimizer_step, double clip_limit);
   double scalar(StepOutput output) const;
   TensorType output_type() const;
-  const void* output_data() const { return workspace_.output(step_model_output); }
+  const void* output_data() const;
+  // For drivers, which run the step several times: what scalar() and output_data() give, until it is released.
+  void hold_outputs();
+  void release_outputs();
+  const StepInputs& inputs() const { return inputs_; }
   const std::vector<Tensor>& batch_inputs() const { return x_; }
   const Tensor& batch_target() const { return y_; }
+  const Tensor& batch_weight() const { return weight_; }  // may be undefined
+  // For least-squares drivers: made when they first step.
+  std::shared_ptr<NormalEquations>& normal_equations() { return normal_equations_; }
+  const nn::Module& model() const { return model_; }
+  const Loss& loss() const { return loss_; }
 
  private:
+  TensorType type_of_output(std::size_t output) const;
   void set_scalars(const optim::Optimizer& optimizer, double lr, std::int64_t step);
 
+  nn::Module model_;
+  Loss loss_;
   StepInputs inputs_;
   std::vector<char> trained_;
   Workspace workspace_;
@@ -46,6 +62,8 @@ class CompiledStep {
   bool double_scalars_ = false;
   std::vector<double> scalars_;
   std::vector<float> scalars_single_;
+  std::array<std::vector<std::byte>, 4> held_{};  // empty: not held
+  std::shared_ptr<NormalEquations> normal_equations_;
 };
 
 }  // namespace chainrule

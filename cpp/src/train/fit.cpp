@@ -7,6 +7,7 @@
 #include "chainrule/data.hpp"
 #include "core/fail.hpp"
 #include "train/batched_run.hpp"
+#include "train/driver_step.hpp"
 #include "train/fit_run.hpp"
 #include "train/fitted_layers.hpp"
 
@@ -29,7 +30,7 @@ FitRun::FitRun(Trainer& trainer, FitData data, const FitOptions& options)
       options_(options),
       batch_(std::min(options.batch_size, data_.rows)),
       batches_((data_.rows + batch_ - 1) / batch_),
-      rollback_(check_steps(), s_.saved) {
+      rollback_(check_steps(), s_.saved, driven_parameters(s_.optimizer)) {
   check_validation();
   fit_->trainer_ = &trainer_;
   fit_->columns_ = columns();
@@ -51,6 +52,7 @@ FitRun::~FitRun() {
 void FitRun::run() {
   first_epoch_ = s_.epochs;
   first_rate_ = s_.optimizer.epoch();
+  if (s_.optimizer.driver()) driver_start_ = s_.optimizer.state_dict();
   try {
     call_back([&](Callback& c) { c.on_fit_begin(*fit_); });
     epochs();
@@ -112,16 +114,27 @@ std::int64_t FitRun::run_batches(CompiledStep& step, std::int64_t first, std::in
   rates_.resize(static_cast<std::size_t>(count));
   for (std::int64_t i = 0; i < count; ++i)
     rates_[static_cast<std::size_t>(i)] = s_.optimizer.lr_at(optimizer_steps + i);
+  const auto load_scalars = [&](std::int64_t b) {
+    step.load_scalars(s_.optimizer, rates_[static_cast<std::size_t>(b - first)], s_.seed,
+                      s_.global_step + static_cast<std::uint64_t>(b - first), optimizer_steps + b - first + 1,
+                      s_.options.clip_norm.value_or(0));
+  };
+  for (std::int64_t b = first; s_.optimizer.driver() && b < first + count; ++b) {
+    step.load_rows(data_.x, data_.y, data_.weight, rows_of(b, size), 0, 1);
+    load_scalars(b);
+    drive(s_.optimizer, step, rates_[static_cast<std::size_t>(b - first)]);
+    if (workspace.failed()) break;
+    if (record) keep_results(step, b);
+    ++finished;
+  }
+  if (s_.optimizer.driver()) return count_steps(workspace, finished);
   run_team(workspace.threads(), [&](int thread, Team& team) {
     for (std::int64_t b = first; b < first + count; ++b) {
       // An output may be an input's memory: it is read before anyone loads the next batch.
       if (b != first && team.size > 1) team.barrier.wait();
       // Each thread its own rows: the first layer finds them in the cache of the core that multiplies them.
       step.load_rows(data_.x, data_.y, data_.weight, rows_of(b, size), thread, team.size);
-      if (thread == 0)
-        step.load_scalars(s_.optimizer, rates_[static_cast<std::size_t>(b - first)], s_.seed,
-                          s_.global_step + static_cast<std::uint64_t>(b - first), optimizer_steps + b - first + 1,
-                          s_.options.clip_norm.value_or(0));
+      if (thread == 0) load_scalars(b);
       workspace.run_as(thread, team);
       if (workspace.failed()) break;
       if (thread != 0) continue;
@@ -129,9 +142,13 @@ std::int64_t FitRun::run_batches(CompiledStep& step, std::int64_t first, std::in
       ++finished;
     }
   });
+  return count_steps(workspace, finished);
+}
+
+std::int64_t FitRun::count_steps(Workspace& workspace, std::int64_t finished) {
   workspace.count_versions(static_cast<std::uint64_t>(finished));
   s_.global_step += static_cast<std::uint64_t>(finished);
-  s_.optimizer.set_step_count(optimizer_steps + finished);
+  s_.optimizer.set_step_count(s_.optimizer.step_count() + finished);
   return finished;
 }
 

@@ -27,7 +27,9 @@ void FitRun::fail_at(CompiledStep& step) {
   std::string& stopped = s_.history.stopped;
   stopped = std::string(finite_loss ? "a gradient" : "the loss") + " was not finite in " + where + "; ";
   // What a callback has done cannot be replayed: never back across it.
-  if (finite_loss || at == 0 || changed_ == at) {
+  if (s_.optimizer.driver()) {
+    stopped += "the parameters are those that last gave a finite loss";
+  } else if (finite_loss || at == 0 || changed_ == at) {
     stopped += "the parameters are those before that batch";
   } else {
     return_to(at - 1);
@@ -52,6 +54,7 @@ void FitRun::check_data() {
 
 void FitRun::back_to_start() {
   if (const Rollback::Place* start = rollback_.place_before(0)) restore(*start);
+  if (s_.optimizer.driver()) s_.optimizer.load_state_dict(driver_start_);
 }
 void FitRun::restore(const Rollback::Place& place) {
   rollback_.restore(place);

@@ -41,6 +41,7 @@ class FitRun {
   void report_slice();
   void end_epoch();
   std::int64_t run_batches(CompiledStep& step, std::int64_t first, std::int64_t count, bool record);
+  std::int64_t count_steps(Workspace& workspace, std::int64_t finished);
   void keep_results(const CompiledStep& step, std::int64_t b);
   void keep_outputs(const CompiledStep& step, std::int64_t size);
   std::int64_t most_from(std::int64_t first, std::int64_t at) const;
@@ -71,6 +72,7 @@ class FitRun {
   std::uint64_t first_epoch_ = 0;  // of the stream, when this fit began
   std::int64_t first_rate_ = 0;    // the optimizer's epoch then
   Rollback rollback_;
+  std::vector<nn::NamedTensor> driver_start_{};  // what a driver remembered when this fit began
   bool stop_ = false;
   double step_seconds_ = 0;
   std::vector<double> rates_;                      // of the batches of one slice

@@ -17,11 +17,10 @@ std::size_t bytes_in(const Tensor& t) { return static_cast<std::size_t>(t.size()
 
 }  // namespace
 
-Rollback::Rollback(const Program& step, Blocks& blocks) : blocks_(blocks) {
-  for (const std::int32_t at : step.written) {
-    written_.push_back(step.bound[static_cast<std::size_t>(at)]);
-    total_ += bytes_in(written_.back());
-  }
+Rollback::Rollback(const Program& step, Blocks& blocks, const std::vector<Tensor>& also) : blocks_(blocks) {
+  for (const std::int32_t at : step.written) written_.push_back(step.bound[static_cast<std::size_t>(at)]);
+  written_.insert(written_.end(), also.begin(), also.end());
+  for (const Tensor& t : written_) total_ += bytes_in(t);
 }
 
 // copy(tensor's bytes, place in the block, how many), each thread its part of all bytes.

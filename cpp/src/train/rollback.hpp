@@ -26,8 +26,8 @@ class Rollback {
   };
   using Blocks = std::array<Block, 2>;
 
-  // A step's program: all steps of a trainer write the same tensors.
-  Rollback(const Program& step, Blocks& blocks);
+  // A step's program: all steps of a trainer write the same tensors. also: what is written outside of it.
+  Rollback(const Program& step, Blocks& blocks, const std::vector<Tensor>& also = {});
   void save(const Place& place, bool keep_start);  // over the older place; keep_start: never over batch 0
   // The newest place at or before a batch; null where there is none.
   const Place* place_before(std::int64_t batch) const;

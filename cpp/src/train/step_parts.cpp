@@ -30,6 +30,7 @@ DType scalar_dtype(const optim::Optimizer& optimizer) {
 
 Tensors scalar_inputs(Tracer& tracer, const optim::Optimizer& optimizer) {
   Tensors scalars;
+  if (!optimizer.rule()) return scalars;
   for (std::size_t i = optimizer.rule()->scalars(0.0, 1).size(); i-- > 0;)
     scalars.push_back(tracer.input({scalar_dtype(optimizer), {}}));
   return scalars;

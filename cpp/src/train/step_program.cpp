@@ -5,6 +5,7 @@
 #include "chainrule/ops.hpp"
 #include "core/fail.hpp"
 #include "graph/tensor_data.hpp"
+#include "chainrule/drivers.hpp"
 #include "nn/mode_override.hpp"
 #include "ops/random_scope.hpp"
 #include "train/step_parts.hpp"
@@ -15,6 +16,17 @@ namespace {
 Tensor scalar_loss(const Loss& loss, const Tensors& outputs, const Tensor& target, const Tensor& weight) {
   const Tensor value = loss(outputs, target, weight);
   return value.size() == 1 && loss.reduction() != "none" ? value : mean(value);  // "none" leaves the mean to us
+}
+
+void check_least_squares(const GraphData& graph, const optim::Optimizer& optimizer) {
+  const std::string name = optimizer.method().name();
+  for (const Node& node : graph.nodes)
+    if (node.op->draws)
+      fail<ValueError>(name, "needs the same residuals at every look", "the model draws random numbers (dropout)",
+                       "leave dropout away, or use Adam");
+  if (!graph.updates.empty())
+    fail<ValueError>(name, "needs samples that do not depend on each other",
+                     "the model keeps statistics of its batches (BatchNorm)", "use LayerNorm, or Adam");
 }
 
 }  // namespace
@@ -35,6 +47,12 @@ GraphData trace_step(const nn::Module& model, const Loss& loss, optim::Optimizer
   const Tensor value = scalar_loss(loss, outputs, target, weight);
   const auto [weighted, weights] = loss.sums(outputs, target, weight);
   guard(value);
+  Tensors results{value, weighted, weights, outputs[0]};
+  if (optimizer.driver() && optimizer.driver()->least_squares()) {
+    check_least_squares(tracer->graph(), optimizer);
+    tracer->set_outputs(results);
+    return tracer->take();
+  }
 
   const std::vector<Tensor>& parameters = optimizer.parameters();
   std::vector<ValueId> wrt;
@@ -59,13 +77,15 @@ GraphData trace_step(const nn::Module& model, const Loss& loss, optim::Optimizer
 
   const Tensors scalars = scalar_inputs(*tracer, optimizer);
   for (std::size_t i = 0; i < parameters.size(); ++i) {
-    if (!gradients[i].defined()) continue;
+    if (optimizer.driver() && parameters[i].requires_grad())
+      results.push_back(gradients[i].defined() ? gradients[i]
+                                               : Tensor::zeros(parameters[i].shape(), parameters[i].dtype()));
+    if (optimizer.driver() || !gradients[i].defined()) continue;
     const std::vector<Tensor>& states = optimizer.states(i);
     const Tensors updated = optimizer.rule()->update(tracer->symbol(wrt[i]), gradients[i], states, scalars);
     tracer->add_update(parameters[i], updated[0]);
     for (std::size_t k = 0; k < states.size(); ++k) tracer->add_update(states[k], updated[k + 1]);
   }
-  const Tensor results[] = {value, weighted, weights, outputs[0]};
   tracer->set_outputs(results);
   return tracer->take();
 }

@@ -7,6 +7,7 @@
 #include "core/fail.hpp"
 #include "nn/fitted_layer.hpp"
 #include "train/batched_run.hpp"
+#include "train/driver_step.hpp"
 #include "train/evaluate.hpp"
 #include "train/fit_data.hpp"
 #include "train/parameter_arena.hpp"
@@ -29,10 +30,10 @@ Trainer::Trainer(nn::Module model, Loss loss, const optim::Optimizer& optimizer,
                          metric.name + " with " + loss.str(),
                          "give a function of (first output, columns of all targets)");
   precision_named(options.precision, model.named_parameters(), "Trainer");
+  if (optimizer.driver()) check_driver(optimizer, loss, options);
   state_->model = model;
   state_->loss = std::move(loss);
-  state_->optimizer =
-      optimizer.is_recipe() ? optim::Optimizer(optimizer.rule()->clone(), model.parameters()) : optimizer;
+  state_->optimizer = optimizer.is_recipe() ? optimizer.with(model.parameters()) : optimizer;
   state_->options = options;
   state_->seed = options.seed;
   adopt_parameters(model.parameters());
@@ -115,7 +116,11 @@ double Trainer::step(const std::vector<Tensor>& xb, const Tensor& yb, const Tens
             s.optimizer.lr(), s.seed, s.global_step, s.optimizer.step_count() + 1, s.options.clip_norm.value_or(0));
   Workspace& workspace = step.workspace();
   workspace.refresh();
-  run_team(workspace.threads(), [&](int thread, Team& team) { workspace.run_as(thread, team); });
+  if (s.optimizer.driver()) {
+    drive(s.optimizer, step, s.optimizer.lr());
+  } else {
+    run_team(workspace.threads(), [&](int thread, Team& team) { workspace.run_as(thread, team); });
+  }
   if (workspace.failed()) s.explain_step(step, xb, yb);
   workspace.count_versions(1);
   s.optimizer.set_step_count(s.optimizer.step_count() + 1);

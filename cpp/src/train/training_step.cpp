@@ -267,6 +267,9 @@ TrainingStep::TrainingStep(std::vector<LossAndOptimizer> parts, const TrainingSt
     fail<ValueError>(who, "clip_norm must be above 0", std::to_string(*options.clip_norm));
   for (std::size_t i = 0; i < parts.size(); ++i) {
     if (!parts[i].loss) fail<StateError>(who, "a loss is undefined", "loss " + std::to_string(i));
+    if (parts[i].optimizer.driver())
+      fail<ValueError>(who, "takes optimizers that move by one gradient", parts[i].optimizer.str(),
+                       "call step(closure) of " + parts[i].optimizer.method().name() + ", or use a Trainer");
     if (parts[i].optimizer.is_recipe())
       fail<StateError>(who, "an optimizer has no parameters", parts[i].optimizer.str() + " is a recipe",
                        "pass the parameters that it may move, for instance Adam(model.parameters())");
