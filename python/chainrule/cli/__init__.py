@@ -143,7 +143,12 @@ def _parser() -> argparse.ArgumentParser:
         help="probability of dropping a value (0)",
     )
     train.add_argument("--epochs", type=_count(1), default=30, metavar="N", help="passes over the data (30)")
-    train.add_argument("--batch-size", type=_count(1), default=32, metavar="N", help="samples per step (32)")
+    train.add_argument(
+        "--batch-size",
+        type=_count(1),
+        metavar="N",
+        help="samples per step (32; with lbfgs and levenbergmarquardt all)",
+    )
     train.add_argument("--optimizer", choices=tuple(OPTIMIZERS), default="adamw")
     train.add_argument(
         "--lr",
@@ -154,8 +159,8 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--schedule",
         choices=("cosine", "constant"),
-        default="cosine",
-        help="cosine: the rate stays for half of the epochs, then falls towards 0 (the default)",
+        help="cosine: the rate stays for half of the epochs, then falls towards 0 (the default); constant: the default "
+        "with lbfgs and levenbergmarquardt",
     )
     train.add_argument(
         "--weight-decay",

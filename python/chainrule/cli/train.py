@@ -71,6 +71,9 @@ def train(options: argparse.Namespace) -> int:
         metrics = ["accuracy"] if source.task == "classification" else ["r2", "rmse", "mae"]
     loss = nn.CrossEntropyLoss() if source.task == "classification" else nn.MSELoss()
     trainer = _core.Trainer(model, loss, _optimizer(options), metrics=metrics, seed=options.seed)
+    driver = trainer.optimizer.is_driver
+    options.batch_size = options.batch_size or (len(source.train.y) if driver else 32)
+    options.schedule = options.schedule or ("constant" if driver else "cosine")
     if not options.quiet:
         _announce(source, sizes, trainer)
 
@@ -133,10 +136,16 @@ def model_line(sizes: list[int]) -> str:
 
 
 def _optimizer(options: argparse.Namespace) -> optim.Optimizer:
+    made = OPTIMIZERS[options.optimizer]
     given = {"lr": options.lr, "weight_decay": options.weight_decay}
-    optimizer: optim.Optimizer = OPTIMIZERS[options.optimizer](
-        **{name: value for name, value in given.items() if value is not None}
-    )
+    given = {name: value for name, value in given.items() if value is not None}
+    if made is optim.LBFGS:  # whose steps of a fixed length go astray more often than not
+        given["line_search_fn"] = "strong_wolfe"
+    try:
+        optimizer: optim.Optimizer = made(**given)
+    except TypeError as error:
+        unknown = "--weight-decay" if options.weight_decay is not None else "--lr"
+        raise UserError(f"--optimizer {options.optimizer} has no {unknown}; leave it away") from error
     return optimizer
 
 
