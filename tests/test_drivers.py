@@ -403,7 +403,7 @@ def test_errors_say_what_to_do():
     for model, message in (
         (nn.Sequential(nn.Linear(1, 4), nn.Dropout(0.5), nn.Linear(4, 1)), "random numbers"),
         (
-            nn.Sequential(nn.Linear(1, 4), nn.BatchNorm(4), nn.Linear(4, 1), dtype="float64"),
+            nn.Sequential(nn.Linear(1, 4), nn.BatchNorm1d(4), nn.Linear(4, 1)),
             "statistics of its batches",
         ),
         (Centred(), "the samples of a batch depend on each other"),

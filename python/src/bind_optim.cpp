@@ -214,7 +214,8 @@ void bind_drivers(py::module_& m) {
   const optim::LBFGSOptions lbfgs;
   py::class_<optim::LBFGS, Optimizer>(
       m, "LBFGS",
-      "Quasi-Newton steps from the last gradients (Liu and Nocedal, 1989), for the whole set as one batch; step takes a\n"
+      "Quasi-Newton steps from the last gradients (Liu and Nocedal, 1989), for the whole set as one batch; step takes "
+      "a\n"
       "closure. line_search_fn=\"strong_wolfe\" finds the length of each step; without it, it is lr.\n\n"
       ">>> p = cr.tensor([-1.2, 1.0], dtype=\"float64\", requires_grad=True)\n"
       ">>> opt = optim.LBFGS([p], line_search_fn=\"strong_wolfe\")\n"

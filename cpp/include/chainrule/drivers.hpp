@@ -29,8 +29,8 @@ class CHAINRULE_API Objective {
   virtual double gradient(std::span<double> g) = 0;
   // The loss alone, for least-squares drivers; NaN where it is not finite.
   virtual double loss() = 0;
-  // For a loss that is a sum of squares |r|^2 with Jacobian J: J'J (size x size) and J'r; false where one of them is not
-  // finite.
+  // For a loss that is a sum of squares |r|^2 with Jacobian J: J'J (size x size) and J'r; false where one of them is
+  // not finite.
   virtual bool normal_equations(std::span<double> jtj, std::span<double> jtr) = 0;
 
  protected:

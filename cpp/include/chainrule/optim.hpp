@@ -91,11 +91,11 @@ class CHAINRULE_API Optimizer {
   void load_state_dict(const std::vector<nn::NamedTensor>& state);
   // For compiled steps: the live states of parameter i in the rule's order, and the counts they belong to.
   const std::vector<Tensor>& states(std::size_t i);
-  void set_step_count(std::int64_t steps);  // of all parameters
-  void reset();                             // states and counts return to their start; lr stays
-  const Method& method() const;                     // the one of these two that it has:
-  const std::shared_ptr<UpdateRule>& rule() const;  // null: a driver
-  const std::shared_ptr<Driver>& driver() const;    // null: an update rule
+  void set_step_count(std::int64_t steps);               // of all parameters
+  void reset();                                          // states and counts return to their start; lr stays
+  const Method& method() const;                          // the one of these two that it has:
+  const std::shared_ptr<UpdateRule>& rule() const;       // null: a driver
+  const std::shared_ptr<Driver>& driver() const;         // null: an update rule
   Optimizer with(std::vector<Tensor> parameters) const;  // same arguments, no state
   Optimizer recipe() const;                              // the same without parameters
 

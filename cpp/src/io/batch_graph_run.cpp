@@ -80,7 +80,8 @@ std::vector<Tensor> run_batch(const BatchGraph& graph, const BatchPlan& plan, co
   Tensors values(graph.values.size());
   const auto value = [&](ValueId id) -> Tensor& { return values[static_cast<std::size_t>(id)]; };
   for (std::size_t i = 0; i < graph.inputs.size(); ++i) value(graph.inputs[i]) = operands.inputs[i];
-  for (std::size_t i = 0; i < graph.tensors.size(); ++i) value(graph.tensors[i].first) = lift(StandIns::of(operands.tensors[i]));
+  for (std::size_t i = 0; i < graph.tensors.size(); ++i)
+    value(graph.tensors[i].first) = lift(StandIns::of(operands.tensors[i]));
   for (std::size_t i = 0; i < graph.constants.size(); ++i)
     value(graph.constants[i].value) = lift(operands.constants[i]);
   RandomScope* random = RandomScope::current();

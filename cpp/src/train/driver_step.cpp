@@ -47,8 +47,7 @@ class StepObjective final : public optim::Objective {
     if (workspace.failed()) {
       if (!first_) try {
           workspace.throw_failure();
-        } catch (const ValueError&) {
-        }
+        } catch (const ValueError&) {}
       return false;
     }
     workspace.count_versions(1);

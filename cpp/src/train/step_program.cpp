@@ -2,10 +2,10 @@
 #include "train/step_program.hpp"
 
 #include "autodiff/rules.hpp"
+#include "chainrule/drivers.hpp"
 #include "chainrule/ops.hpp"
 #include "core/fail.hpp"
 #include "graph/tensor_data.hpp"
-#include "chainrule/drivers.hpp"
 #include "nn/mode_override.hpp"
 #include "ops/random_scope.hpp"
 #include "train/step_parts.hpp"

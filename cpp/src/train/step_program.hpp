@@ -19,9 +19,15 @@ struct StepInputs {
   std::optional<TensorType> weight;
   bool operator==(const StepInputs&) const = default;
 };
-// Outputs: loss, sum of w l, sum of w, and the model's first output. With a driver the step updates no parameter: behind
-// these stands the gradient of each parameter that wants one, or, for a least-squares driver, nothing.
-enum StepOutput : std::size_t { step_loss = 0, step_weighted_sum = 1, step_weight_sum = 2, step_model_output = 3, step_gradients = 4 };
+// Outputs: loss, sum of w l, sum of w, and the model's first output. With a driver the step updates no parameter:
+// behind these stands the gradient of each parameter that wants one, or, for a least-squares driver, nothing.
+enum StepOutput : std::size_t {
+  step_loss = 0,
+  step_weighted_sum = 1,
+  step_weight_sum = 2,
+  step_model_output = 3,
+  step_gradients = 4
+};
 
 GraphData trace_step(const nn::Module& model, const Loss& loss, optim::Optimizer& optimizer, const StepInputs& inputs,
                      bool clip);

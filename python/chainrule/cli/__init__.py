@@ -159,8 +159,8 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--schedule",
         choices=("cosine", "constant"),
-        help="cosine: the rate stays for half of the epochs, then falls towards 0 (the default); constant: the default "
-        "with lbfgs and levenbergmarquardt",
+        help="cosine: the rate stays for half of the epochs, then falls towards 0 (the default); constant: "
+        "the default with lbfgs and levenbergmarquardt",
     )
     train.add_argument(
         "--weight-decay",
