@@ -225,7 +225,7 @@ void bind_drivers(py::module_& m) {
       "...     loss.backward()\n"
       "...     return loss\n"
       ">>> losses = [opt.step(closure) for _ in range(3)]\n"
-      ">>> bool(np.abs(p.numpy() - 1).max() < 1e-6)\nTrue")
+      ">>> bool(np.abs(p.numpy() - 1).max() < 1e-3)\nTrue")
       .def(py::init([](const py::object& params, const optim::Rate& lr, std::int64_t max_iter,
                        std::optional<std::int64_t> max_eval, double tolerance_grad, double tolerance_change,
                        std::int64_t history_size, const std::optional<std::string>& line_search_fn) {
