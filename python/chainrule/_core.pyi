@@ -629,10 +629,11 @@ class Module:
         """
         The parameters as a list, each once.
         """
-    def predict(self, x: typing.Any, batch_size: typing.SupportsIndex = 1024, output: str = 'raw') -> numpy.typing.NDArray[typing.Any]:
+    def predict(self, x: typing.Any, batch_size: typing.SupportsIndex = 1024, output: str = 'raw') -> typing.Any:
         """
         Outputs for all samples as a NumPy array, in eval mode whatever the flag says. output="proba" gives probabilities
-        and "class" labels, by the link of the loss it was trained with.
+        and "class" labels, by the link of the loss it was trained with. Several inputs are a tuple of arrays, several
+        outputs come as one; proba and class are of the first.
         """
     def requires_grad_(self, on: bool = True) -> typing.Self:
         """
@@ -1195,9 +1196,11 @@ class Optimizer:
         """
         Copies of its state, by name.
         """
-    def step(self) -> None:
+    def step(self, closure: typing.Any = None) -> typing.Any:
         """
-        Move every parameter that has a gradient.
+        Move every parameter that has a gradient. closure, which LBFGS needs and others take: a function that computes the
+        loss, calls backward() on it and returns it; for LevenbergMarquardt one that returns the residuals. The loss before
+        the update is then returned.
         """
     def zero_grad(self) -> None:
         """
@@ -1211,6 +1214,11 @@ class Optimizer:
     @epoch.setter
     def epoch(self, arg1: typing.SupportsIndex) -> None:
         ...
+    @property
+    def is_driver(self) -> bool:
+        """
+        Whether a step looks at the loss more than once: LBFGS and LevenbergMarquardt. They want the whole set as one batch.
+        """
     @property
     def lr(self) -> float:
         """
@@ -1295,6 +1303,39 @@ class Lion(Optimizer):
     3 to 10 times smaller than AdamW's and a weight_decay, decoupled, as much larger.
     """
     def __init__(self, params: typing.Any = None, *, lr: float | Schedule | collections.abc.Callable[[int], float] = 0.0001, betas: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] = (0.9, 0.99), weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, maximize: bool = False) -> None:
+        ...
+class LBFGS(Optimizer):
+    """
+    Quasi-Newton steps from the last gradients (Liu and Nocedal, 1989), for the whole set as one batch; step takes a
+    closure. line_search_fn="strong_wolfe" finds the length of each step; without it, it is lr.
+
+    >>> p = cr.tensor([-1.2, 1.0], dtype="float64", requires_grad=True)
+    >>> opt = optim.LBFGS([p], line_search_fn="strong_wolfe")
+    >>> def closure():
+    ...     opt.zero_grad()
+    ...     loss = (1 - p[0]) ** 2 + 100 * (p[1] - p[0] ** 2) ** 2
+    ...     loss.backward()
+    ...     return loss
+    >>> losses = [opt.step(closure) for _ in range(3)]
+    >>> bool(np.abs(p.numpy() - 1).max() < 1e-3)
+    True
+    """
+    def __init__(self, params: typing.Any = None, *, lr: float | Schedule | collections.abc.Callable[[int], float] = 1.0, max_iter: typing.SupportsIndex = 20, max_eval: typing.SupportsIndex | None = None, tolerance_grad: typing.SupportsFloat | typing.SupportsIndex = 1e-07, tolerance_change: typing.SupportsFloat | typing.SupportsIndex = 1e-09, history_size: typing.SupportsIndex = 100, line_search_fn: str | None = None) -> None:
+        ...
+class LevenbergMarquardt(Optimizer):
+    """
+    Damped Gauss-Newton steps on a sum of squares (Hagan and Menhaj, 1994), for up to a few thousand parameters in
+    float64: with a Trainer and MSELoss, or by hand with a function of the residuals.
+
+    >>> t = np.linspace(0, 2, 20)
+    >>> p = cr.tensor([1.0, 1.0], dtype="float64", requires_grad=True)
+    >>> opt = optim.LevenbergMarquardt([p])
+    >>> for _ in range(10):
+    ...     loss = opt.step(lambda: p[0] * cr.exp(-p[1] * t) - 3 * np.exp(-0.5 * t))
+    >>> print(np.round(p.numpy(), 6))
+    [3.  0.5]
+    """
+    def __init__(self, params: typing.Any = None, *, damping: typing.SupportsFloat | typing.SupportsIndex = 0.001, increase: typing.SupportsFloat | typing.SupportsIndex = 10.0, decrease: typing.SupportsFloat | typing.SupportsIndex = 0.1, max_damping: typing.SupportsFloat | typing.SupportsIndex = 10000000000.0) -> None:
         ...
 class FitState:
     """
@@ -1503,7 +1544,7 @@ class Trainer:
         """
         Put back what state_dict() gave.
         """
-    def predict(self, X: typing.Any, batch_size: typing.SupportsIndex = 1024, output: str = 'raw') -> numpy.typing.NDArray[typing.Any]:
+    def predict(self, X: typing.Any, batch_size: typing.SupportsIndex = 1024, output: str = 'raw') -> typing.Any:
         """
         As model.predict.
         """
@@ -1656,6 +1697,240 @@ class Schema:
         """
         Features after encoding.
         """
+class Ensemble:
+    """
+    Models of one task that predict together: Ensemble([model, ...]), Ensemble.train, or what CrossValidation.ensemble() gives.
+
+    >>> X, y = cr.datasets.load_digits(split="train")
+    >>> five = cr.Ensemble.train(nn.MLP([64, 16, 10]), X, y, loss=nn.CrossEntropyLoss(), optimizer=optim.Adam())
+    >>> mean, spread = five.predict(X[:4], output="proba")
+    >>> mean.shape, spread.shape
+    ((4, 10), (4, 10))
+    """
+    @staticmethod
+    def load(folder: typing.Any) -> Ensemble:
+        """
+        What save has written; needs no class of the models.
+        """
+    @staticmethod
+    def train(make_model: typing.Any, X: typing.Any, y: typing.Any, *, loss: typing.Any, optimizer: typing.Any, seeds: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), seed: typing.Any = 0, workers: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, precision: str = 'float32', progress: typing.Any = 'auto') -> Ensemble:
+        """
+        Train so many models (seeds) on all data, the i-th with weights drawn by init(seed + i) and with that seed for the
+        order of samples and dropout. The other arguments are those of cross_validate. Lakshminarayanan, Pritzel, Blundell
+        (2017), Simple and scalable predictive uncertainty estimation using deep ensembles.
+        """
+    def __init__(self, models: typing.Any) -> None:
+        ...
+    def __len__(self) -> int:
+        ...
+    def __repr__(self) -> str:
+        ...
+    def predict(self, X: typing.Any, batch_size: typing.SupportsIndex = 1024, output: str = 'raw') -> tuple[numpy.typing.NDArray[typing.Any], numpy.typing.NDArray[typing.Any]]:
+        """
+        (mean, spread), each of the shape of one model's prediction: mean and standard deviation over the models of their outputs
+        ("raw") or probabilities ("proba"). With output="class": the class of the mean probability, and the share of the models
+        that name another class.
+        """
+    def save(self, folder: typing.Any) -> None:
+        """
+        Write a model file for each into a new or empty folder: model-0.safetensors, ...
+        """
+    @property
+    def models(self) -> list[typing.Any]:
+        """
+        The models.
+        """
+class SelectionProgress:
+    """
+    What progress functions of model selection see.
+    """
+    def __repr__(self) -> str:
+        ...
+    @property
+    def best(self) -> float:
+        """
+        Mean score of the best candidate so far; NaN before one.
+        """
+    @property
+    def done(self) -> int:
+        """
+        Models trained so far.
+        """
+    @property
+    def total(self) -> int:
+        """
+        Of how many.
+        """
+class CrossValidation:
+    """
+    What cross_validate found; printed, it is a table of the folds.
+    """
+    def __repr__(self) -> str:
+        ...
+    def __str__(self) -> str:
+        ...
+    def _repr_html_(self) -> str:
+        ...
+    def ensemble(self) -> Ensemble:
+        """
+        The folds' models, to predict together.
+        """
+    def plot(self, path: typing.Any) -> typing.Any:
+        """
+        Write a PNG: the score of every fold over the epochs, and where it ended. Needs matplotlib.
+        """
+    def to_dict(self) -> dict[typing.Any, typing.Any]:
+        """
+        Plain numbers and lists, ready for JSON.
+        """
+    @property
+    def epochs(self) -> list[typing.Any]:
+        """
+        Epochs of each fold; with EarlyStopping, up to the best one.
+        """
+    @property
+    def histories(self) -> list[typing.Any]:
+        """
+        The History of each fold.
+        """
+    @property
+    def history(self) -> History:
+        """
+        Of the training on all data.
+        """
+    @property
+    def mean(self) -> float:
+        """
+        Of the scores.
+        """
+    @property
+    def metrics(self) -> dict[typing.Any, typing.Any]:
+        """
+        Loss and metrics of the rows held out: a dict of arrays.
+        """
+    @property
+    def model(self) -> Module:
+        """
+        Trained on all data; None with retrain=False.
+        """
+    @property
+    def models(self) -> list[typing.Any]:
+        """
+        The model of each fold.
+        """
+    @property
+    def score(self) -> str:
+        """
+        The name of the score.
+        """
+    @property
+    def scores(self) -> numpy.typing.NDArray[typing.Any]:
+        """
+        Of the rows held out, fold by fold.
+        """
+    @property
+    def std(self) -> float:
+        """
+        Standard deviation of the scores, divided by their number.
+        """
+class Search:
+    """
+    What grid_search or random_search found; printed, it is a table, the best first.
+    """
+    def __len__(self) -> int:
+        ...
+    def __repr__(self) -> str:
+        ...
+    def __str__(self) -> str:
+        ...
+    def _repr_html_(self) -> str:
+        ...
+    def plot(self, path: typing.Any) -> typing.Any:
+        """
+        Write a PNG: every candidate's mean score over each parameter. Needs matplotlib.
+        """
+    def to_dict(self) -> dict[typing.Any, typing.Any]:
+        """
+        Lists, the best candidate first.
+        """
+    def to_pandas(self) -> typing.Any:
+        """
+        A row per candidate: its parameters, mean, std and epochs.
+        """
+    @property
+    def best_model(self) -> typing.Any:
+        """
+        Trained on all data with the best parameters; None with retrain=False.
+        """
+    @property
+    def best_params(self) -> typing.Any:
+        """
+        Of the candidate with the best mean score.
+        """
+    @property
+    def best_score(self) -> float:
+        """
+        Its mean score.
+        """
+    @property
+    def history(self) -> History:
+        """
+        Of that training.
+        """
+    @property
+    def maximize(self) -> bool:
+        """
+        Whether more of it is better.
+        """
+    @property
+    def means(self) -> numpy.typing.NDArray[typing.Any]:
+        """
+        Of every candidate's scores.
+        """
+    @property
+    def parameters(self) -> list[typing.Any]:
+        """
+        Of every candidate, the best first.
+        """
+    @property
+    def score(self) -> str:
+        """
+        The name of the score.
+        """
+    @property
+    def scores(self) -> list[typing.Any]:
+        """
+        Of every candidate: an array of its folds' scores.
+        """
+    @property
+    def stds(self) -> numpy.typing.NDArray[typing.Any]:
+        """
+        Of every candidate's scores.
+        """
+class Uniform:
+    """
+    Numbers from low to high, each as likely.
+    """
+    def __init__(self, low: typing.SupportsFloat | typing.SupportsIndex, high: typing.SupportsFloat | typing.SupportsIndex) -> None:
+        ...
+    def __repr__(self) -> str:
+        ...
+class LogUniform:
+    """
+    Numbers from low to high, uniform in their logarithm: for rates and decays.
+    """
+    def __init__(self, low: typing.SupportsFloat | typing.SupportsIndex, high: typing.SupportsFloat | typing.SupportsIndex) -> None:
+        ...
+    def __repr__(self) -> str:
+        ...
+class Integer:
+    """
+    Whole numbers from low to high, both included; log=True: uniform in their logarithm.
+    """
+    def __init__(self, low: typing.SupportsIndex, high: typing.SupportsIndex, *, log: bool = False) -> None:
+        ...
+    def __repr__(self) -> str:
+        ...
 class Predictor:
     """
     A model compiled for `batch` samples, with a copy of its weights: p(x, out=None). It infers, whatever the model's flag
@@ -2063,6 +2338,30 @@ def cosh(x: typing.Any) -> Tensor:
     """
     Hyperbolic cosine (e^x + e^-x) / 2.
     """
+def cross_validate(make_model: typing.Any, X: typing.Any, y: typing.Any, *, loss: typing.Any, optimizer: typing.Any, k: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), score: str = '', retrain: bool = True, seed: typing.Any = 0, workers: typing.Any = None, stratify: typing.Any = 'auto', groups: typing.Any = None, repeats: typing.SupportsIndex = 1, folds: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, precision: str = 'float32', progress: typing.Any = 'auto') -> CrossValidation:
+    """
+    Split the data into k folds, train a model on all but one of them, k times, and measure it on the one held out; then
+    train one on all data (retrain). Stone (1974), Cross-validatory choice and assessment of statistical predictions.
+
+    make_model: a function () -> model, called for each fold, or a model, of which each fold gets a copy with weights
+    drawn anew by init(seed). loss, optimizer, metrics, epochs, batch_size, shuffle, sample_weight, class_weight, clip_norm and precision are those of
+    Trainer and fit. k, stratify, groups, repeats and seed make the folds as data.k_fold does; "auto" stratifies where y holds
+    labels; folds="time_series", or pairs (train rows, held-out rows) take their place. score: "loss" or a metric's name; empty:
+    the first metric, else the loss. callbacks: each model gets copies. workers: models trained at a time, None: as many as
+    there are threads; one worker gives each model all threads. The bits do not depend on it. seed: every fold starts as after
+    cr.manual_seed(seed), and trains as Trainer(..., seed=seed) does; the r-th repeat has seed + r. progress: "auto" (a bar on a
+    terminal), True, False, or a function of the reports.
+    With callbacks.EarlyStopping, retraining takes the mean of the folds' best epochs, rounded, and leaves it out.
+    Returns a CrossValidation: scores, mean, std, metrics, histories, models, model. Raises ValueError for folds that would be
+    empty or train on one class, IndexError for an unknown score.
+
+    >>> X, y = cr.datasets.load_digits(split="train")
+    >>> make = lambda: nn.MLP([64, 32, 10])
+    >>> r = cr.cross_validate(make, X, y, k=3, loss=nn.CrossEntropyLoss(), optimizer=optim.Adam(lr=0.01), epochs=3,
+    ...                       metrics=["accuracy"])
+    >>> bool(r.mean > 0.8), len(r.scores)
+    (True, 3)
+    """
 def cumprod(x: typing.Any, axis: typing.SupportsIndex | None = None, *, reverse: bool = False) -> Tensor:
     """
     Running products along the axis, of all elements in a row by default; reverse: from the end. The derivative
@@ -2216,6 +2515,29 @@ def greater(a: typing.Any, b: typing.Any) -> Tensor:
 def greater_equal(a: typing.Any, b: typing.Any) -> Tensor:
     """
     a >= b.
+    """
+def grid_search(make_model: typing.Any, grid: dict[typing.Any, typing.Any], X: typing.Any, y: typing.Any, *, maximize: typing.Any = None, loss: typing.Any, optimizer: typing.Any, k: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), score: str = '', retrain: bool = True, seed: typing.Any = 0, workers: typing.Any = None, stratify: typing.Any = 'auto', groups: typing.Any = None, repeats: typing.SupportsIndex = 1, folds: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, precision: str = 'float32', progress: typing.Any = 'auto') -> Search:
+    """
+    Cross-validate every combination of the values in grid, a dict of lists, on the same folds, and train the best on all data.
+
+    A name in the grid is an argument of make_model, an option of fit (epochs, batch_size, shuffle, clip_norm), or an
+    argument of the optimizer or of the loss, whichever has it; "model.width", "optimizer.lr", "loss.weight" or
+    "fit.epochs" say which where several do. "optimizer" and "loss" are replaced as a whole. loss, optimizer, metrics, epochs, batch_size, shuffle, sample_weight, class_weight, clip_norm and precision are those of
+    Trainer and fit. k, stratify, groups, repeats and seed make the folds as data.k_fold does; "auto" stratifies where y holds
+    labels; folds="time_series", or pairs (train rows, held-out rows) take their place. score: "loss" or a metric's name; empty:
+    the first metric, else the loss. callbacks: each model gets copies. workers: models trained at a time, None: as many as
+    there are threads; one worker gives each model all threads. The bits do not depend on it. seed: every fold starts as after
+    cr.manual_seed(seed), and trains as Trainer(..., seed=seed) does; the r-th repeat has seed + r. progress: "auto" (a bar on a
+    terminal), True, False, or a function of the reports.
+    maximize: whether more of the score is better (None: told by its name). Returns a Search, the best first: best_params,
+    best_score, best_model, parameters, scores, means, stds.
+
+    >>> X, y = cr.datasets.load_digits(split="train")
+    >>> make = lambda width: nn.MLP([64, width, 10])
+    >>> r = cr.grid_search(make, {"width": [4, 32], "lr": [1e-3, 1e-2]}, X, y, k=3, epochs=2,
+    ...                    loss=nn.CrossEntropyLoss(), optimizer=optim.Adam(), metrics=["accuracy"])
+    >>> r.best_params
+    {'width': 32, 'lr': 0.01}
     """
 def has_bf16() -> bool:
     """
@@ -2540,6 +2862,29 @@ def random_normal(shape: typing.Any, mean: typing.SupportsFloat | typing.Support
     Normal draws, new in each call, in a compiled function in each run and in vmap for each sample; manual_seed(s)
     starts them again.
     Constants to every derivative: mean + std * normal(shape) has gradients for mean and std.
+    """
+def random_search(make_model: typing.Any, distributions: dict[typing.Any, typing.Any], X: typing.Any, y: typing.Any, *, n_iter: typing.SupportsIndex = 10, maximize: typing.Any = None, loss: typing.Any, optimizer: typing.Any, k: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), score: str = '', retrain: bool = True, seed: typing.Any = 0, workers: typing.Any = None, stratify: typing.Any = 'auto', groups: typing.Any = None, repeats: typing.SupportsIndex = 1, folds: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, precision: str = 'float32', progress: typing.Any = 'auto') -> Search:
+    """
+    grid_search for n_iter candidates drawn by seed: each parameter from a list, or from Uniform, LogUniform or Integer of
+    chainrule.distributions. Bergstra and Bengio (2012), Random search for hyper-parameter optimization.
+
+    loss, optimizer, metrics, epochs, batch_size, shuffle, sample_weight, class_weight, clip_norm and precision are those of
+    Trainer and fit. k, stratify, groups, repeats and seed make the folds as data.k_fold does; "auto" stratifies where y holds
+    labels; folds="time_series", or pairs (train rows, held-out rows) take their place. score: "loss" or a metric's name; empty:
+    the first metric, else the loss. callbacks: each model gets copies. workers: models trained at a time, None: as many as
+    there are threads; one worker gives each model all threads. The bits do not depend on it. seed: every fold starts as after
+    cr.manual_seed(seed), and trains as Trainer(..., seed=seed) does; the r-th repeat has seed + r. progress: "auto" (a bar on a
+    terminal), True, False, or a function of the reports.
+    More candidates with the same seed begin with the same ones.
+
+    >>> X, y = cr.datasets.load_digits(split="train")
+    >>> make = lambda width: nn.MLP([64, width, 10])
+    >>> from chainrule.distributions import Integer, LogUniform
+    >>> space = {"width": Integer(8, 32), "lr": LogUniform(1e-3, 1e-1), "batch_size": [32, 64]}
+    >>> r = cr.random_search(make, space, X, y, n_iter=3, k=2, loss=nn.CrossEntropyLoss(),
+    ...                      optimizer=optim.Adam(), metrics=["accuracy"])
+    >>> len(r), sorted(r.best_params)
+    (3, ['batch_size', 'lr', 'width'])
     """
 def random_uniform(shape: typing.Any, low: typing.SupportsFloat | typing.SupportsIndex = 0.0, high: typing.SupportsFloat | typing.SupportsIndex = 1.0, dtype: typing.Any = 'float32') -> Tensor:
     """

@@ -12,8 +12,8 @@ Tensor values_of(const py::object& given, const char* name) {
 
 metrics::Options options_of(const char* name, const std::string& average, const py::object& sample_weight,
                             const std::string& link, std::optional<std::int64_t> ignore_index) {
-  if (link != "identity" && link != "softmax" && link != "sigmoid" && link != "exp" &&
-      link != "probability" && link != "sign" && link != "argmax")
+  if (link != "identity" && link != "softmax" && link != "sigmoid" && link != "exp" && link != "probability" &&
+      link != "sign" && link != "argmax")
     throw ValueError(std::string(name) + ": unknown link: '" + link +
                      "'; use identity, softmax, sigmoid, exp, probability, sign or argmax");
   metrics::Options options;

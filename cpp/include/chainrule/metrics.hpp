@@ -5,7 +5,8 @@
 //
 // A link (Loss::link) tells what outputs mean: softmax, exp and argmax, a logit, log-probability or mere score per
 // class; sigmoid, probability and sign, that of class 1, or of each of several labels (N, L) that may hold together;
-// identity, what they look like: a score per class beside targets with one axis less, otherwise values or class numbers.
+// identity, what they look like: a score per class beside targets with one axis less, otherwise values or class
+// numbers.
 #pragma once
 
 #include <cstdint>

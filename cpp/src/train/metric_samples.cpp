@@ -275,7 +275,8 @@ ScoreSamples score_samples(const MetricInput& in) {
     return s;
   }
   const std::vector<double> y = reader.values(in.output);
-  for (std::size_t i = 0; i < y.size(); i += 2) s.score.push_back(in.link == "softmax" || in.link == "argmax" ? y[i + 1] - y[i] : y[i + 1]);
+  for (std::size_t i = 0; i < y.size(); i += 2)
+    s.score.push_back(in.link == "softmax" || in.link == "argmax" ? y[i + 1] - y[i] : y[i + 1]);
   for (const std::int64_t label : reader.labels()) s.wanted.push_back(static_cast<double>(label));
   s.columns = 1;
   s.form = Form::positive;
