@@ -192,20 +192,33 @@ class TestFloatingPointMode:
     def test_hosts_rounding_changes_no_training(self, rounding, optimizer, rng):
         """Rates, bias corrections, sums of losses and metrics are computed in our mode, too."""
         x, y = rng.normal(size=(97, 20)).astype(np.float32), rng.integers(0, 5, 97)
-        recipe = getattr(optim, optimizer)(lr=0.0123, weight_decay=0.017)
+        driver = getattr(optim, optimizer)().is_driver
+        options = {} if optimizer == "LevenbergMarquardt" else {"lr": 0.0123}
+        options |= {} if driver else {"weight_decay": 0.017}
+        clip, loss = (None if driver else 0.7), nn.CrossEntropyLoss()
+        if optimizer == "LevenbergMarquardt":  # which takes squares only
+            loss, y = nn.MSELoss(), rng.normal(size=(97, 5)).astype(np.float32)
+            models = [nn.MLP([20, 8, 5], seed=0), nn.MLP([20, 8, 5], seed=0)]
+        weights = {"class_weight": {1: 0.3}} if loss.link == "softmax" else {"sample_weight": rng.uniform(size=97)}
+        metric = "accuracy" if loss.link == "softmax" else "r2"
+        recipe = getattr(optim, optimizer)(**options)
         models = [network(), network()]  # layers keep numbers of their own, made when they are built
 
         def results(model):
-            trainer = cr.Trainer(model, nn.CrossEntropyLoss(), recipe, metrics=["accuracy"], clip_norm=0.7)
-            options = {"class_weight": {1: 0.3}, "validation_split": 0.3, "batch_size": 13}
-            history = trainer.fit(x, y, epochs=3, **options).to_dict()
+            trainer = cr.Trainer(model, loss, recipe, metrics=[metric], clip_norm=clip)
+            history = trainer.fit(x, y, epochs=3, validation_split=0.3, batch_size=13, **weights).to_dict()
             history |= trainer.evaluate(x, y, batch_size=10)
             history["step"] = trainer.step(x, y)
-            by_hand = getattr(optim, optimizer)(model.parameters(), lr=0.0123, weight_decay=0.017)
-            for _ in range(3):
+            by_hand = getattr(optim, optimizer)(model.parameters(), **options)
+
+            def closure():
                 by_hand.zero_grad()
-                nn.CrossEntropyLoss()(model(x), y).backward()
-                by_hand.step()
+                value = loss(model(x), y)
+                value.backward()
+                return value
+
+            for _ in range(3):
+                by_hand.step((lambda: model(x) - y) if optimizer == "LevenbergMarquardt" else closure)
             return history, model.state_dict()
 
         expected = results(models[0])

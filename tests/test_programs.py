@@ -92,7 +92,8 @@ class TestPackage:
     def test_names_are_listed(self):
         assert all(hasattr(cr, name) for name in cr.__all__)
         assert all(hasattr(nn, name) for name in nn.__all__)
-        listed = {name for module in (cr, nn, nn.init, optim, cr.data) for name in module.__all__}
+        modules = (cr, nn, nn.init, optim, cr.data, cr.callbacks, cr.metrics, cr.distributions)
+        listed = {name for module in modules for name in module.__all__} | {"BuiltinCallback"}
         listed |= {f"random_{name}" for name in cr.random.__all__}
         listed |= {f"{name}Schedule" for name in cr.schedules.__all__} | {"Schedule"}
         assert {name for name in dir(cr._core) if not name.startswith("_")} <= listed

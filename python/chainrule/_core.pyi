@@ -1337,110 +1337,6 @@ class LevenbergMarquardt(Optimizer):
     """
     def __init__(self, params: typing.Any = None, *, damping: typing.SupportsFloat | typing.SupportsIndex = 0.001, increase: typing.SupportsFloat | typing.SupportsIndex = 10.0, decrease: typing.SupportsFloat | typing.SupportsIndex = 0.1, max_damping: typing.SupportsFloat | typing.SupportsIndex = 10000000000.0) -> None:
         ...
-class FitState:
-    """
-    A running fit, as callbacks and progress functions see it. Kept beyond its end, its numbers stay and its calls raise
-    StateError.
-    """
-    def __repr__(self) -> str:
-        ...
-    def log(self, name: str, value: typing.SupportsFloat | typing.SupportsIndex) -> None:
-        """
-        Set a column of this epoch's row: as it is at the end of the epoch, or what the last batch said.
-        """
-    def stop(self, reason: str) -> None:
-        """
-        End training after this call; history.stopped gives the reason. The first one stands.
-        """
-    def value(self, column: str) -> float:
-        """
-        A value of the last finished epoch's row.
-        """
-    @property
-    def batch(self) -> int:
-        """
-        Finished batches of this epoch.
-        """
-    @property
-    def batches(self) -> int:
-        ...
-    @property
-    def columns(self) -> list[str]:
-        """
-        The columns that every row of the history has.
-        """
-    @property
-    def epoch(self) -> int:
-        """
-        Counts from 1; 0 before the first.
-        """
-    @property
-    def epoch_end(self) -> bool:
-        ...
-    @property
-    def epochs(self) -> int:
-        ...
-    @property
-    def history(self) -> ...:
-        """
-        A copy of the history so far, at the end of an epoch with its row.
-        """
-    @property
-    def loss(self) -> float:
-        """
-        Running mean of this epoch.
-        """
-    @property
-    def row(self) -> dict[typing.Any, typing.Any]:
-        """
-        The last finished epoch's values, by name.
-        """
-    @property
-    def samples_per_second(self) -> float:
-        ...
-    @property
-    def trainer(self) -> ...:
-        """
-        The Trainer.
-        """
-class BuiltinCallback:
-    """
-    A callback written in C++.
-    """
-class EarlyStopping(BuiltinCallback):
-    """
-    Ends training when a column of the history has not improved by more than min_delta for `patience` epochs.
-    mode: "min", "max", or "auto", which tells by the column's name. restore_best: when fit ends, however it ends, the model
-    gets the parameters and buffers of its best epoch. Prechelt, Early stopping - but when? (1998).
-
-    >>> X, y = np.eye(8, dtype="f4"), np.arange(8) % 2
-    >>> trainer = cr.Trainer(nn.MLP([8, 8, 2], seed=0), nn.CrossEntropyLoss(), optim.Adam(lr=0.1))
-    >>> stop = cr.callbacks.EarlyStopping(monitor="loss", patience=2, min_delta=0.01)
-    >>> history = trainer.fit(X, y, epochs=100, callbacks=[stop])
-    >>> history.epochs < 100 and stop.best_epoch == history.epochs - 2
-    True
-    """
-    def __getstate__(self) -> tuple[str, int, float, str, bool]:
-        ...
-    def __init__(self, *, monitor: str = 'val_loss', patience: typing.SupportsIndex = 10, min_delta: typing.SupportsFloat | typing.SupportsIndex = 0.0, mode: str = 'auto', restore_best: bool = True) -> None:
-        """
-        patience: epochs without an improvement. Raises ValueError for unknown modes, and at the start of a fit whose history
-        has no such column.
-        """
-    def __repr__(self) -> str:
-        ...
-    def __setstate__(self, arg0: tuple[typing.Any, ...]) -> None:
-        ...
-    @property
-    def best(self) -> float:
-        """
-        The best value in the last fit; NaN before one.
-        """
-    @property
-    def best_epoch(self) -> int:
-        """
-        Its epoch, from 1; 0 before one.
-        """
 class History:
     """
     What happened in each epoch: history["loss"] is a list; printed, it is a table.
@@ -1590,6 +1486,110 @@ class Trainer:
     def optimizer(self) -> Optimizer:
         """
         Its own optimizer.
+        """
+class FitState:
+    """
+    A running fit, as callbacks and progress functions see it. Kept beyond its end, its numbers stay and its calls raise
+    StateError.
+    """
+    def __repr__(self) -> str:
+        ...
+    def log(self, name: str, value: typing.SupportsFloat | typing.SupportsIndex) -> None:
+        """
+        Set a column of this epoch's row: as it is at the end of the epoch, or what the last batch said.
+        """
+    def stop(self, reason: str) -> None:
+        """
+        End training after this call; history.stopped gives the reason. The first one stands.
+        """
+    def value(self, column: str) -> float:
+        """
+        A value of the last finished epoch's row.
+        """
+    @property
+    def batch(self) -> int:
+        """
+        Finished batches of this epoch.
+        """
+    @property
+    def batches(self) -> int:
+        ...
+    @property
+    def columns(self) -> list[str]:
+        """
+        The columns that every row of the history has.
+        """
+    @property
+    def epoch(self) -> int:
+        """
+        Counts from 1; 0 before the first.
+        """
+    @property
+    def epoch_end(self) -> bool:
+        ...
+    @property
+    def epochs(self) -> int:
+        ...
+    @property
+    def history(self) -> History:
+        """
+        A copy of the history so far, at the end of an epoch with its row.
+        """
+    @property
+    def loss(self) -> float:
+        """
+        Running mean of this epoch.
+        """
+    @property
+    def row(self) -> dict[typing.Any, typing.Any]:
+        """
+        The last finished epoch's values, by name.
+        """
+    @property
+    def samples_per_second(self) -> float:
+        ...
+    @property
+    def trainer(self) -> Trainer:
+        """
+        The Trainer.
+        """
+class BuiltinCallback:
+    """
+    A callback written in C++.
+    """
+class EarlyStopping(BuiltinCallback):
+    """
+    Ends training when a column of the history has not improved by more than min_delta for `patience` epochs.
+    mode: "min", "max", or "auto", which tells by the column's name. restore_best: when fit ends, however it ends, the model
+    gets the parameters and buffers of its best epoch. Prechelt, Early stopping - but when? (1998).
+
+    >>> X, y = np.eye(8, dtype="f4"), np.arange(8) % 2
+    >>> trainer = cr.Trainer(nn.MLP([8, 8, 2], seed=0), nn.CrossEntropyLoss(), optim.Adam(lr=0.1))
+    >>> stop = cr.callbacks.EarlyStopping(monitor="loss", patience=2, min_delta=0.01)
+    >>> history = trainer.fit(X, y, epochs=100, callbacks=[stop])
+    >>> history.epochs < 100 and stop.best_epoch == history.epochs - 2
+    True
+    """
+    def __getstate__(self) -> tuple[str, int, float, str, bool]:
+        ...
+    def __init__(self, *, monitor: str = 'val_loss', patience: typing.SupportsIndex = 10, min_delta: typing.SupportsFloat | typing.SupportsIndex = 0.0, mode: str = 'auto', restore_best: bool = True) -> None:
+        """
+        patience: epochs without an improvement. Raises ValueError for unknown modes, and at the start of a fit whose history
+        has no such column.
+        """
+    def __repr__(self) -> str:
+        ...
+    def __setstate__(self, arg0: tuple[typing.Any, ...]) -> None:
+        ...
+    @property
+    def best(self) -> float:
+        """
+        The best value in the last fit; NaN before one.
+        """
+    @property
+    def best_epoch(self) -> int:
+        """
+        Its epoch, from 1; 0 before one.
         """
 class TrainingStep:
     """

@@ -22,8 +22,8 @@ PYBIND11_MODULE(_core, m) {
   bind_schedules(m);
   bind_optim(m);
   bind_metrics(m);
-  bind_callbacks(m);
   bind_train(m);
+  bind_callbacks(m);
   bind_training_step(m);
   bind_data(m);
   bind_splits(m);

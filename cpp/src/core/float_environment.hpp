@@ -34,12 +34,34 @@ class FloatEnvironment {
   FloatEnvironment& operator=(const FloatEnvironment&) = delete;
 
  private:
+  friend class HostEnvironment;
 #if defined(__SSE2__)
   static constexpr unsigned ours = 0x9FC0;  // FTZ | all masks | DAZ
   unsigned before_;
 #elif defined(__aarch64__)
   std::uint64_t before_;
 #endif
+};
+
+// Inside one of ours, for the time of a call: the host's, for functions of the host.
+class HostEnvironment {
+ public:
+  explicit HostEnvironment(const FloatEnvironment& ours) noexcept {
+#if defined(__SSE2__)
+    _mm_setcsr(ours.before_);
+#elif defined(__aarch64__)
+    asm volatile("msr fpcr, %0" : : "r"(ours.before_));
+#endif
+  }
+  ~HostEnvironment() {
+#if defined(__SSE2__)
+    _mm_setcsr(FloatEnvironment::ours);
+#elif defined(__aarch64__)
+    asm volatile("msr fpcr, %0" : : "r"(std::uint64_t{1} << 24));
+#endif
+  }
+  HostEnvironment(const HostEnvironment&) = delete;
+  HostEnvironment& operator=(const HostEnvironment&) = delete;
 };
 
 }  // namespace chainrule

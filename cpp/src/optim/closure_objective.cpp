@@ -18,8 +18,9 @@ constexpr double most_jacobian_bytes = 1u << 30;
 
 class ClosureObjective final : public Objective {
  public:
-  ClosureObjective(std::string optimizer, const std::vector<Tensor>& parameters, const Optimizer::Closure& closure)
-      : Objective(parameters), optimizer_(std::move(optimizer)), closure_(closure) {}
+  ClosureObjective(std::string optimizer, const std::vector<Tensor>& parameters, const Optimizer::Closure& closure,
+                   const FloatEnvironment& environment)
+      : Objective(parameters), optimizer_(std::move(optimizer)), closure_(closure), environment_(environment) {}
 
   double gradient(std::span<double> g) override {
     for (const Tensor& p : parameters()) Tensor(p).zero_grad();
@@ -81,6 +82,7 @@ class ClosureObjective final : public Objective {
  private:
   Tensor returned(const char* what) const {
     const GradMode on(true);
+    const HostEnvironment host(environment_);
     Tensor value = closure_();
     if (!value.defined())
       fail<StateError>(optimizer_, "the closure returned nothing", "", std::string("it must return ") + what);
@@ -100,13 +102,14 @@ class ClosureObjective final : public Objective {
 
   std::string optimizer_;
   const Optimizer::Closure& closure_;
+  const FloatEnvironment& environment_;
 };
 
 }  // namespace
 
 std::unique_ptr<Objective> closure_objective(const std::string& optimizer, const std::vector<Tensor>& parameters,
-                                             const Optimizer::Closure& closure) {
-  return std::make_unique<ClosureObjective>(optimizer, parameters, closure);
+                                             const Optimizer::Closure& closure, const FloatEnvironment& environment) {
+  return std::make_unique<ClosureObjective>(optimizer, parameters, closure, environment);
 }
 
 }  // namespace chainrule::optim

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "chainrule/drivers.hpp"
+#include "core/float_environment.hpp"
 #include "optim/flat.hpp"
 #include "optim/rules.hpp"
 
@@ -32,9 +33,10 @@ class StateReader {
   std::string differences_;
 };
 
-// The closure that step() is given, as an objective: of the loss it returns, or of residuals.
+// The closure that step() is given, as an objective: of the loss it returns, or of residuals. It runs in the host's
+// floating-point environment.
 std::unique_ptr<Objective> closure_objective(const std::string& optimizer, const std::vector<Tensor>& parameters,
-                                             const Optimizer::Closure& closure);
+                                             const Optimizer::Closure& closure, const FloatEnvironment& environment);
 
 namespace read {
 std::shared_ptr<Driver> lbfgs(nn::ArgumentReader& arguments);

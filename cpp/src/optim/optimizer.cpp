@@ -170,7 +170,9 @@ double Optimizer::step(const Closure& closure) {
   check_steppable();
   if (!closure) fail<StateError>(s.method->name(), "the closure is empty", "", "give a function");
   if (s.driver) {
-    const double loss = s.driver->step(*closure_objective(s.method->name(), s.parameters, closure), lr());
+    const double rate = lr();
+    const FloatEnvironment environment;
+    const double loss = s.driver->step(*closure_objective(s.method->name(), s.parameters, closure, environment), rate);
     if (!std::isfinite(loss))
       fail<ValueError>(s.method->name(), "the loss or a gradient is not finite", "", "no update was made");
     ++s.steps;

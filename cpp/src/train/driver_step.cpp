@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "core/fail.hpp"
+#include "core/float_environment.hpp"
 #include "train/normal_equations.hpp"
 
 namespace chainrule {
@@ -93,6 +94,7 @@ void drive(optim::Optimizer& optimizer, CompiledStep& step, double lr) {
   step.release_outputs();
   step.workspace().refresh();
   StepObjective objective(optimizer, step);
+  const FloatEnvironment environment;
   if (!std::isfinite(optimizer.driver()->step(objective, lr)) && !step.workspace().failed())
     fail<ValueError>(optimizer.method().name(), "the Jacobian of the residuals is not finite", "",
                      "no update was made; look for functions whose derivative is infinite, such as sqrt at 0");
