@@ -192,6 +192,7 @@ class TestFloatingPointMode:
     def test_hosts_rounding_changes_no_training(self, rounding, optimizer, rng):
         """Rates, bias corrections, sums of losses and metrics are computed in our mode, too."""
         x, y = rng.normal(size=(97, 20)).astype(np.float32), rng.integers(0, 5, 97)
+        models = [network(), network()]  # layers keep numbers of their own, made when they are built
         driver = getattr(optim, optimizer)().is_driver
         options = {} if optimizer == "LevenbergMarquardt" else {"lr": 0.0123}
         options |= {} if driver else {"weight_decay": 0.017}
@@ -199,10 +200,11 @@ class TestFloatingPointMode:
         if optimizer == "LevenbergMarquardt":  # which takes squares only
             loss, y = nn.MSELoss(), rng.normal(size=(97, 5)).astype(np.float32)
             models = [nn.MLP([20, 8, 5], seed=0), nn.MLP([20, 8, 5], seed=0)]
-        weights = {"class_weight": {1: 0.3}} if loss.link == "softmax" else {"sample_weight": rng.uniform(size=97)}
+        weights = {"class_weight": {1: 0.3}}
+        if loss.link != "softmax":
+            weights = {"sample_weight": rng.uniform(size=97)}
         metric = "accuracy" if loss.link == "softmax" else "r2"
         recipe = getattr(optim, optimizer)(**options)
-        models = [network(), network()]  # layers keep numbers of their own, made when they are built
 
         def results(model):
             trainer = cr.Trainer(model, loss, recipe, metrics=[metric], clip_norm=clip)
