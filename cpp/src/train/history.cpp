@@ -57,7 +57,8 @@ void History::append(const std::string& name, double value) {
 void History::log(const std::vector<std::pair<std::string, double>>& values) {
   const std::size_t rows = epochs();
   for (const auto& [name, value] : values) {
-    auto at = std::find_if(columns_.begin(), columns_.end(), [&](const auto& column) { return column.first == name; });
+    auto at = columns_.begin();
+    while (at != columns_.end() && at->first != name) ++at;
     if (at == columns_.end()) at = columns_.emplace(at, name, std::vector<double>{});
     at->second.resize(rows, std::nan(""));
     if (rows > 0) at->second.back() = value;
