@@ -1,4 +1,4 @@
-"""The command `chainrule`: arguments and errors. The commands are in train.py, predict.py and info.py."""
+"""The command `chainrule`: arguments and errors. The commands have a file each."""
 
 from __future__ import annotations
 
@@ -109,6 +109,89 @@ def _add_csv_options(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_training_options(command: argparse.ArgumentParser) -> None:
+    """What data to train on, and how: the same for one training and for cross-validation."""
+    command.add_argument("files", nargs="*", metavar="FILE", help="the data; without any, the bundled digits")
+    command.add_argument("--target", metavar="COLUMN", help="column of a CSV file to predict")
+    command.add_argument("--task", choices=("auto", "classification", "regression"), default="auto")
+    command.add_argument(
+        "--layers",
+        type=_sizes,
+        metavar="N,N",
+        default="128,64",
+        help="sizes of the hidden layers (128,64); 0: none",
+    )
+    command.add_argument("--activation", default="relu", help="between layers (relu)")
+    command.add_argument(
+        "--dropout",
+        type=_number(float, "a number", 0, 1),
+        default=0.0,
+        metavar="P",
+        help="probability of dropping a value (0)",
+    )
+    command.add_argument(
+        "--epochs", type=_count(1), default=30, metavar="N", help="passes over the data (30)"
+    )
+    command.add_argument(
+        "--batch-size",
+        type=_count(1),
+        metavar="N",
+        help="samples per step (32; with lbfgs and levenbergmarquardt all)",
+    )
+    command.add_argument("--optimizer", choices=tuple(OPTIMIZERS), default="adamw")
+    command.add_argument(
+        "--lr",
+        type=_number(float, "a number", 0),
+        metavar="RATE",
+        help="learning rate (the optimizer's default)",
+    )
+    command.add_argument(
+        "--schedule",
+        choices=("cosine", "constant"),
+        help="cosine: the rate stays for half of the epochs, then falls towards 0 (the default); constant: "
+        "the default with lbfgs and levenbergmarquardt",
+    )
+    command.add_argument(
+        "--weight-decay",
+        type=_number(float, "a number", 0),
+        metavar="D",
+        help="weight decay (the optimizer's default)",
+    )
+    command.add_argument(
+        "--metrics",
+        type=_names,
+        metavar="A,B",
+        help="what to measure beside the loss, such as f1_macro,top_5_accuracy (accuracy, or r2,rmse,mae)",
+    )
+    command.add_argument(
+        "--patience",
+        type=_count(1),
+        metavar="N",
+        help="stop after N epochs without a smaller loss of the rows held out; keep the best epoch's weights",
+    )
+    command.add_argument(
+        "--missing",
+        choices=("fill", "drop", "error"),
+        default="fill",
+        help="missing cells of a table: fill with the mean or the most frequent word, drop the row, or stop",
+    )
+    command.add_argument(
+        "--ignore", metavar="A,B", default="", help="columns of a table that are no features"
+    )
+    command.add_argument(
+        "--seed",
+        type=_number(int, "a whole number", 0, 2**64),
+        default=0,
+        help="of the split, the weights and the order (0)",
+    )
+    command.add_argument("--out", metavar="MODEL", help="the model file (named after the data)")
+    command.add_argument(
+        "--force", action="store_true", help="replace files that another program has written"
+    )
+    command.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    _add_csv_options(command)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="chainrule", description="Train, apply and inspect neural networks.")
     parser.add_argument("--version", action="version", version=f"chainrule {_core.__version__}")
@@ -124,56 +207,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    train.add_argument("files", nargs="*", metavar="FILE", help="the data; without any, the bundled digits")
-    train.add_argument("--target", metavar="COLUMN", help="column of a CSV file to predict")
-    train.add_argument("--task", choices=("auto", "classification", "regression"), default="auto")
-    train.add_argument(
-        "--layers",
-        type=_sizes,
-        metavar="N,N",
-        default="128,64",
-        help="sizes of the hidden layers (128,64); 0: none",
-    )
-    train.add_argument("--activation", default="relu", help="between layers (relu)")
-    train.add_argument(
-        "--dropout",
-        type=_number(float, "a number", 0, 1),
-        default=0.0,
-        metavar="P",
-        help="probability of dropping a value (0)",
-    )
-    train.add_argument("--epochs", type=_count(1), default=30, metavar="N", help="passes over the data (30)")
-    train.add_argument(
-        "--batch-size",
-        type=_count(1),
-        metavar="N",
-        help="samples per step (32; with lbfgs and levenbergmarquardt all)",
-    )
-    train.add_argument("--optimizer", choices=tuple(OPTIMIZERS), default="adamw")
-    train.add_argument(
-        "--lr",
-        type=_number(float, "a number", 0),
-        metavar="RATE",
-        help="learning rate (the optimizer's default)",
-    )
-    train.add_argument(
-        "--schedule",
-        choices=("cosine", "constant"),
-        help="cosine: the rate stays for half of the epochs, then falls towards 0 (the default); constant: "
-        "the default with lbfgs and levenbergmarquardt",
-    )
-    train.add_argument(
-        "--weight-decay",
-        type=_number(float, "a number", 0),
-        metavar="D",
-        help="weight decay (the optimizer's default)",
-    )
-    train.add_argument(
-        "--metrics",
-        type=_names,
-        metavar="A,B",
-        help="what to measure beside the loss, such as f1_macro,top_5_accuracy (accuracy, or r2,rmse,mae)",
-    )
+    _add_training_options(train)
     train.add_argument(
         "--validation",
         type=_number(float, "a number", 0, 1),
@@ -181,23 +215,24 @@ def _parser() -> argparse.ArgumentParser:
         help="share held out for validation (0.2); 0: none",
     )
     train.add_argument("--test", nargs="+", metavar="FILE", help="data to test on at the end, like FILE")
-    train.add_argument(
-        "--missing",
-        choices=("fill", "drop", "error"),
-        default="fill",
-        help="missing cells of a table: fill with the mean or the most frequent word, drop the row, or stop",
+
+    cv = commands.add_parser(
+        "cv",
+        help="cross-validate a network, then train it on all data",
+        description="Train a network on all but one of k parts of the data, k times, and measure it on "
+        "the part left out; then train it on all of them. Writes that model, the scores (.json) and a "
+        "picture (.png). Columns of tables are standardized, and missing cells filled, with the "
+        "statistics of all rows.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    train.add_argument("--ignore", metavar="A,B", default="", help="columns of a table that are no features")
-    train.add_argument(
-        "--seed",
-        type=_number(int, "a whole number", 0, 2**64),
-        default=0,
-        help="of the split, the weights and the order (0)",
+    _add_training_options(cv)
+    cv.add_argument("--k", type=_count(2), default=5, metavar="K", help="parts of the data (5)")
+    cv.add_argument(
+        "--repeats", type=_count(1), default=1, metavar="N", help="do it N times, split anew each time (1)"
     )
-    train.add_argument("--out", metavar="MODEL", help="the model file (named after the data)")
-    train.add_argument("--force", action="store_true", help="replace files that another program has written")
-    train.add_argument("--quiet", action="store_true", help="print nothing but errors")
-    _add_csv_options(train)
+    cv.add_argument("--workers", type=_count(1), metavar="N", help="models trained at a time (the threads)")
+    cv.add_argument("--no-retrain", action="store_true", help="do not train on all data; write no model")
 
     predict = commands.add_parser(
         "predict", help="apply a model to new data", description="Apply a model to new data."
@@ -227,6 +262,10 @@ def _run(options: argparse.Namespace) -> int:
         from .train import train
 
         return train(options)
+    if options.command == "cv":
+        from .cv import cv
+
+        return cv(options)
     if options.command == "predict":
         from .predict import predict
 
@@ -244,7 +283,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(Path(__file__).resolve().parent.parent / "lib" / "cmake" / "chainrule")
         return 0
     if options.command is None:
-        return _fail("name a command: train, predict or info; see chainrule --help")
+        return _fail("name a command: train, cv, predict or info; see chainrule --help")
     if "CHAINRULE_TRACEBACK" in os.environ:
         return _run(options)
     try:

@@ -63,25 +63,21 @@ def train(options: argparse.Namespace) -> int:
     check_model(out, options.force)
     nn.MLP([1, 1, 1], activation=options.activation)  # an unknown name is said before the data is read
     source = load_source(options)
-    outputs = len(source.classes) if source.task == "classification" else source.train.y.shape[1]
-    sizes = [source.train.X.shape[1], *options.layers, outputs]
+    if options.patience is not None and source.validation is None:
+        raise UserError("--patience needs rows to watch; --validation 0 holds none out")
+    sizes, loss, metrics = network(source, options)
     model = nn.MLP(sizes, activation=options.activation, dropout=options.dropout, seed=options.seed)
-    metrics = options.metrics
-    if metrics is None:
-        metrics = ["accuracy"] if source.task == "classification" else ["r2", "rmse", "mae"]
-    loss = nn.CrossEntropyLoss() if source.task == "classification" else nn.MSELoss()
-    trainer = _core.Trainer(model, loss, _optimizer(options), metrics=metrics, seed=options.seed)
-    driver = trainer.optimizer.is_driver
-    options.batch_size = options.batch_size or (len(source.train.y) if driver else 32)
-    options.schedule = options.schedule or ("constant" if driver else "cosine")
+    trainer = _core.Trainer(
+        model, loss, make_optimizer(options, len(source.train.y)), metrics=metrics, seed=options.seed
+    )
     if not options.quiet:
-        _announce(source, sizes, trainer)
+        announce(source, sizes, trainer.optimizer)
 
     optimizer = repr(trainer.optimizer)
     show = None if options.quiet else Bar() if sys.stderr.isatty() else _Lines()
     recorder = _Recorder(show)
     if options.schedule == "cosine":
-        trainer.optimizer.lr = _falling(trainer.optimizer.lr, options.epochs)
+        trainer.optimizer.lr = falling(trainer.optimizer.lr, options.epochs)
     start, interrupted, stopped = time.perf_counter(), False, ""
     validation = None if source.validation is None else (source.validation.X, source.validation.y)
     try:
@@ -91,6 +87,7 @@ def train(options: argparse.Namespace) -> int:
             epochs=options.epochs,
             batch_size=options.batch_size,
             validation_data=validation,
+            callbacks=patience(options),
             progress=recorder,
         )
         stopped = history.stopped
@@ -103,12 +100,11 @@ def train(options: argparse.Namespace) -> int:
     seconds = time.perf_counter() - start
 
     results = {name: trainer.evaluate(part.X, part.y) for name, part in _parts(source).items()}
-    training = _training(options, source, optimizer, trainer, recorder.history, results, seconds, stopped)
-    _core.save(model, out, schema=source.schema, training=json.dumps(_finite(training)))
+    epochs = len(recorder.history.get("loss", ()))
+    training = describe(options, source, optimizer, loss, epochs, results, seconds, stopped)
+    _core.save(model, out, schema=source.schema, training=json.dumps(finite(training)))
     files = [("model", out)]
-    files.append(
-        ("history", _write_json(out.with_suffix(".json"), {**training, "history": recorder.history}))
-    )
+    files.append(("history", write_json(out.with_suffix(".json"), {**training, "history": recorder.history})))
     curve = _write_curve(
         out.with_suffix(".png"),
         recorder.history,
@@ -120,7 +116,23 @@ def train(options: argparse.Namespace) -> int:
     return 130 if interrupted else 0
 
 
-def _falling(rate: float, epochs: int) -> _core.Schedule:
+def network(source: Source, options: argparse.Namespace) -> tuple[list[int], _core.Loss, list[str]]:
+    """Sizes of the layers, the loss and the metrics that suit the data."""
+    classes = source.task == "classification"
+    outputs = len(source.classes) if classes else source.train.y.shape[1]
+    sizes = [source.train.X.shape[1], *options.layers, outputs]
+    metrics = options.metrics
+    if metrics is None:
+        metrics = ["accuracy"] if classes else ["r2", "rmse", "mae"]
+    return sizes, nn.CrossEntropyLoss() if classes else nn.MSELoss(), metrics
+
+
+def patience(options: argparse.Namespace) -> list[_core.EarlyStopping]:
+    """What --patience adds to a training."""
+    return [] if options.patience is None else [_core.EarlyStopping(patience=options.patience)]
+
+
+def falling(rate: float, epochs: int) -> _core.Schedule:
     """The rate up to half of the epochs, then rate (1 + cos) / 2 from there to the end."""
 
     def of(epoch: int) -> float:
@@ -135,7 +147,8 @@ def model_line(sizes: list[int]) -> str:
     return "-".join(str(size) for size in sizes)
 
 
-def _optimizer(options: argparse.Namespace) -> optim.Optimizer:
+def make_optimizer(options: argparse.Namespace, rows: int) -> optim.Optimizer:
+    """The optimizer; settles the batch size and the schedule that suit it, where none is given."""
     made = OPTIMIZERS[options.optimizer]
     given = {"lr": options.lr, "weight_decay": options.weight_decay}
     given = {name: value for name, value in given.items() if value is not None}
@@ -146,6 +159,9 @@ def _optimizer(options: argparse.Namespace) -> optim.Optimizer:
     except TypeError as error:
         unknown = "--weight-decay" if options.weight_decay is not None else "--lr"
         raise UserError(f"--optimizer {options.optimizer} has no {unknown}; leave it away") from error
+    driver = optimizer.is_driver
+    options.batch_size = options.batch_size or (rows if driver else 32)
+    options.schedule = options.schedule or ("constant" if driver else "cosine")
     return optimizer
 
 
@@ -154,27 +170,28 @@ def _parts(source: Source) -> dict[str, Samples]:
     return {name: part for name, part in parts.items() if part is not None}
 
 
-def _announce(source: Source, sizes: list[int], trainer: _core.Trainer) -> None:
+def announce(source: Source, sizes: list[int], optimizer: optim.Optimizer) -> None:
+    """Say what is trained on what."""
     rows = ", ".join(f"{len(part.y):,} {name}" for name, part in _parts(source).items())
     goal = f"{len(source.classes)} classes" if source.classes else "regression"
     print(f"{source.name}: {rows}; {sizes[0]:,} features; {goal}")
     for note in source.notes:
         print(f"note: {note}")
-    print(f"network {model_line(sizes)}, {trainer.optimizer!r}", flush=True)
+    print(f"network {model_line(sizes)}, {optimizer!r}", flush=True)
 
 
-def _in_units(source: Source, name: str, value: float) -> float:
+def in_units(source: Source, name: str, value: float) -> float:
     """rmse, mae and mse in the target's own units."""
     scale = source.target_scale
     return value * {"rmse": scale, "mae": scale, "mse": scale * scale}.get(name, 1.0)
 
 
-def _training(
+def describe(
     options: argparse.Namespace,
     source: Source,
     optimizer: str,
-    trainer: _core.Trainer,
-    history: dict[str, list[float]],
+    loss: _core.Loss,
+    epochs: int,
     results: dict[str, dict[str, float]],
     seconds: float,
     stopped: str,
@@ -184,15 +201,15 @@ def _training(
         "data": [os.path.basename(name) for name in options.files] or ["bundled digits"],
         "task": source.task,
         "rows": {name: len(part.y) for name, part in _parts(source).items()},
-        "epochs": len(history.get("loss", ())),
+        "epochs": epochs,
         "batch_size": options.batch_size,
         "optimizer": optimizer,
         "schedule": options.schedule,
-        "loss": repr(trainer.loss),
+        "loss": repr(loss),
         "seed": options.seed,
         "seconds": round(seconds, 3),
         "results": {
-            part: {name: _in_units(source, name, value) for name, value in values.items()}
+            part: {name: in_units(source, name, value) for name, value in values.items()}
             for part, values in results.items()
         },
         "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -206,19 +223,20 @@ def _training(
     return record
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """The same with null where a number is inf or NaN, which JSON has no word for."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _write_json(path: Path, content: dict[str, Any]) -> Path:
+def write_json(path: Path, content: dict[str, Any]) -> Path:
+    """Written whole or not at all; returns the path."""
     whole = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        whole.write_text(json.dumps(_finite(content), indent=1) + "\n", encoding="utf-8")
+        whole.write_text(json.dumps(finite(content), indent=1) + "\n", encoding="utf-8")
         os.replace(whole, path)
     finally:
         whole.unlink(missing_ok=True)
@@ -252,7 +270,7 @@ def _report(
     names = list(next(iter(results.values())))
     head = ["", "rows", *names]
     rows = [
-        [part, len(_parts(source)[part].y), *(_in_units(source, name, values[name]) for name in names)]
+        [part, len(_parts(source)[part].y), *(in_units(source, name, values[name]) for name in names)]
         for part, values in results.items()
     ]
     print(f"\n{table(head, rows)}\n")

@@ -1,0 +1,126 @@
+"""`chainrule cv`: cross-validation of a network, and the model trained on all data."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+
+from .. import _core, nn
+from ..table import table
+from . import UserError
+from .inputs import Source, existing, load_source, source_name
+from .outputs import check_model
+from .train import (
+    announce,
+    describe,
+    falling,
+    finite,
+    in_units,
+    make_optimizer,
+    model_line,
+    network,
+    patience,
+    write_json,
+)
+
+
+def cv(options: argparse.Namespace) -> int:
+    """Run the command."""
+    for name in options.files:
+        existing(Path(name))
+    out = Path(options.out or f"{source_name(options)}-cv.safetensors")
+    check_model(out, options.force)
+    nn.MLP([1, 1, 1], activation=options.activation)  # an unknown name is said before the data is read
+    options.validation, options.test = 0.0, None  # every fold holds out rows of its own
+    source = load_source(options)
+    source.test = None
+    _check_folds(source, options.k)
+    sizes, loss, metrics = network(source, options)
+    optimizer = make_optimizer(options, len(source.train.y))
+    optimizer_text = repr(optimizer)
+    if not options.quiet:
+        announce(source, sizes, optimizer)
+    if options.schedule == "cosine":
+        optimizer.lr = falling(optimizer.lr, options.epochs)
+    start = time.perf_counter()
+    result = _core.cross_validate(
+        lambda: nn.MLP(sizes, activation=options.activation, dropout=options.dropout),
+        source.train.X,
+        source.train.y,
+        k=options.k,
+        repeats=options.repeats,
+        loss=loss,
+        optimizer=optimizer,
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+        metrics=metrics,
+        callbacks=patience(options),
+        stratify=source.task == "classification",
+        retrain=not options.no_retrain,
+        seed=options.seed,
+        workers=options.workers,
+        progress=False if options.quiet else "auto",
+    )
+    seconds = time.perf_counter() - start
+
+    folds = {
+        name: [in_units(source, name, float(value)) for value in values]
+        for name, values in result.metrics.items()
+    }
+    history = {name: list(values) for name, values in result.history.to_dict().items()}
+    means = {name: float(values.mean()) for name, values in result.metrics.items()}
+    epochs = len(history.get("loss", ()))
+    training = describe(options, source, optimizer_text, loss, epochs, {"held out": means}, seconds, "")
+    files = {}
+    if result.model is not None:
+        _core.save(result.model, out, schema=source.schema, training=json.dumps(finite(training)))
+        files["model"] = str(out)
+    scores = {"k": options.k, "repeats": options.repeats, "epochs": result.epochs, "metrics": folds}
+    files["scores"] = str(
+        write_json(out.with_suffix(".json"), {**training, "history": history, "cross_validation": scores})
+    )
+    try:
+        result.plot(out.with_suffix(".png"))
+        files["picture"] = str(out.with_suffix(".png"))
+    except ImportError:
+        files["picture"] = "none: matplotlib is not installed (pip install matplotlib)"
+    if not options.quiet:
+        _report(result, folds, f"{len(result.scores)} folds of {model_line(sizes)}")
+        if result.model is not None:
+            print(f"the model has all {len(source.train.y):,} rows, {epochs} epochs")
+        print(f"trained in {seconds:.1f} s")
+        for what, path in files.items():
+            print(f"{what:<8}{path}")
+    return 0
+
+
+def _check_folds(source: Source, k: int) -> None:
+    """Refuse folds that would be empty, or would lack a class."""
+    rows = len(source.train.y)
+    if k > rows:
+        raise UserError(f"--k {k}: there are {rows} rows, at most one fold for each; lower --k")
+    if source.task == "classification":
+        labels = source.train.y.tolist()
+        for index, name in enumerate(source.classes):
+            count = labels.count(index)
+            if count < k:
+                raise UserError(
+                    f"--k {k}: class {name!r} has {count} rows, and every fold needs one; lower --k"
+                )
+
+
+def _report(result: _core.CrossValidation, folds: dict[str, list[float]], what: str) -> None:
+    rows = [
+        [fold, epochs, *values]
+        for fold, epochs, *values in zip(
+            range(1, len(result.epochs) + 1), result.epochs, *folds.values(), strict=True
+        )
+    ]
+    rows.append(["mean", None, *(statistics.fmean(values) for values in folds.values())])
+    rows.append(["std", None, *(statistics.pstdev(values) for values in folds.values())])
+    print(f"\n{table(['fold', 'epochs', *folds], rows)}\n")
+    mean, std = statistics.fmean(folds[result.score]), statistics.pstdev(folds[result.score])
+    print(f"{result.score} {mean:.4g} ± {std:.2g} over {what}")
