@@ -15,7 +15,10 @@ class PythonCallback : public Callback {
  public:
   PythonCallback(const py::object& object, std::int64_t every) : object_(hold(object)), every_(every) {
     bool any = false;
-    for (Hook i = 0; i < hooks.size(); ++i) any |= has_[i] = py::hasattr(object, hooks[i]);
+    for (Hook i = 0; i < hooks.size(); ++i) {
+      any |= py::hasattr(object, hooks[i]);
+      has_[i] = overrides(object, hooks[i]);
+    }
     function_ = !any;
   }
   void on_fit_begin(FitState& fit) override { call(0, fit); }
@@ -27,11 +30,12 @@ class PythonCallback : public Callback {
   // A deep copy: what Python objects can do by themselves.
   std::shared_ptr<Callback> clone() const override {
     const py::gil_scoped_acquire locked;
-    if (function_) return std::make_shared<PythonCallback>(*this);
+    if (function_ && PyFunction_Check(object_.get()) != 0) return std::make_shared<PythonCallback>(*this);
     return std::make_shared<PythonCallback>(py::module_::import("copy").attr("deepcopy")(held(object_)), every_);
   }
 
  private:
+  static bool overrides(const py::object& object, const char* hook);
   void call(Hook hook, FitState& fit) const {
     if (!has_[hook] && !(function_ && hook == 3)) return;
     const py::gil_scoped_acquire locked;
@@ -44,6 +48,14 @@ class PythonCallback : public Callback {
   std::array<bool, hooks.size()> has_{};
   bool function_ = false;
 };
+
+// Callback's own empty methods would only cost time: fit stops for every batch after which it calls.
+bool PythonCallback::overrides(const py::object& object, const char* hook) {
+  if (!py::hasattr(object, hook)) return false;
+  const py::object base = py::module_::import("chainrule.callbacks").attr("Callback");
+  const py::object method = object.attr(hook);
+  return !py::hasattr(method, "__func__") || !py::object(method.attr("__func__")).is(base.attr(hook));
+}
 
 void check_hooks(const py::object& callback, const std::string& who) {
   for (py::handle name : py::reinterpret_steal<py::list>(PyObject_Dir(callback.ptr()))) {
@@ -135,7 +147,7 @@ void bind_early_stopping(py::module_& m) {
     return std::make_shared<EarlyStopping>(Options{monitor, patience, min_delta, mode, restore_best});
   };
   py::class_<EarlyStopping, Callback, std::shared_ptr<EarlyStopping>>(
-      m, "EarlyStopping",
+      m, "EarlyStopping", py::is_final(),
       "Ends training when a column of the history has not improved by more than min_delta for `patience` epochs.\n"
       "mode: \"min\", \"max\", or \"auto\", which tells by the column's name. restore_best: when fit ends, however it "
       "ends, the model\n"

@@ -29,7 +29,8 @@ class CHAINRULE_API History {
   void append(const std::string& name, double value);
   // Further values of the last row. Where a column has no value in a row, it is NaN.
   void log(const std::vector<std::pair<std::string, double>>& values);
-  std::string stopped;  // why training ended early, or empty
+  std::string stopped;    // why training ended early, or empty
+  bool diverged = false;  // it ended since the loss or a gradient was not finite
 
  private:
   std::vector<std::pair<std::string, std::vector<double>>> columns_;
@@ -100,6 +101,7 @@ class CHAINRULE_API Trainer {
  private:
   friend class FitRun;
   struct State;
+  void check_not_fitting(const char* call) const;
   std::shared_ptr<State> state_;
 };
 

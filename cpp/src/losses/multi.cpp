@@ -74,7 +74,9 @@ class SeveralLosses final : public LossImpl {
       const bool first = i == 0;  // whose shape is known
       const bool whole = losses_[i].impl()->takes_labels() && columns_[i] == 1;
       if (whole) losses_[i].impl()->check_target(columns_of(i, target), {});
-      losses_[i].impl()->check_target(target_of(i, target), first ? output : Shape{});
+      losses_[i].impl()->check_target(target_of(i, target), first   ? output
+                                                            : whole ? Shape{}
+                                                                    : Shape{target.shape(0), columns_[i]});
     }
   }
   std::string name() const override { return "MultiLoss"; }

@@ -107,6 +107,12 @@ std::vector<std::shared_ptr<FittedImpl>> fit_layers(const Module& model, const s
   return scope.fitted;
 }
 
+void unfit_layers(ModuleImpl& model) {
+  each_module(model, [](const std::string&, ModuleImpl& module) {
+    if (auto* layer = dynamic_cast<FittedImpl*>(&module)) layer->unfit();
+  });
+}
+
 bool fills_missing(ModuleImpl& model) {
   bool found = false;
   each_module(model, [&](const std::string&, ModuleImpl& module) { found |= module.kind() == "Imputer"; });

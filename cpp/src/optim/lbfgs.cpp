@@ -52,6 +52,7 @@ class LBFGSDriver final : public Driver {
     direction_.clear();
     gradient_before_.clear();
     unseen_.clear();
+    left_.clear();
     length_ = 0;
     scale_ = 1;
     iterations_ = 0;
@@ -71,6 +72,7 @@ class LBFGSDriver final : public Driver {
   double length_ = 0;                   // t: it moved by t times its direction
   double scale_ = 1;                    // of the first guess of H
   std::int64_t iterations_ = 0;
+  Vector left_;    // the parameters at the end of the last step
   Vector unseen_;  // the parameters before a move whose loss nobody has computed yet
 };
 
@@ -102,6 +104,8 @@ double LBFGSDriver::step(Objective& f, double rate) {
                      std::to_string(direction_.size()) + " in the step before, " + std::to_string(n) + " now",
                      "call reset() after freezing or unfreezing");
   Vector g(n), x(n);
+  f.read(x);
+  if (left_.size() == n && left_ != x) forget();  // somebody else has moved the parameters
   const double first_loss = f.gradient(g);
   if (!std::isfinite(first_loss)) {
     if (unseen_.size() == n) {
@@ -112,7 +116,6 @@ double LBFGSDriver::step(Objective& f, double rate) {
   }
   unseen_.clear();
   if (largest_size(g) <= options_.tolerance_grad) return first_loss;
-  f.read(x);
 
   double loss = first_loss;
   std::int64_t evaluations = 1;
@@ -181,6 +184,8 @@ double LBFGSDriver::step(Objective& f, double rate) {
     if (largest_size(direction_) * std::abs(length_) <= options_.tolerance_change) break;
     if (std::abs(loss - loss_before) < options_.tolerance_change) break;
   }
+  left_.resize(n);
+  f.read(left_);
   return first_loss;
 }
 

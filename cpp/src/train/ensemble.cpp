@@ -81,9 +81,12 @@ EnsemblePrediction Ensemble::predict(const Tensor& x, std::int64_t batch_size, c
     fail<ValueError>("predict", "unknown output", "'" + output + "'", "use \"raw\", \"proba\" or \"class\"");
   const NoGrad nothing;
   const FloatEnvironment environment;
+  // Scores of a margin have classes, but no probabilities: they are averaged themselves.
+  const std::string& link = models_[0].link();
+  const bool by_scores = output == "class" && (link == "argmax" || link == "sign");
   std::vector<Tensor> outputs;
   for (const nn::Module& model : models_) {
-    outputs.push_back(model.predict(x, batch_size, output == "raw" ? "raw" : "proba"));
+    outputs.push_back(model.predict(x, batch_size, output == "raw" || by_scores ? "raw" : "proba"));
     if (!(outputs.back().shape() == outputs[0].shape()))
       fail<ShapeError>("predict", "the models' outputs have different shapes",
                        outputs[0].shape().str() + " and " + outputs.back().shape().str());
@@ -91,8 +94,7 @@ EnsemblePrediction Ensemble::predict(const Tensor& x, std::int64_t batch_size, c
   EnsemblePrediction result = moments(outputs);
   if (output != "class") return result;
   // Probabilities are classified as they are: the largest, or above one half.
-  const std::string& link = models_[0].link();
-  const std::string of_probabilities = link == "softmax" || link == "exp" ? "exp" : "probability";
+  const std::string of_probabilities = by_scores ? link : link == "softmax" || link == "exp" ? "exp" : "probability";
   const auto classes = [&](const Tensor& probabilities) { return link_classes(probabilities, of_probabilities); };
   result.mean = classes(result.mean);
   Tensor others = Tensor::zeros(result.mean.shape(), DType::float64);

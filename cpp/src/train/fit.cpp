@@ -30,7 +30,7 @@ FitRun::FitRun(Trainer& trainer, FitData data, const FitOptions& options)
       options_(options),
       batch_(std::min(options.batch_size, data_.rows)),
       batches_((data_.rows + batch_ - 1) / batch_),
-      rollback_(check_steps(), s_.saved, driven_parameters(s_.optimizer)) {
+      rollback_(check_steps(), s_.saved, also_written(s_.optimizer, options)) {
   check_validation();
   fit_->trainer_ = &trainer_;
   fit_->columns_ = columns();
@@ -55,6 +55,7 @@ void FitRun::run() {
   if (s_.optimizer.driver()) driver_start_ = s_.optimizer.state_dict();
   try {
     call_back([&](Callback& c) { c.on_fit_begin(*fit_); });
+    if (stop_) s_.history.stopped = *fit_->stop_;
     epochs();
   } catch (...) {
     for (const auto& callback : options_.callbacks) try {
@@ -74,20 +75,51 @@ void FitRun::epochs() {
   }
 }
 
-// Calls all callbacks, and notices what they change: that is saved before the next batch.
-template <class Call> void FitRun::call_back(const Call& call) {
-  if (options_.callbacks.empty()) return;
-  const auto before = changes();
-  for (const auto& callback : options_.callbacks) call(*callback);
+// What callbacks and progress functions change is saved before the next batch.
+template <class Calls> void FitRun::notice_changes(const Calls& calls) {
+  const Changes before = changes();
+  calls();
   if (fit_->stop_) stop_ = true;
   if (changes() == before) return;
   changed_ = position();
   if (!observed_.empty()) observed_.back() = s_.optimizer.schedule_memory();
 }
 
+template <class Call> void FitRun::call_back(const Call& call) {
+  if (options_.callbacks.empty()) return;
+  notice_changes([&] {
+    for (const auto& callback : options_.callbacks) call(*callback);
+  });
+}
+
+// Whether on_progress lets fit go on.
+bool FitRun::report() {
+  if (!options_.on_progress) return true;
+  bool goes_on = true;
+  notice_changes([&] { goes_on = options_.on_progress(*fit_); });
+  return goes_on;
+}
+
 FitRun::Changes FitRun::changes() const {
   const optim::Optimizer& optimizer = s_.optimizer;
-  return {rollback_.versions(), optimizer.lr_at(optimizer.step_count()), optimizer.step_count(), s_.global_step};
+  std::vector<bool> trained;
+  for (const Tensor& p : optimizer.parameters()) trained.push_back(p.requires_grad());
+  return {rollback_.versions(), optimizer.lr_at(optimizer.step_count()), optimizer.step_count(), s_.global_step,
+          std::move(trained)};
+}
+
+// What the steps of this fit may write beside what the first one writes: a driver's parameters, and those that a
+// callback may unfreeze.
+std::vector<Tensor> FitRun::also_written(optim::Optimizer& optimizer, const FitOptions& options) {
+  std::vector<Tensor> all = driven_parameters(optimizer);
+  if (optimizer.driver() || options.callbacks.empty()) return all;
+  for (std::size_t i = 0; i < optimizer.parameters().size(); ++i) {
+    if (optimizer.parameters()[i].requires_grad()) continue;
+    all.push_back(optimizer.parameters()[i]);
+    const std::vector<Tensor>& states = optimizer.states(i);
+    all.insert(all.end(), states.begin(), states.end());
+  }
+  return all;
 }
 
 void FitRun::begin_epoch(std::int64_t epoch) {
@@ -204,8 +236,9 @@ void FitRun::report_slice() {
   if (done_ == batches_) return;
   call_back([&](Callback& c) { c.on_slice(*fit_); });
   const std::string place = "epoch " + std::to_string(epoch_) + " after batch " + std::to_string(done_);
-  if (stop_) s_.history.stopped = *fit_->stop_ + " (" + place + ")";
-  if (stop_ || !options_.on_progress || options_.on_progress(*fit_)) return;
+  const bool goes_on = stop_ || report();
+  if (fit_->stop_) s_.history.stopped = *fit_->stop_ + " (" + place + ")";
+  if (stop_ || goes_on) return;
   s_.history.stopped = "interrupted in " + place;
   stop_ = true;
 }
@@ -245,7 +278,7 @@ void FitRun::end_epoch() {
   if (const optim::Schedule& schedule = s_.optimizer.schedule(); schedule.defined())
     if (const std::string watched = schedule.impl()->monitor(); !watched.empty())
       s_.optimizer.observe(history[watched].back());
-  const bool goes_on = !options_.on_progress || options_.on_progress(*fit_);
+  const bool goes_on = report();
   if (epoch_ == options_.epochs) return;
   if (stop_) history.stopped = *fit_->stop_;
   if (stop_ || goes_on) return;
@@ -259,8 +292,7 @@ History Trainer::fit(const Tensor& x, const Tensor& y, const FitOptions& options
 
 History Trainer::fit(const std::vector<Tensor>& x, const Tensor& y, const FitOptions& options) {
   State& s = *state_;
-  if (s.fitting)
-    fail<StateError>("fit", "this Trainer is in the middle of a fit", "", "call it after the fit, not from a callback");
+  check_not_fitting("fit");
   for (const auto& callback : options.callbacks)
     if (!callback) fail<StateError>("fit", "a callback is null", "", "make one first");
   const NoGrad nothing;

@@ -24,6 +24,7 @@ void FitRun::fail_at(CompiledStep& step) {
   } catch (const ValueError&) {  // a check of the step
     if (epoch_ == 1) check_data();
   }
+  s_.history.diverged = true;
   std::string& stopped = s_.history.stopped;
   stopped = std::string(finite_loss ? "a gradient" : "the loss") + " was not finite in " + where + "; ";
   // What a callback has done cannot be replayed: never back across it.
@@ -41,7 +42,8 @@ void FitRun::fail_at(CompiledStep& step) {
 void FitRun::check_data() {
   const auto rows = rows_of(done_, size_of_batch(done_));
   const auto check = [&](const std::string& name, const Tensor& values) {
-    const bool missing = name[0] == 'X' && nn::fills_missing(*s_.model.impl());
+    // Where the very first batch fails, no layer has filled what is missing.
+    const bool missing = name[0] == 'X' && position() > 0 && nn::fills_missing(*s_.model.impl());
     const std::string found = not_finite_in(values, rows, data_.given_row, missing);
     if (found.empty()) return;
     back_to_start();
@@ -85,7 +87,10 @@ void FitRun::return_to(std::int64_t target) {
     if (ordered != epoch) order_ = data::epoch_order(data_.rows, s_.seed, s_.epochs, options_.shuffle);
     ordered = epoch;
     const std::int64_t count = std::min(target - at, most_from(first, at));
-    at += run_batches(step_of(size_of_batch(first)), first, count, /*record=*/false);
+    CompiledStep& step = step_of(size_of_batch(first));
+    const std::int64_t finished = run_batches(step, first, count, /*record=*/false);
+    if (step.workspace().failed()) break;  // as good as it gets: every finished batch had a finite loss
+    at += finished;
   }
   s_.epochs = first_epoch_ + static_cast<std::uint64_t>(target / batches_);
   begin_schedule();

@@ -47,15 +47,19 @@ class FitRun {
   std::int64_t most_from(std::int64_t first, std::int64_t at) const;
   std::int64_t until_call(std::int64_t at) const;
   template <class Call> void call_back(const Call& call);
+  template <class Calls> void notice_changes(const Calls& calls);
+  bool report();
   // What a callback may change of all that is trained.
   struct Changes {
     std::uint64_t versions;
     double lr;
     std::int64_t optimizer_steps;
     std::uint64_t global_step;
+    std::vector<bool> trained;
     bool operator==(const Changes&) const = default;
   };
   Changes changes() const;
+  static std::vector<Tensor> also_written(optim::Optimizer& optimizer, const FitOptions& options);
 
   void fail_at(CompiledStep& step);
   void check_data();

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 #include <limits>
+#include <span>
 
 #include "chainrule/ops.hpp"
 #include "core/fail.hpp"
@@ -35,6 +36,20 @@ std::string number_text(double value) {
 std::vector<double> doubles(const Tensor& t) {
   const Tensor all = cast(t, DType::float64);
   return {all.data<double>(), all.data<double>() + all.size()};
+}
+
+void check_number(const MetricInput& in, double value) {
+  if (std::isnan(value))
+    fail<ValueError>(in.name, "the output holds NaN, which is of no class", "", "lower the learning rate");
+}
+std::int64_t class_of(const MetricInput& in, std::span<const double> scores) {
+  for (const double score : scores) check_number(in, score);
+  return std::max_element(scores.begin(), scores.end()) - scores.begin();
+}
+
+void check_weight(const MetricInput& in, double weight) {
+  if (!(weight >= 0 && std::isfinite(weight)))
+    fail<ValueError>(in.name, "sample_weight must be 0 or more", number_text(weight) + " was given");
 }
 
 // What all readings begin with: the layout, the weights, and the rows that count.
@@ -127,8 +142,7 @@ class Reader {
     std::vector<double> all;
     for (const std::int64_t row : kept_) {
       const double w = given[at(row / positions)];
-      if (!(w >= 0 && std::isfinite(w)))
-        fail<ValueError>(in_.name, "sample_weight must be 0 or more", number_text(w) + " was given");
+      check_weight(in_, w);
       all.push_back(w);
     }
     return all;
@@ -202,6 +216,12 @@ void refuse_labels(const std::string& name, const MetricLayout& layout, const Sh
                      "use it on one column, or use accuracy, precision, recall or f1");
 }
 
+bool holds_nan(const Tensor& output) {
+  if (!is_floating(output.dtype())) return false;
+  const std::vector<double> all = doubles(output);
+  return std::any_of(all.begin(), all.end(), [](double v) { return std::isnan(v); });
+}
+
 ClassSamples class_samples(const MetricInput& in) {
   const Reader reader(in);
   ClassSamples s{reader.layout().form, reader.rows(), 1, 0, {}, {}, reader.weight()};
@@ -214,7 +234,7 @@ ClassSamples class_samples(const MetricInput& in) {
     s.classes = classes;
     s.wanted = reader.labels();
     for (auto row = y.begin(); row != y.end(); row += classes)
-      s.predicted.push_back(std::max_element(row, row + classes) - row);
+      s.predicted.push_back(class_of(in, std::span(row, row + classes)));
     return s;
   }
   s.columns = reader.layout().columns;
@@ -222,7 +242,10 @@ ClassSamples class_samples(const MetricInput& in) {
     s.classes = 2;
     s.wanted = truth(reader.holds());
     const double limit = in.link == "probability" ? 0.5 : 0.0;
-    for (const double v : y) s.predicted.push_back(v >= limit ? 1 : 0);
+    for (const double v : y) {
+      check_number(in, v);
+      s.predicted.push_back(v >= limit ? 1 : 0);
+    }
     return s;
   }
   s.predicted = whole(in, y, "output");
@@ -358,6 +381,7 @@ ValueSamples value_samples(const MetricInput& in) {
     fail<ShapeError>(in.name, "sample_weight must be one number per sample",
                      "it is " + in.sample_weight.shape().str() + ", output is " + shape.str());
   s.weight = doubles(in.sample_weight);
+  for (const double w : s.weight) check_weight(in, w);
   return s;
 }
 

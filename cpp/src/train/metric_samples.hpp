@@ -46,6 +46,7 @@ struct ClassSamples {
   double weight_of(std::int64_t row) const { return weight.empty() ? 1.0 : weight[static_cast<std::size_t>(row)]; }
 };
 ClassSamples class_samples(const MetricInput& in);
+bool holds_nan(const Tensor& output);
 
 // Whether each row is right, in all of its labels where there are several. Values need be no class numbers.
 struct RowHits {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 
 #include "core/fail.hpp"
 #include "core/float_environment.hpp"
@@ -107,6 +108,9 @@ Request known(const std::string& name) {
 
 // Out of line, so that its arithmetic stays inside the floating-point environment around the call.
 [[gnu::noinline]] double computed(const MetricInput& in, const Request& asked) {
+  // Scores that are no numbers are of no class.
+  const bool decides = asked.entry->reads == Reads::classes || asked.entry->reads == Reads::one_class;
+  if (decides && in.link != "identity" && holds_nan(in.output)) return std::nan("");
   return asked.entry->compute(in, asked);
 }
 

@@ -11,6 +11,7 @@
 #include "chainrule/ops.hpp"
 #include "core/fail.hpp"
 #include "core/float_environment.hpp"
+#include "nn/fitted_layer.hpp"
 #include "ops/random_scope.hpp"
 #include "ops/seed_scope.hpp"
 #include "train/batched_run.hpp"
@@ -39,24 +40,6 @@ void check_given_folds(const char* who, const std::vector<data::Fold>& folds, st
                            "a row trains or is held out, and once");
       }
   }
-}
-
-// Training rows of one class teach nothing, while the data has several.
-void check_classes(const char* who, const std::vector<data::Fold>& folds, const Tensor& y) {
-  const Tensor labels = data::labels_to_stratify(y, 1);
-  if (!labels.defined()) return;
-  const auto label = data::row_labels(labels, labels.size(), who, "y");
-  const auto one_class = [&](const auto& rows) {
-    return std::all_of(rows.begin(), rows.end(), [&](std::int64_t row) {
-      return label[static_cast<std::size_t>(row)] == label[static_cast<std::size_t>(rows.front())];
-    });
-  };
-  for (std::size_t f = 0; f < folds.size(); ++f)
-    if (one_class(folds[f].train))
-      fail<ValueError>(who, fold_name(f) + " would be trained on one class only",
-                       "all " + std::to_string(folds[f].train.size()) + " rows are of class " +
-                           std::to_string(label[static_cast<std::size_t>(folds[f].train.front())]),
-                       "stratify, give more data, or other folds or groups");
 }
 
 std::vector<data::Fold> make_folds(const char* who, const Tensor& y, std::int64_t rows,
@@ -145,11 +128,38 @@ Selection::Selection(const char* who, const std::vector<Tensor>& x, const Tensor
   if (!y.defined()) fail<StateError>(who, "y is undefined", "", "give one target per sample");
   const std::int64_t rows = common_rows(who, x, y);
   folds_ = make_folds(who, y, rows, options);
-  check_classes(who, folds_, y);
+}
+
+// Training rows of one class teach nothing, while the data has several.
+void Selection::check_classes(const Loss& loss) const {
+  const std::string& link = loss.impl()->link();
+  if (link == "identity") return;
+  const Tensor labels = data::labels_to_stratify(y_, 1);
+  if (!labels.defined()) return;
+  const auto label = data::row_labels(labels, labels.size(), who_, "y");
+  if (std::all_of(label.begin(), label.end(), [&](std::int64_t l) { return l == label[0]; })) return;
+  for (std::size_t f = 0; f < folds_.size(); ++f) {
+    const std::vector<std::int64_t>& rows = folds_[f].train;
+    const std::int64_t first = label[static_cast<std::size_t>(rows.front())];
+    if (std::all_of(rows.begin(), rows.end(), [&](auto row) { return label[static_cast<std::size_t>(row)] == first; }))
+      fail<ValueError>(who_, fold_name(f) + " would be trained on one class only",
+                       "all " + std::to_string(rows.size()) + " rows are of class " + std::to_string(first),
+                       "stratify, give more data, or other folds or groups");
+  }
+}
+
+void Selection::check_weight(const Recipe& recipe) const {
+  const Tensor& weight = recipe.fit.sample_weight;
+  const std::int64_t rows = y_.shape(0);
+  if (weight.defined() && !(weight.shape() == Shape{rows}) && !(weight.shape() == Shape{rows, 1}))
+    fail<ShapeError>(who_, "sample_weight must hold one number per sample",
+                     "it is " + weight.shape().str() + " for " + std::to_string(rows) + " samples");
 }
 
 std::string Selection::check(const Recipe& recipe) const {
   check_recipe(who_, recipe);
+  check_weight(recipe);
+  check_classes(recipe.loss);
   const auto& metrics = recipe.trainer.metrics;
   std::string known = "loss";
   bool found = options_.score.empty() || options_.score == "loss";
@@ -191,11 +201,16 @@ std::function<void()> Selection::train_fold(const Recipe& recipe, std::size_t fo
                                       std::max<std::int64_t>(fit.batch_size, 1024));
     result.values = {{"loss", e.loss}};
     result.values.insert(result.values.end(), e.metrics.begin(), e.metrics.end());
+    if (result.history.diverged)  // the weights before it are no result
+      for (auto& [name, value] : result.values) value = std::nan("");
   };
 }
 
 std::pair<nn::Module, History> Selection::train_all(const Recipe& recipe, std::int64_t epochs,
                                                     const std::function<bool()>& on_slice) {
+  if (epochs == 0 && recipe.fit.epochs > 0)
+    fail<ValueError>(who_, "there is nothing to train again on all rows: every fold diverged", "",
+                     "lower the learning rate or clip gradients; retrain=False gives the folds");
   nn::Module model = maker_.make(recipe, options_.seed);
   TrainerOptions trainer_options = recipe.trainer;
   trainer_options.seed = options_.seed;
@@ -249,8 +264,9 @@ double value_of(const FoldResult& fold, const std::string& name) {
 
 std::int64_t mean_epochs(const std::vector<FoldResult>& folds) {
   std::int64_t sum = 0;
-  for (const FoldResult& fold : folds) sum += fold.epochs;
-  const auto n = static_cast<std::int64_t>(folds.size());
+  std::int64_t n = 0;
+  for (const FoldResult& fold : folds)
+    if (!fold.history.diverged) sum += fold.epochs, ++n;
   return n == 0 ? 0 : (2 * sum + n) / (2 * n);  // halves up
 }
 
@@ -264,6 +280,7 @@ std::function<nn::Module()> copies_of(const nn::Module& model) {
   if (!model.impl()) fail<StateError>("copies_of", "the model is empty", "", "build one first");
   return [model] {
     nn::Module copy = model.clone();
+    nn::unfit_layers(*copy.impl());  // statistics of rows that a fold holds out
     copy.init(global_seed());
     return copy;
   };

@@ -48,6 +48,9 @@ class Selection {
                                            const std::function<bool()>& on_slice);
 
  private:
+  void check_weight(const Recipe& recipe) const;
+  void check_classes(const Loss& loss) const;
+
   const char* who_;
   const std::vector<Tensor>& x_;
   const Tensor& y_;

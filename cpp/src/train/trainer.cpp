@@ -142,7 +142,13 @@ Tensor Trainer::predict(const Tensor& x, std::int64_t batch_size, const std::str
   return state_->model.predict(x, batch_size, output);
 }
 
+void Trainer::check_not_fitting(const char* call) const {
+  if (state_->fitting)
+    fail<StateError>(call, "this Trainer is in the middle of a fit", "", "call it after the fit, not from a callback");
+}
+
 void Trainer::reset() {
+  check_not_fitting("reset");
   state_->optimizer.reset();
   state_->global_step = state_->epochs = 0;
   state_->seed = state_->options.seed;
@@ -165,6 +171,7 @@ std::vector<nn::NamedTensor> Trainer::state_dict() const {
 }
 
 void Trainer::load_state_dict(const std::vector<nn::NamedTensor>& state) {
+  check_not_fitting("load_state_dict");
   State& s = *state_;
   const std::string prefix = "optimizer.";
   std::vector<nn::NamedTensor> of_optimizer;
