@@ -15,6 +15,7 @@ __all__ = [
     "plot_cross_validation",
     "plot_schedule",
     "plot_search",
+    "rate_range",
 ]
 
 _INK, _MUTED, _GRID = "#1f2933", "#7b8794", "#e4e7eb"
@@ -95,6 +96,24 @@ def plot_schedule(schedule: Callable[[int], float], steps: int, path: str | os.P
     axes.set_ylim(bottom=0)
     axes.set_title("learning rate", loc="left", fontsize=10, color=_INK)
     _dress(axes, rate.per)
+    _write(figure, path)
+
+
+def rate_range(found: _core.RateRange, path: str | os.PathLike[str]) -> None:
+    """Write a PNG of what trainer.lr_find gave: losses over rates, and the rate it suggests."""
+    figure = _figure("plot", 5.3, 3.6)
+    axes = figure.subplots()
+    axes.plot(found.rates, found.losses, color=_TRAIN, alpha=0.3, lw=1.0)
+    axes.plot(found.rates, found.smoothed, color=_TRAIN, lw=1.8)
+    axes.set_xscale("log")
+    low, high = min(*found.smoothed, *found.losses), max(found.smoothed)
+    top = min(high, low + 1.5 * (found.smoothed[0] - low)) if found.smoothed[0] > low else high
+    axes.set_ylim(low - 0.05 * (top - low), top + 0.05 * (top - low) or 1.0)
+    _dress(axes, "learning rate", whole=False)
+    if found.suggestion == found.suggestion:
+        axes.axvline(found.suggestion, color=_VALIDATION, lw=1.0, ls=(0, (1, 3)))
+        axes.set_title(f"steepest at {found.suggestion:.2g}", loc="right", fontsize=8.5, color=_VALIDATION)
+    axes.set_title("loss", loc="left", fontsize=10, color=_INK)
     _write(figure, path)
 
 
@@ -279,11 +298,12 @@ def _panel(axes: Any, history: Mapping[str, Sequence[float]], name: str) -> None
     _dress(axes, "epoch")
 
 
-def _dress(axes: Any, across: str) -> None:
+def _dress(axes: Any, across: str, *, whole: bool = True) -> None:
     from matplotlib.ticker import MaxNLocator
 
     axes.set_xlabel(across, fontsize=9, color=_MUTED)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7))
+    if whole:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7))
     axes.grid(True, color=_GRID, lw=0.8)
     axes.set_axisbelow(True)
     axes.tick_params(colors=_MUTED, labelsize=8.5, length=0, which="both")

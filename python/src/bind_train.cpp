@@ -2,6 +2,7 @@
 // Ctrl-C and for showing progress.
 #include <algorithm>
 
+#include "bind_diagnostics.hpp"
 #include "callbacks.hpp"
 #include "watcher.hpp"
 
@@ -79,6 +80,12 @@ History fit(Trainer& trainer, const py::object& x, const py::object& y, std::int
 
 py::list column(const History& history, const std::string& name) { return py::cast(history[name]); }
 
+py::list column_names(const History& history) {
+  py::list names;
+  for (const auto& [name, _] : history.columns()) names.append(name);
+  return names;
+}
+
 bool has_column(const History& history, const std::string& name) {
   for (const auto& [other, _] : history.columns())
     if (other == name) return true;
@@ -93,20 +100,8 @@ void bind_history(py::module_& m) {
       .def(
           "__contains__", [](const History&, const py::object&) { return false; }, "name"_a)
       .def("__len__", [](const History& h) { return h.columns().size(); })
-      .def("__iter__",
-           [](const History& h) {
-             py::list names;
-             for (const auto& [name, _] : h.columns()) names.append(name);
-             return py::iter(names);
-           })
-      .def(
-          "keys",
-          [](const History& h) {
-            py::list names;
-            for (const auto& [name, _] : h.columns()) names.append(name);
-            return names;
-          },
-          "The names of the columns.")
+      .def("__iter__", [](const History& h) { return py::iter(column_names(h)); })
+      .def("keys", &column_names, "The names of the columns.")
       .def(
           "values",
           [](const History& h) {
@@ -139,7 +134,30 @@ void bind_history(py::module_& m) {
           "A dict of lists.")
       .def_property_readonly("epochs", &History::epochs, "Number of epochs.")
       .def_readonly("stopped", &History::stopped, "Why training ended early, or an empty string.")
-      .def("to_json", &History::json, "The columns as JSON.")
+      .def(
+          "to_json",
+          [](const History& h, const py::object& path) {
+            if (!path.is_none()) py::module_::import("chainrule._history").attr("write")(h.json() + "\n", path);
+            return h.json();
+          },
+          "path"_a = py::none(), "The columns as JSON, also written to a file where a path is given.")
+      .def(
+          "to_csv",
+          [](const py::object& self, const py::object& path) {
+            py::module_::import("chainrule._history").attr("to_csv")(self, path);
+          },
+          "path"_a, "Write a table: a line per epoch.")
+      .def(
+          "to_pandas",
+          [](const py::object& self) { return py::module_::import("chainrule._history").attr("to_pandas")(self); },
+          "A pandas DataFrame, epochs from 1 as its index.")
+      .def(
+          "plot",
+          [](const py::object& self, const py::object& path, const py::object& metric, const std::string& title) {
+            py::module_::import("chainrule._history").attr("plot")(self, path, metric, title);
+          },
+          "path"_a, py::kw_only(), "metric"_a = py::none(), "title"_a = "",
+          "Write a PNG of the loss, and beside it a metric (the first there is), over the epochs. Needs matplotlib.")
       .def(py::pickle([](const History& h) { return py::make_tuple(h.columns(), h.stopped); },
                       [](const py::tuple& state) {
                         History h;
@@ -217,13 +235,15 @@ Trainer unpickle_trainer(const py::tuple& state) {
 
 void bind_trainer(py::module_& m) {
   const FitOptions d;
-  py::class_<Trainer>(m, "Trainer",
-                      "Fits a model to data through one compiled step.\n\n"
-                      ">>> model = nn.MLP([2, 16, 1], seed=0)\n"
-                      ">>> precision = \"bf16\" if cr.has_bf16() else \"float32\"\n"
-                      ">>> trainer = cr.Trainer(model, nn.MSELoss(), optim.Adam(lr=0.02), precision=precision)\n"
-                      ">>> history = trainer.fit([[0.0, 1.0], [1.0, 2.0]], [[1.0], [3.0]], epochs=100)\n"
-                      ">>> history[\"loss\"][-1] < 0.01\nTrue")
+  py::class_<Trainer> trainer(
+      m, "Trainer",
+      "Fits a model to data through one compiled step.\n\n"
+      ">>> model = nn.MLP([2, 16, 1], seed=0)\n"
+      ">>> precision = \"bf16\" if cr.has_bf16() else \"float32\"\n"
+      ">>> trainer = cr.Trainer(model, nn.MSELoss(), optim.Adam(lr=0.02), precision=precision)\n"
+      ">>> history = trainer.fit([[0.0, 1.0], [1.0, 2.0]], [[1.0], [3.0]], epochs=100)\n"
+      ">>> history[\"loss\"][-1] < 0.01\nTrue");
+  trainer
       .def(py::init(&make_trainer), "model"_a, "loss"_a, "optimizer"_a, py::kw_only(), "metrics"_a = py::tuple(),
            "clip_norm"_a = py::none(), "seed"_a = TrainerOptions{}.seed, "precision"_a = TrainerOptions{}.precision,
            "metrics: names as in chainrule.metrics (\"accuracy\", \"f1_macro\", \"top_5_accuracy\", \"r2\", ...) or "
@@ -311,6 +331,7 @@ void bind_trainer(py::module_& m) {
                  "own");
            })
       .def("__repr__", &Trainer::str);
+  bind_diagnostics(m, trainer);
 }
 
 }  // namespace

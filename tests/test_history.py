@@ -1,0 +1,73 @@
+"""History as files, tables and pictures."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+
+import chainrule as cr
+import pytest
+from chainrule import nn, optim
+from small import small_data, small_model
+
+
+@pytest.fixture
+def history():
+    X, y = small_data()
+    trainer = cr.Trainer(
+        small_model(), nn.CrossEntropyLoss(), optim.Adam(lr=0.05), metrics=["accuracy", "roc_auc"]
+    )
+    return trainer.fit(X, y, epochs=5, validation_split=0.25)
+
+
+def test_csv(history, tmp_path):
+    history.to_csv(tmp_path / "h.csv")
+    with (tmp_path / "h.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["epoch", *history]
+    assert [row["epoch"] for row in rows] == ["1", "2", "3", "4", "5"]
+    for name, values in history.items():
+        assert [float(row[name] or "nan") for row in rows] == pytest.approx(values, rel=0, nan_ok=True)
+    assert [p.name for p in tmp_path.iterdir()] == ["h.csv"]
+
+
+def test_a_nan_is_an_empty_cell(tmp_path):
+    def odd(output, target):
+        return float("nan")
+
+    X, y = small_data()
+    trainer = cr.Trainer(small_model(), nn.CrossEntropyLoss(), optim.Adam(), metrics=[odd])
+    history = trainer.fit(X, y)
+    history.to_csv(tmp_path / "h.csv")
+    assert (tmp_path / "h.csv").read_text().splitlines()[1].endswith(",")
+
+
+def test_json(history, tmp_path):
+    text = history.to_json(tmp_path / "h.json")
+    assert json.loads(text) == json.loads((tmp_path / "h.json").read_text())
+    assert json.loads(text)["loss"] == history["loss"]
+
+
+def test_pandas(history):
+    pytest.importorskip("pandas")
+    frame = history.to_pandas()
+    assert list(frame.columns) == list(history)
+    assert list(frame.index) == [1, 2, 3, 4, 5]
+    assert frame.index.name == "epoch"
+    assert list(frame["loss"]) == history["loss"]
+
+
+def test_without_pandas(history, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match=r'pandas is not installed; pip install "chainrule\[pandas\]"'):
+        history.to_pandas()
+
+
+def test_plot(history, tmp_path):
+    pytest.importorskip("matplotlib")
+    history.plot(tmp_path / "curve.png")
+    history.plot(tmp_path / "other.png", metric="roc_auc", title="small")
+    assert all(p.read_bytes().startswith(b"\x89PNG") for p in tmp_path.iterdir())
+    with pytest.raises(cr.IndexError, match="'f1'"):
+        history.plot(tmp_path / "no.png", metric="f1")
