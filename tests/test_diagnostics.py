@@ -126,7 +126,13 @@ class TestOverfit:
 
 
 @pytest.mark.parametrize(
-    "optimizer", [optim.LBFGS(max_iter=4), optim.LBFGS(lr=0.5, max_iter=4, line_search_fn="strong_wolfe"), optim.LevenbergMarquardt()]
+    "optimizer",
+    [
+        optim.LBFGS(lr=0.5, max_iter=4),
+        optim.LBFGS(max_iter=4, line_search_fn="strong_wolfe"),
+        optim.LevenbergMarquardt(),
+    ],
+    ids=["LBFGS", "LBFGS strong_wolfe", "LevenbergMarquardt"],
 )
 def test_drivers(optimizer):
     """They look at losses as often as they like; what looks at the training puts their memory back, too."""
@@ -143,7 +149,7 @@ def test_drivers(optimizer):
     assert looked_at.diagnose(x, y).warnings == []
     assert sorted(looked_at.gradients(x, y)) == ["0.bias", "0.weight", "2.bias", "2.weight"]
     assert len(looked_at.overfit_one_batch(x, y, batch_size=16, steps=3).losses) == 3
-    with pytest.raises(cr.StateError, match=r"lr_find: this optimizer finds the length of its steps by itself"):
+    with pytest.raises(cr.StateError, match="lr_find: this optimizer finds the length of its steps"):
         looked_at.lr_find(x, y)
     same_state(looked_at.state_dict(), plain.state_dict())
     for trainer in (plain, looked_at):
@@ -178,3 +184,35 @@ class TestRange:
         X, y = small_data()
         network().lr_find(X, y).plot(tmp_path / "range.png")
         assert (tmp_path / "range.png").read_bytes().startswith(b"\x89PNG")
+
+
+class TestHealth:
+    X = np.array([[1e3, 2e3], [3e3, 1e3]], np.float32)
+    y = np.array([[1.0], [2.0]], np.float32)
+
+    def fit(self, **arguments):
+        trainer = cr.Trainer(nn.Linear(2, 1, seed=0), nn.MSELoss(), optim.SGD(lr=1e-9))
+        health = cr.callbacks.Health(self.X, self.y, **arguments)
+        return trainer, health, trainer.fit(self.X, self.y, epochs=5, callbacks=[health])
+
+    def test_warns_once_per_layer_and_fit(self):
+        with pytest.warns(RuntimeWarning, match="epoch 1: weight: its gradient explodes") as seen:
+            trainer, health, history = self.fit()
+        assert len(seen) == 1
+        assert seen[0].filename == __file__
+        assert history.epochs == 5
+        with pytest.warns(RuntimeWarning, match="epoch 1: weight: its gradient explodes"):
+            trainer.fit(self.X, self.y, callbacks=[health])
+
+    def test_every_epochs(self):
+        with pytest.warns(RuntimeWarning, match="epoch 3: weight"):
+            self.fit(every_epochs=3)
+        with pytest.raises(ValueError, match="Health: every_epochs must be at least 1: 0"):
+            self.fit(every_epochs=0)
+
+    def test_changes_nothing_and_is_silent_where_all_is_well(self):
+        X, y = small_data()
+        plain, watched = network(), network()
+        plain.fit(X, y, epochs=3)
+        watched.fit(X, y, epochs=3, callbacks=[cr.callbacks.Health(X, y)])
+        same_state(watched.model, plain.model)

@@ -71,3 +71,58 @@ def test_plot(history, tmp_path):
     assert all(p.read_bytes().startswith(b"\x89PNG") for p in tmp_path.iterdir())
     with pytest.raises(cr.IndexError, match="'f1'"):
         history.plot(tmp_path / "no.png", metric="f1")
+
+
+class Late(cr.callbacks.Callback):
+    """A column that begins in the second epoch, logged behind the logger."""
+
+    def on_epoch_end(self, fit):
+        if fit.epoch > 1:
+            fit.log("twice", 2.0 * fit.epoch)
+
+
+def test_csv_logger(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("of another training")
+    seen = []
+    X, y = small_data()
+    trainer = cr.Trainer(small_model(), nn.CrossEntropyLoss(), optim.Adam(lr=0.05), metrics=["accuracy"])
+    logger = cr.callbacks.CSVLogger(path)
+    history = trainer.fit(
+        X, y, epochs=4, callbacks=[logger, Late(), lambda fit: seen.append(path.read_text())]
+    )
+    assert [len(text.splitlines()) for text in seen] == [2, 3, 4, 5]
+    history.to_csv(tmp_path / "wanted.csv")
+    assert path.read_text() == (tmp_path / "wanted.csv").read_text()
+    assert path.read_text().splitlines()[0].endswith(",twice")
+    trainer.fit(X, y, epochs=1, callbacks=[logger])
+    assert len(path.read_text().splitlines()) == 2
+
+
+def test_lines_of_csv_logger_are_those_of_to_csv(tmp_path):
+    """Where fit was killed the file holds what history.to_csv would have written."""
+    path, texts = tmp_path / "log.csv", []
+
+    def compare(fit):
+        fit.history.to_csv(tmp_path / "wanted.csv")
+        texts.append((path.read_text(), (tmp_path / "wanted.csv").read_text()))
+
+    X, y = small_data()
+    trainer = cr.Trainer(small_model(), nn.CrossEntropyLoss(), optim.Adam(), metrics=["accuracy"])
+    trainer.fit(X, y, epochs=3, validation_split=0.25, callbacks=[cr.callbacks.CSVLogger(path), compare])
+    assert len(texts) == 3
+    assert all(ours == wanted for ours, wanted in texts)
+
+
+def test_progress_log(capsys):
+    X, y = small_data()
+    trainer = cr.Trainer(small_model(), nn.CrossEntropyLoss(), optim.Adam(), metrics=["accuracy"])
+    history = trainer.fit(X, y, epochs=2, validation_split=0.25, progress="log")
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    for epoch, line in enumerate(lines, start=1):
+        start = f"epoch {epoch}/2  loss {history['loss'][epoch - 1]:.4f}  val_loss "
+        assert line.startswith(start)
+        assert line.endswith(" samples/s")
+    with pytest.raises(ValueError, match=r'fit: progress must be "auto", "log", True, False or a function'):
+        trainer.fit(X, y, progress="lines")

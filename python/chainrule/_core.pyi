@@ -1375,13 +1375,25 @@ class History:
         """
         The names of the columns.
         """
+    def plot(self, path: typing.Any, *, metric: typing.Any = None, title: str = '') -> None:
+        """
+        Write a PNG of the loss, and beside it a metric (the first there is), over the epochs. Needs matplotlib.
+        """
+    def to_csv(self, path: typing.Any) -> None:
+        """
+        Write a table: a line per epoch.
+        """
     def to_dict(self) -> dict[typing.Any, typing.Any]:
         """
         A dict of lists.
         """
-    def to_json(self) -> str:
+    def to_json(self, path: typing.Any = None) -> str:
         """
-        The columns as JSON.
+        The columns as JSON, also written to a file where a path is given.
+        """
+    def to_pandas(self) -> typing.Any:
+        """
+        A pandas DataFrame, epochs from 1 as its index.
         """
     def values(self) -> list[typing.Any]:
         """
@@ -1425,6 +1437,16 @@ class Trainer:
         ...
     def __setstate__(self, arg0: tuple[typing.Any, ...]) -> None:
         ...
+    def diagnose(self, X: typing.Any, y: typing.Any) -> Diagnosis:
+        """
+        Norms of all parameters and gradients, and dead units by layer: a Diagnosis, which prints as a table. It warns of inf and
+        NaN, of layers with more than half of their units dead (no sample gives them a gradient), and of vanishing (below 1e-4 of
+        the largest layer's) and exploding (100 times the parameter's norm) gradients.
+
+        >>> trainer = cr.Trainer(nn.MLP([2, 8, 1], seed=0), nn.MSELoss(), optim.SGD(lr=0.1))
+        >>> trainer.diagnose([[0.0, 1.0], [1.0, 2.0]], [[1.0], [3.0]]).warnings
+        []
+        """
     def evaluate(self, X: typing.Any, y: typing.Any, batch_size: typing.SupportsIndex = 1024) -> dict[str, float]:
         """
         Loss and metrics on a whole set, in eval mode, as a dict of floats.
@@ -1433,12 +1455,42 @@ class Trainer:
         """
         Train for some epochs and return their History. A second call goes on where the first ended; Ctrl-C ends training
         at the next batch and leaves a usable model. callbacks: of chainrule.callbacks, or functions of the FitState that are
-        called at the end of every epoch. progress: "auto" (a bar on a terminal), True, False, or a function
-        of the reports.
+        called at the end of every epoch. progress: "auto" (a bar on a terminal), True, False, "log" (a line per
+        epoch), or a function of the reports.
+        """
+    def gradients(self, X: typing.Any, y: typing.Any, *, train: bool = True) -> dict[typing.Any, typing.Any]:
+        """
+        The gradients of the mean loss over all rows, by parameter; nothing is updated. Frozen parameters and those the loss
+        does not reach are not among them. train=False: as in eval mode, without dropout.
+
+        >>> trainer = cr.Trainer(nn.Linear(2, 1, seed=0), nn.MSELoss(), optim.SGD(lr=0.1))
+        >>> sorted(trainer.gradients([[0.0, 1.0], [1.0, 2.0]], [[1.0], [3.0]]))
+        ['bias', 'weight']
         """
     def load_state_dict(self, state: dict[typing.Any, typing.Any]) -> None:
         """
         Put back what state_dict() gave.
+        """
+    def lr_find(self, X: typing.Any, y: typing.Any, *, start: typing.SupportsFloat | typing.SupportsIndex = 1e-07, end: typing.SupportsFloat | typing.SupportsIndex = 10.0, steps: typing.SupportsIndex = 100, batch_size: typing.SupportsIndex = 32) -> RateRange:
+        """
+        The range test (L. N. Smith, Cyclical learning rates, 2017): a step at each of `steps` rates from start to end, until
+        the loss runs away; then everything is put back. The result has rates, losses, a suggestion (where the loss falls most
+        steeply) and plot(path).
+
+        >>> X, y = cr.datasets.load_digits(split="test")
+        >>> trainer = cr.Trainer(nn.MLP([64, 32, 10], seed=0), nn.CrossEntropyLoss(), optim.Adam())
+        >>> found = trainer.lr_find(X, y)
+        >>> 1e-4 < found.suggestion < 1
+        True
+        """
+    def overfit_one_batch(self, X: typing.Any, y: typing.Any, *, batch_size: typing.SupportsIndex = 32, steps: typing.SupportsIndex = 200) -> OverfitCheck:
+        """
+        Train on the first rows only, and then put everything back: a model, loss and optimizer that belong together learn
+        them by heart. The result says whether the loss fell below 5 % of the first.
+
+        >>> trainer = cr.Trainer(nn.MLP([2, 16, 1], seed=0), nn.MSELoss(), optim.Adam(lr=0.02))
+        >>> trainer.overfit_one_batch([[0.0, 1.0], [1.0, 2.0]], [[1.0], [3.0]]).passed
+        True
         """
     def predict(self, X: typing.Any, batch_size: typing.SupportsIndex = 1024, output: str = 'raw') -> typing.Any:
         """
@@ -1486,6 +1538,105 @@ class Trainer:
     def optimizer(self) -> Optimizer:
         """
         Its own optimizer.
+        """
+class ParameterHealth:
+    """
+    A parameter in a Diagnosis.
+    """
+    def __repr__(self) -> str:
+        ...
+    @property
+    def dead(self) -> int:
+        """
+        Those of them that no sample gives a gradient.
+        """
+    @property
+    def gradient_norm(self) -> float:
+        """
+        That of its gradient.
+        """
+    @property
+    def name(self) -> str:
+        ...
+    @property
+    def shape(self) -> tuple[typing.Any, ...]:
+        ...
+    @property
+    def units(self) -> int:
+        """
+        Columns of a layer's matrix; 0 for other parameters.
+        """
+    @property
+    def weight_norm(self) -> float:
+        """
+        Its Euclidean norm.
+        """
+class Diagnosis:
+    """
+    What trainer.diagnose found. Prints as a table, with warnings under it.
+    """
+    def __repr__(self) -> str:
+        ...
+    def __str__(self) -> str:
+        ...
+    def _repr_html_(self) -> str:
+        ...
+    @property
+    def loss(self) -> float:
+        ...
+    @property
+    def parameters(self) -> list[ParameterHealth]:
+        """
+        One ParameterHealth each.
+        """
+    @property
+    def warnings(self) -> list[str]:
+        """
+        One line each; it begins with the parameter's name.
+        """
+class OverfitCheck:
+    """
+    What trainer.overfit_one_batch found.
+    """
+    def __repr__(self) -> str:
+        ...
+    @property
+    def losses(self) -> list[float]:
+        """
+        Before each step.
+        """
+    @property
+    def passed(self) -> bool:
+        """
+        Whether the last is below 5 % of the first.
+        """
+class RateRange:
+    """
+    What trainer.lr_find found.
+    """
+    def __repr__(self) -> str:
+        ...
+    def plot(self, path: typing.Any) -> None:
+        """
+        Write a PNG of the losses over the rates. ImportError where matplotlib is not installed.
+        """
+    @property
+    def losses(self) -> list[float]:
+        """
+        Of the step at each rate.
+        """
+    @property
+    def rates(self) -> list[float]:
+        ...
+    @property
+    def smoothed(self) -> list[float]:
+        """
+        Their running mean.
+        """
+    @property
+    def suggestion(self) -> float:
+        """
+        Where the smoothed loss falls most steeply, before its lowest; NaN where it does not fall.
         """
 class FitState:
     """

@@ -1,6 +1,6 @@
-"""What History.to_csv, to_json(path), to_pandas and plot do outside C++: files and other packages.
+"""What History and callbacks do outside C++: files and other packages.
 
-Not a public module: the bindings call it.
+Not a public module: the bindings and chainrule.callbacks call it.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+from collections.abc import Iterable
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,8 +34,18 @@ def to_csv(history: History, path: str | os.PathLike[str]) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["epoch", *history])
     for epoch, row in enumerate(zip_longest(*history.values()), start=1):
-        writer.writerow([epoch, *("" if value != value else value for value in row)])
+        writer.writerow(_cells(epoch, row))
     write(text.getvalue(), path)
+
+
+def append_row(path: str | os.PathLike[str], epoch: int, row: Iterable[float]) -> None:
+    """A further line of such a table."""
+    with open(path, "a", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerow(_cells(epoch, row))
+
+
+def _cells(epoch: int, row: Iterable[float]) -> list[float | str]:
+    return [epoch, *("" if value != value else value for value in row)]
 
 
 def to_pandas(history: History) -> Any:

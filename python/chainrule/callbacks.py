@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from ._core import EarlyStopping, FitState
+import os
+import warnings
+from typing import Any
 
-__all__ = ["Callback", "EarlyStopping", "FitState"]
+from ._core import EarlyStopping, FitState
+from ._history import append_row
+
+__all__ = ["CSVLogger", "Callback", "EarlyStopping", "FitState", "Health"]
 
 
 class Callback:
@@ -40,3 +45,72 @@ class Callback:
 
     def on_fit_end(self, fit: FitState) -> None:
         """After the last epoch, also when an exception ends the fit."""
+
+
+class CSVLogger(Callback):
+    """Keeps the table of history.to_csv up to date: a line per epoch, written as the epoch ends.
+
+    A file that is there already is replaced at the first epoch's end. Columns that callbacks behind this one
+    log are in the file when fit has ended.
+
+    >>> import os, tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "log.csv")
+    >>> trainer = cr.Trainer(nn.Linear(2, 1, seed=0), nn.MSELoss(), optim.SGD(lr=0.1))
+    >>> log = cr.callbacks.CSVLogger(path)
+    >>> _ = trainer.fit([[0.0, 1.0]], [[1.0]], epochs=3, callbacks=[log])
+    >>> with open(path) as file:
+    ...     print([line.split(",")[0] for line in file])
+    ['epoch', '1', '2', '3']
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = path
+        self._columns: list[str] = []
+
+    def on_fit_begin(self, fit: FitState) -> None:
+        self._columns = []
+
+    def on_epoch_end(self, fit: FitState) -> None:
+        row = fit.row
+        if list(row) == self._columns:
+            append_row(self.path, fit.epoch, row.values())
+        else:
+            fit.history.to_csv(self.path)
+            self._columns = list(row)
+
+    def on_fit_end(self, fit: FitState) -> None:
+        if self._columns:
+            fit.history.to_csv(self.path)
+
+
+class Health(Callback):
+    """Warns, once per layer and fit, of what trainer.diagnose(X, y) finds at the end of every so many epochs.
+
+    A diagnosis costs about as much as two passes over X with their gradients: a few hundred rows will do.
+
+    >>> import warnings
+    >>> trainer = cr.Trainer(nn.Linear(2, 1, seed=0), nn.MSELoss(), optim.SGD(lr=1e-9))
+    >>> X, y = [[1e3, 2e3], [3e3, 1e3]], [[1.0], [2.0]]
+    >>> with warnings.catch_warnings(record=True) as seen:
+    ...     _ = trainer.fit(X, y, epochs=5, callbacks=[cr.callbacks.Health(X, y)])
+    >>> [str(w.message).split(",")[0] for w in seen]
+    ['epoch 1: weight: its gradient explodes']
+    """
+
+    def __init__(self, X: Any, y: Any, every_epochs: int = 1) -> None:
+        if every_epochs < 1:
+            raise ValueError(f"Health: every_epochs must be at least 1: {every_epochs}")
+        self.X, self.y, self.every_epochs = X, y, every_epochs
+        self._warned: set[str] = set()
+
+    def on_fit_begin(self, fit: FitState) -> None:
+        self._warned = set()
+
+    def on_epoch_end(self, fit: FitState) -> None:
+        if fit.epoch % self.every_epochs:
+            return
+        for text in fit.trainer.diagnose(self.X, self.y).warnings:
+            layer = text.partition(":")[0].rpartition(".")[0]
+            if layer not in self._warned:
+                self._warned.add(layer)
+                warnings.warn(f"epoch {fit.epoch}: {text}", RuntimeWarning, stacklevel=2)

@@ -1,4 +1,4 @@
-"""The progress bar of Trainer.fit. tqdm is imported only when a bar is shown."""
+"""The progress bar of Trainer.fit, or plain lines. tqdm is imported only when a bar is shown."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from ._core import FitState, SelectionProgress
 
-__all__ = ["Bar", "ModelsBar", "bar", "models_bar", "rate"]
+__all__ = ["Bar", "Log", "ModelsBar", "bar", "models_bar", "rate"]
 
 
 def rate(samples_per_second: float) -> str:
@@ -61,9 +61,28 @@ class Bar:
             self._bar.close()
 
 
-def bar(progress: bool | str) -> Bar | None:
-    """The bar for fit's argument `progress`: True, False, or "auto" (only where stderr is a terminal)."""
-    return Bar() if _shown("fit", progress) else None
+class Log:
+    """A line on stderr at the end of every epoch, for log files."""
+
+    def __call__(self, report: FitState) -> None:
+        if report.epoch_end:
+            parts = (
+                f"epoch {report.epoch}/{report.epochs}",
+                f"loss {report.loss:.4f}",
+                summary(report.row),
+                rate(report.samples_per_second),
+            )
+            print("  ".join(part for part in parts if part), file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def bar(progress: bool | str) -> Bar | Log | None:
+    """For fit's argument `progress`: True, False, "auto" (only where stderr is a terminal), or "log"."""
+    if progress == "log":
+        return Log()
+    return Bar() if _shown("fit", progress, '"auto", "log"') else None
 
 
 class ModelsBar:
@@ -97,9 +116,9 @@ def models_bar(progress: bool | str) -> ModelsBar | None:
     return ModelsBar() if _shown("progress", progress) else None
 
 
-def _shown(who: str, progress: bool | str) -> bool:
+def _shown(who: str, progress: bool | str, words: str = '"auto"') -> bool:
     if progress == "auto":
         return sys.stderr.isatty()
     if not isinstance(progress, bool):
-        raise ValueError(f'{who}: progress must be "auto", True, False or a function, got {progress!r}')
+        raise ValueError(f"{who}: progress must be {words}, True, False or a function, got {progress!r}")
     return progress

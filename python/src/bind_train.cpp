@@ -264,9 +264,9 @@ void bind_trainer(py::module_& m) {
            "at the next batch and leaves a usable model. callbacks: of chainrule.callbacks, or functions of the "
            "FitState "
            "that are\n"
-           "called at the end of every epoch. progress: \"auto\" (a bar on a terminal), True, False, or a "
-           "function\n"
-           "of the reports.")
+           "called at the end of every epoch. progress: \"auto\" (a bar on a terminal), True, False, \"log\" (a line "
+           "per\n"
+           "epoch), or a function of the reports.")
       .def(
           "evaluate",
           [](const Trainer& t, const py::object& x, const py::object& y, std::int64_t batch_size) {

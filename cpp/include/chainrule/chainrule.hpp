@@ -1,4 +1,4 @@
-// The umbrella header: everything but eigen.hpp.
+// The umbrella header: everything but diagnostics.hpp and eigen.hpp.
 #pragma once
 
 #include "chainrule/callbacks.hpp"
