@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+import time
 
 import chainrule as cr
 import pytest
@@ -92,6 +93,7 @@ def test_csv_logger(tmp_path):
         X, y, epochs=4, callbacks=[logger, Late(), lambda fit: seen.append(path.read_text())]
     )
     assert [len(text.splitlines()) for text in seen] == [2, 3, 4, 5]
+    assert [text.splitlines()[0].endswith(",twice") for text in seen] == [False, False, True, True]
     history.to_csv(tmp_path / "wanted.csv")
     assert path.read_text() == (tmp_path / "wanted.csv").read_text()
     assert path.read_text().splitlines()[0].endswith(",twice")
@@ -114,10 +116,19 @@ def test_lines_of_csv_logger_are_those_of_to_csv(tmp_path):
     assert all(ours == wanted for ours, wanted in texts)
 
 
+class Slow(cr.callbacks.Callback):
+    """So slow that there are reports within an epoch, too."""
+
+    def on_batch_end(self, fit):
+        time.sleep(0.06)
+
+
 def test_progress_log(capsys):
     X, y = small_data()
     trainer = cr.Trainer(small_model(), nn.CrossEntropyLoss(), optim.Adam(), metrics=["accuracy"])
-    history = trainer.fit(X, y, epochs=2, validation_split=0.25, progress="log")
+    history = trainer.fit(
+        X, y, epochs=2, batch_size=10, validation_split=0.25, callbacks=[Slow()], progress="log"
+    )
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2
     for epoch, line in enumerate(lines, start=1):
