@@ -179,6 +179,12 @@ class TestRange:
         with pytest.raises(cr.ValueError, match="steps must be at least 3: 2"):
             network().lr_find(X, y, steps=2)
 
+    def test_bad_data_are_no_end_of_the_range(self):
+        X, y = small_data()
+        X[7, 2] = np.nan
+        with pytest.raises(cr.ValueError, match="step: the data holds inf or NaN: xb has nan in row"):
+            network().lr_find(X, y, batch_size=4)
+
     def test_picture(self, tmp_path):
         pytest.importorskip("matplotlib")
         X, y = small_data()

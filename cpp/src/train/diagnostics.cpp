@@ -5,12 +5,15 @@
 #include <cmath>
 #include <cstdio>
 #include <limits>
+#include <numeric>
 
 #include "chainrule/data.hpp"
 #include "chainrule/drivers.hpp"
 #include "chainrule/ops.hpp"
 #include "core/fail.hpp"
+#include "nn/fitted_layer.hpp"
 #include "train/batched_run.hpp"
+#include "train/fit_data.hpp"
 
 namespace chainrule {
 namespace {
@@ -94,6 +97,15 @@ std::vector<Tensor> rows_of(const std::vector<Tensor>& x, std::span<const std::i
   std::vector<Tensor> taken;
   for (const Tensor& t : x) taken.push_back(data::take_rows(t, rows));
   return taken;
+}
+
+bool finite(const nn::Module& model, const std::vector<Tensor>& xb, const Tensor& yb) {
+  std::vector<std::int64_t> rows(static_cast<std::size_t>(yb.shape(0)));
+  std::iota(rows.begin(), rows.end(), std::int64_t{0});
+  const bool fills = nn::fills_missing(*model.impl());
+  for (const Tensor& t : xb)
+    if (!not_finite_in(t, rows, {}, fills).empty()) return false;
+  return not_finite_in(yb, rows, {}, false).empty();
 }
 
 void check_count(const char* who, const char* what, std::int64_t value, std::int64_t least) {
@@ -230,11 +242,13 @@ RateRange lr_find(Trainer& trainer, const std::vector<Tensor>& x, const Tensor& 
     const double rate = options.start * std::pow(options.end / options.start,
                                                  static_cast<double>(i) / static_cast<double>(options.steps - 1));
     trainer.optimizer().set_lr(rate);
+    const std::vector<Tensor> xb = rows_of(x, batch);
+    const Tensor yb = data::take_rows(y, batch);
     double loss = 0;
     try {
-      loss = trainer.step(rows_of(x, batch), data::take_rows(y, batch));
-    } catch (const ValueError&) {  // not finite: the range ends here
-      if (range.rates.size() < 3) throw;
+      loss = trainer.step(xb, yb);
+    } catch (const ValueError&) {  // not finite: the range ends here, unless the data are to blame
+      if (range.rates.size() < 3 || !finite(trainer.model(), xb, yb)) throw;
       break;
     }
     running = 0.9 * running + 0.1 * loss;
