@@ -23,7 +23,7 @@ PYBIND11_MODULE(_core, m) {
   bind_optim(m);
   bind_metrics(m);
   bind_train(m);
-  bind_callbacks(m);  // FitState's signatures name Trainer and History
+  bind_callbacks(m);
   bind_training_step(m);
   bind_data(m);
   bind_splits(m);
