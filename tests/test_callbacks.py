@@ -139,3 +139,94 @@ def test_early_stopping_restores_its_best_epoch_also_without_a_stop():
 def test_what_is_no_callback_is_refused(given, message):
     with pytest.raises(cr.Error, match=message):
         trainer_of().fit(X, y, callbacks=given)
+
+
+def digits():
+    return cr.datasets.load_digits(split="train")
+
+
+def test_a_rate_set_by_a_progress_function_is_noticed_where_training_diverges():
+    trainer = cr.Trainer(nn.MLP([64, 16, 10], seed=0), nn.CrossEntropyLoss(), optim.SGD(lr=0.1, momentum=0.9))
+
+    def explode(fit):
+        if fit.epoch_end and fit.epoch == 1:
+            trainer.optimizer.lr = 1e28
+
+    history = trainer.fit(*digits(), epochs=4, progress=explode)
+    assert "not finite in epoch 2" in history.stopped
+    assert np.isfinite(trainer.evaluate(*digits())["loss"])
+
+
+def test_parameters_that_a_callback_unfreezes_come_back_after_a_divergence():
+    model = nn.MLP([64, 16, 10], seed=0)
+    for parameter in model[0].parameters():
+        parameter.requires_grad_(False)
+
+    def unfreeze(fit):
+        if fit.epoch == 1:
+            for parameter in model[0].parameters():
+                parameter.requires_grad_(True)
+
+    trainer = cr.Trainer(
+        model, nn.CrossEntropyLoss(), optim.SGD(lr=lambda step: 0.1 if step < 150 else 1e25, momentum=0.9)
+    )
+    history = trainer.fit(*digits(), epochs=8, callbacks=[unfreeze])
+    assert "not finite" in history.stopped
+    assert np.isfinite(trainer.evaluate(*digits())["loss"])
+
+
+def test_a_trainer_is_not_reset_within_a_fit():
+    trainer = trainer_of()
+    state = trainer.state_dict()
+    for call, name in ((trainer.reset, "reset"), (lambda: trainer.load_state_dict(state), "load_state_dict")):
+        with pytest.raises(cr.StateError, match=f"{name}: this Trainer is in the middle of a fit"):
+            trainer.fit(X, y, epochs=3, callbacks=[lambda fit, call=call: call()])
+
+
+def test_methods_that_are_not_overridden_are_not_called(monkeypatch):
+    class OnlyEpochs(cr.callbacks.Callback):
+        epochs = 0
+
+        def on_epoch_end(self, fit):
+            self.epochs += 1
+
+    def fail(self, fit):
+        raise AssertionError("called for nothing")
+
+    callback = OnlyEpochs()
+    monkeypatch.setattr(cr.callbacks.Callback, "on_batch_end", fail)
+    trainer_of().fit(X, y, epochs=2, callbacks=[callback, cr.callbacks.Callback()])
+    assert callback.epochs == 2
+
+
+def test_stop_counts_in_progress_functions_and_before_the_first_epoch():
+    history = trainer_of().fit(X, y, epochs=3, progress=lambda fit: fit.stop("seen enough"))
+    assert history.stopped.startswith("seen enough")
+    assert history.epochs < 3
+
+    class Never(cr.callbacks.Callback):
+        def on_fit_begin(self, fit):
+            fit.stop("not today")
+
+    history = trainer_of().fit(X, y, epochs=3, callbacks=[Never()])
+    assert history.epochs == 0
+    assert history.stopped == "not today"
+
+
+def test_builtin_callbacks_are_final():
+    with pytest.raises(TypeError, match="not an acceptable base type"):
+        type("Mine", (cr.callbacks.EarlyStopping,), {})
+
+
+def test_lbfgs_begins_anew_where_a_callback_has_moved_the_parameters():
+    inputs = np.random.default_rng(0).normal(size=(50, 3))
+    targets = np.sin(inputs.sum(1, keepdims=True))
+    model = nn.MLP([3, 8, 1], activation="tanh", seed=0).astype("float64")
+
+    def move(fit):
+        if fit.epoch == 5:
+            model.init(3)
+
+    trainer = cr.Trainer(model, nn.MSELoss(), optim.LBFGS())
+    moved = trainer.fit(inputs, targets, epochs=15, batch_size=50, callbacks=[move])["loss"]
+    assert moved[-1] < 1e-3

@@ -499,3 +499,10 @@ class TestTraining:
                 cr.Trainer(model, loss, optim.Adam()).fit(X, y)
         for name, value in model.state_dict().items():
             np.testing.assert_array_equal(value, before[name])
+
+
+def test_every_part_of_a_multi_loss_checks_its_targets():
+    outputs = (cr.tensor(np.zeros((2, 1), "f4")),) * 2
+    loss = nn.MultiLoss([nn.MSELoss(), nn.BCEWithLogitsLoss()])
+    with pytest.raises(cr.ValueError, match="not between 0 and 1"):
+        loss(outputs, cr.tensor(np.array([[0.0, 5.0], [0.0, 5.0]], "f4")))

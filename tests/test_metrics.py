@@ -330,3 +330,19 @@ class TestPicture:
             cr.plot_confusion_matrix([[1, 2]], tmp_path / "x.png")
         with pytest.raises(cr.ValueError, match="1 names for 2 classes"):
             cr.plot_confusion_matrix([[1, 2], [3, 4]], tmp_path / "x.png", names=["a"])
+
+
+@pytest.mark.parametrize("link", ["softmax", "sigmoid"])
+def test_scores_that_are_no_numbers_are_of_no_class(link):
+    output = np.full((3, 2), np.nan) if link == "softmax" else np.full(3, np.nan)
+    target = np.array([0, 0, 1])
+    assert np.isnan(metrics.accuracy(output, target, link=link))
+    assert np.isnan(metrics.f1(output, target, link=link))
+    with pytest.raises(cr.ValueError, match="the output holds NaN, which is of no class"):
+        metrics.confusion_matrix(output, target, link=link)
+
+
+def test_weights_below_zero_are_refused_by_all():
+    for metric in (metrics.mae, metrics.r2, metrics.accuracy):
+        with pytest.raises(cr.ValueError, match="sample_weight must be 0 or more: -1 was given"):
+            metric([1.0, 2.0], [0.0, 1.0], sample_weight=[-1, 2])

@@ -368,3 +368,12 @@ class TestRefused:
             layer.fit([[np.inf], [1.0]])
         for name, value in layer.state_dict().items():
             np.testing.assert_array_equal(value, before[name])
+
+
+def test_missing_values_that_no_imputer_fills_are_an_error():
+    column = np.array([[0.0], [1.0], [np.nan], [0.0]] * 5, "f4")
+    filled = nn.Sequential(nn.Columns([0]), nn.Imputer(1))
+    model = nn.Sequential(nn.Concat([filled, nn.Columns([1])]), nn.Linear(2, 1))
+    trainer = cr.Trainer(model, nn.MSELoss(), optim.Adam())
+    with pytest.raises(cr.ValueError, match=r"X has nan in row 2, column 0"):
+        trainer.fit(np.hstack([column, column]), column[:, 0] > 2, epochs=3, shuffle=False)

@@ -49,6 +49,7 @@ void FitRun::check_data() {
     back_to_start();
     fail<ValueError>("fit", "the data holds inf or NaN", name + " has " + found, "clean it first: nothing was trained");
   };
+  if (nn::fills_missing(*s_.model.impl())) check("y", data_.y);  // before what a layer should have filled
   for (std::size_t i = 0; i < data_.x.size(); ++i)
     check(data_.x.size() == 1 ? "X" : "X[" + std::to_string(i) + "]", data_.x[i]);
   check("y", data_.y);

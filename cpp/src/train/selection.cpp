@@ -130,14 +130,13 @@ Selection::Selection(const char* who, const std::vector<Tensor>& x, const Tensor
   folds_ = make_folds(who, y, rows, options);
 }
 
-// Training rows of one class teach nothing, while the data has several.
+// Training rows of one class teach a classifier nothing.
 void Selection::check_classes(const Loss& loss) const {
   const std::string& link = loss.impl()->link();
   if (link == "identity") return;
   const Tensor labels = data::labels_to_stratify(y_, 1);
   if (!labels.defined()) return;
   const auto label = data::row_labels(labels, labels.size(), who_, "y");
-  if (std::all_of(label.begin(), label.end(), [&](std::int64_t l) { return l == label[0]; })) return;
   for (std::size_t f = 0; f < folds_.size(); ++f) {
     const std::vector<std::int64_t>& rows = folds_[f].train;
     const std::int64_t first = label[static_cast<std::size_t>(rows.front())];
