@@ -237,15 +237,17 @@ def plot_search(result: _core.Search, path: str | os.PathLike[str]) -> None:
     for axes, name in zip(panels, names, strict=True):
         values = [candidate[name] for candidate in result.parameters]
         numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
-        words = list(dict.fromkeys(map(str, values)))
-        across = values if numbers else [words.index(str(value)) for value in values]
+        few = len(set(map(str, values))) <= 6  # a grid: its values side by side
+        words = list(dict.fromkeys(map(str, sorted(values) if numbers else values)))
+        across = values if numbers and not few else [words.index(str(value)) for value in values]
         axes.errorbar(across, result.means, result.stds, fmt="o", color=_TRAIN, ms=4, lw=0.8)
         axes.plot(across[:1], result.means[:1], "o", ms=9, mfc="none", mec=_VALIDATION, mew=1.8)
         axes.set_title(f"{result.score} by {name}", loc="left", fontsize=10, color=_INK)
         _dress(axes, name)
-        if not numbers:
+        if few or not numbers:
             axes.set_xticks(range(len(words)), words)
-        elif min(values) > 0 and max(values) > 30 * min(values):
+            axes.set_xlim(-0.5, len(words) - 0.5)
+        elif min(values) > 0 and max(values) >= 10 * min(values):
             axes.set_xscale("log")
         else:
             axes.xaxis.get_major_locator().set_params(integer=all(isinstance(v, int) for v in values))
