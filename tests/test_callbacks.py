@@ -230,3 +230,67 @@ def test_lbfgs_begins_anew_where_a_callback_has_moved_the_parameters():
     trainer = cr.Trainer(model, nn.MSELoss(), optim.LBFGS())
     moved = trainer.fit(inputs, targets, epochs=15, batch_size=50, callbacks=[move])["loss"]
     assert moved[-1] < 1e-3
+
+
+def test_what_a_callback_writes_into_a_captured_tensor_is_not_replayed():
+    """Batches trained before the change would be trained anew with what it wrote."""
+    alpha = cr.tensor(1.0)
+    rows = np.ones((300, 1), "f4")
+    targets = rows.copy()
+    targets[250] = 1e30
+
+    def scaled(output, target):
+        return (alpha * (output - target) ** 2).mean()
+
+    class Anneal:
+        every = 100
+
+        def on_batch_end(self, fit):
+            if fit.batch == 100:
+                alpha.copy_(0.0)
+
+    model = nn.Linear(1, 1, bias=False, seed=0)
+    trainer = cr.Trainer(model, scaled, optim.SGD(lr=0.01))
+    weights = []
+
+    class Keep:
+        every = 100
+
+        def on_batch_end(self, fit):
+            weights.append(model.weight.numpy().copy())
+
+    history = trainer.fit(rows, targets, batch_size=1, shuffle=False, callbacks=[Keep(), Anneal()])
+    assert "not finite in epoch 1, batch 251" in history.stopped
+    assert model.weight.numpy() == weights[0]
+
+
+def test_range_tests_within_a_fit_are_refused():
+    trainer = trainer_of()
+    with pytest.raises(cr.StateError, match="in the middle of a fit"):
+        trainer.fit(X, y, epochs=2, callbacks=[lambda fit: fit.trainer.lr_find(X, y)])
+
+
+def test_a_csv_logger_is_not_copied_for_folds(tmp_path):
+    with pytest.raises(cr.StateError, match=r"CSVLogger: writes one file, .*log\.csv, for one fit"):
+        cr.cross_validate(
+            lambda: nn.Linear(3, 1),
+            X,
+            y,
+            k=2,
+            loss=nn.MSELoss(),
+            optimizer=optim.Adam(),
+            callbacks=[cr.callbacks.CSVLogger(tmp_path / "log.csv")],
+        )
+
+
+def test_a_csv_logger_has_every_value_in_its_row(tmp_path):
+    path, seen = tmp_path / "log.csv", []
+
+    def norm(fit):
+        fit.log("norm", 100 + fit.epoch)
+        seen.append(path.read_text().splitlines() if path.exists() else [])
+
+    trainer_of().fit(X, y, epochs=4, callbacks=[norm, cr.callbacks.CSVLogger(path)])
+    values = [line.split(",")[-1] for line in path.read_text().splitlines()]
+    assert values == ["norm", "101.0", "102.0", "103.0", "104.0"]
+    assert [line.split(",")[-1] for line in seen[3]] == ["norm", "101.0", "102.0", ""]

@@ -130,3 +130,25 @@ def test_refusals(run, tmp_path):
         2,
     )
     assert not list(tmp_path.glob("*.safetensors"))
+
+
+def test_folds_that_diverge_are_shown_and_no_untrained_model_is_written(run, tmp_path):
+    write_regression(tmp_path / "numbers.csv")
+    wild = (
+        "cv",
+        "numbers.csv",
+        "--target",
+        "y",
+        "--k",
+        3,
+        "--lr",
+        "1e30",
+        "--optimizer",
+        "sgd",
+        "--epochs",
+        2,
+    )
+    out = run(*wild, "--no-retrain").stdout
+    assert re.search(r"nan ± nan over 3 folds", out)
+    fails(run, "every fold diverged; .*--no-retrain", *wild, "--out", "wild.safetensors")
+    assert not list(tmp_path.glob("*.safetensors"))

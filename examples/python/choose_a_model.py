@@ -1,6 +1,6 @@
 """From a CSV file to a chosen, retrained and saved model: search by cross-validation, one test at the end.
 
-Writes patients.csv, patients.safetensors and, where matplotlib is there, search.png, confusion.png, learning.png.
+Writes patients.csv, patients.safetensors and, where matplotlib is there, three pictures.
 """
 
 import csv

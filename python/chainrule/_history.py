@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import os
 from collections.abc import Iterable
 from itertools import zip_longest
@@ -17,10 +18,13 @@ if TYPE_CHECKING:
     from ._core import History
 
 
+_numbers = itertools.count()
+
+
 def write(text: str, path: str | os.PathLike[str]) -> None:
     """A text file, replaced only once the new one is whole."""
     target = Path(path)
-    whole = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    whole = target.with_name(f".{target.name}.{os.getpid()}.{next(_numbers)}.tmp")
     try:
         whole.write_text(text, encoding="utf-8")
         os.replace(whole, target)
@@ -36,12 +40,6 @@ def to_csv(history: History, path: str | os.PathLike[str]) -> None:
     for epoch, row in enumerate(zip_longest(*history.values()), start=1):
         writer.writerow(_cells(epoch, row))
     write(text.getvalue(), path)
-
-
-def append_row(path: str | os.PathLike[str], epoch: int, row: Iterable[float]) -> None:
-    """A further line of such a table."""
-    with open(path, "a", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerow(_cells(epoch, row))
 
 
 def _cells(epoch: int, row: Iterable[float]) -> list[float | str]:

@@ -6,8 +6,7 @@ import os
 import warnings
 from typing import Any
 
-from ._core import EarlyStopping, FitState
-from ._history import append_row
+from ._core import EarlyStopping, FitState, StateError
 
 __all__ = ["CSVLogger", "Callback", "EarlyStopping", "FitState", "Health"]
 
@@ -50,8 +49,8 @@ class Callback:
 class CSVLogger(Callback):
     """Keeps the table of history.to_csv up to date: a line per epoch, written as the epoch ends.
 
-    A file that is there already is replaced at the first epoch's end. Columns that callbacks behind this one
-    log are in the file when fit has ended.
+    A file that is there already is replaced at the first epoch's end. What callbacks log is in the file an epoch
+    later. One logger serves one fit: copies for the folds of a cross-validation are refused.
 
     >>> import os, tempfile
     >>> path = os.path.join(tempfile.mkdtemp(), "log.csv")
@@ -65,21 +64,17 @@ class CSVLogger(Callback):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = path
-        self._columns: list[str] = []
 
-    def on_fit_begin(self, fit: FitState) -> None:
-        self._columns = []
+    def __deepcopy__(self, memo: object) -> CSVLogger:
+        raise StateError(
+            f"CSVLogger: writes one file, {self.path}, for one fit; write the folds' histories instead"
+        )
 
     def on_epoch_end(self, fit: FitState) -> None:
-        row = fit.row
-        if list(row) == self._columns:
-            append_row(self.path, fit.epoch, row.values())
-        else:
-            fit.history.to_csv(self.path)
-            self._columns = list(row)
+        fit.history.to_csv(self.path)
 
     def on_fit_end(self, fit: FitState) -> None:
-        if self._columns:
+        if fit.history.epochs > 0:
             fit.history.to_csv(self.path)
 
 

@@ -69,7 +69,9 @@ class PutBack {
         state_(trainer.state_dict()),
         rated_(!trainer.optimizer().driver() || trainer.optimizer().driver()->has_rate()),
         lr_(rate_of(trainer.optimizer())),
-        memory_(trainer.optimizer().schedule_memory()) {}
+        memory_(trainer.optimizer().schedule_memory()) {
+    trainer_.load_state_dict(state_);  // what could fail at the end fails now, as it does within a fit
+  }
   ~PutBack() {
     nn::Module model = trainer_.model();
     model.load_state_dict(model_);

@@ -28,9 +28,10 @@ void FitRun::fail_at(CompiledStep& step) {
   std::string& stopped = s_.history.stopped;
   stopped = std::string(finite_loss ? "a gradient" : "the loss") + " was not finite in " + where + "; ";
   // What a callback has done cannot be replayed: never back across it.
+  const Rollback::Place* place = at > 0 ? rollback_.place_before(at - 1) : nullptr;
   if (s_.optimizer.driver()) {
     stopped += "the parameters are those that last gave a finite loss";
-  } else if (finite_loss || at == 0 || changed_ == at) {
+  } else if (finite_loss || place == nullptr || place->batch < changed_) {
     stopped += "the parameters are those before that batch";
   } else {
     return_to(at - 1);
@@ -42,8 +43,8 @@ void FitRun::fail_at(CompiledStep& step) {
 void FitRun::check_data() {
   const auto rows = rows_of(done_, size_of_batch(done_));
   const auto check = [&](const std::string& name, const Tensor& values) {
-    // Where the very first batch fails, no layer has filled what is missing.
-    const bool missing = name[0] == 'X' && position() > 0 && nn::fills_missing(*s_.model.impl());
+    // Where the very first batch of all fails, no layer has filled what is missing.
+    const bool missing = name[0] == 'X' && s_.global_step > 0 && nn::fills_missing(*s_.model.impl());
     const std::string found = not_finite_in(values, rows, data_.given_row, missing);
     if (found.empty()) return;
     back_to_start();

@@ -21,6 +21,8 @@ Rollback::Rollback(const Program& step, Blocks& blocks, const std::vector<Tensor
   for (const std::int32_t at : step.written) written_.push_back(step.bound[static_cast<std::size_t>(at)]);
   written_.insert(written_.end(), also.begin(), also.end());
   for (const Tensor& t : written_) total_ += bytes_in(t);
+  read_ = step.bound;
+  read_.insert(read_.end(), also.begin(), also.end());
 }
 
 // copy(tensor's bytes, place in the block, how many), each thread its part of all bytes.
@@ -60,7 +62,7 @@ const Rollback::Place* Rollback::place_before(std::int64_t batch) const {
 
 std::uint64_t Rollback::versions() const {
   std::uint64_t sum = 0;
-  for (const Tensor& t : written_) sum += t.data_handle()->storage->version;
+  for (const Tensor& t : read_) sum += t.data_handle()->storage->version;
   return sum;
 }
 

@@ -32,12 +32,12 @@ class Rollback {
   // The newest place at or before a batch; null where there is none.
   const Place* place_before(std::int64_t batch) const;
   void restore(const Place& place) const;
-  std::uint64_t versions() const;  // another number once somebody has written into what is saved
+  std::uint64_t versions() const;  // another number once somebody has written into what the steps read or write
 
  private:
   template <class Copy> void copy_all(const Copy& copy) const;
 
-  std::vector<Tensor> written_;
+  std::vector<Tensor> written_, read_;
   std::size_t total_ = 0;
   std::array<Place, 2> places_;
   Blocks& blocks_;

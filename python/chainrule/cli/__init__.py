@@ -306,6 +306,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 # What the library tells Python programmers to write, in the words of the command line.
 _IN_OPTIONS = (
+    ("retrain=False gives", "--no-retrain gives"),
     ("set decimal=','", "write --decimal ,"),
     ("set header=false", "write --no-header"),
     (

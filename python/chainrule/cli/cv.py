@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import time
 from pathlib import Path
+
+import numpy as np
 
 from .. import _core, nn
 from ..table import table
@@ -73,8 +74,11 @@ def cv(options: argparse.Namespace) -> int:
     history = {name: list(values) for name, values in result.history.to_dict().items()}
     means = {name: float(values.mean()) for name, values in result.metrics.items()}
     epochs = len(history.get("loss", ()))
-    training = describe(options, source, optimizer_text, loss, epochs, {"held out": means}, seconds, "")
+    stopped = result.history.stopped
+    training = describe(options, source, optimizer_text, loss, epochs, {"held out": means}, seconds, stopped)
     files = {}
+    if result.model is not None and epochs == 0 < options.epochs:
+        raise UserError(f"the training on all rows gave nothing: {stopped}; nothing was written")
     if result.model is not None:
         _core.save(result.model, out, schema=source.schema, training=json.dumps(finite(training)))
         files["model"] = str(out)
@@ -91,6 +95,8 @@ def cv(options: argparse.Namespace) -> int:
         _report(result, folds, f"{len(result.scores)} folds of {model_line(sizes)}")
         if result.model is not None:
             print(f"the model has all {len(source.train.y):,} rows, {epochs} epochs")
+        if stopped:
+            print(f"stopped: {stopped}")
         print(f"trained in {seconds:.1f} s")
         for what, path in files.items():
             print(f"{what:<8}{path}")
@@ -119,8 +125,8 @@ def _report(result: _core.CrossValidation, folds: dict[str, list[float]], what: 
             range(1, len(result.epochs) + 1), result.epochs, *folds.values(), strict=True
         )
     ]
-    rows.append(["mean", None, *(statistics.fmean(values) for values in folds.values())])
-    rows.append(["std", None, *(statistics.pstdev(values) for values in folds.values())])
+    rows.append(["mean", None, *(float(np.mean(values)) for values in folds.values())])
+    rows.append(["std", None, *(float(np.std(values)) for values in folds.values())])
     print(f"\n{table(['fold', 'epochs', *folds], rows)}\n")
-    mean, std = statistics.fmean(folds[result.score]), statistics.pstdev(folds[result.score])
+    mean, std = np.mean(folds[result.score]), np.std(folds[result.score])
     print(f"{result.score} {mean:.4g} ± {std:.2g} over {what}")
