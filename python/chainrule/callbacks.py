@@ -49,8 +49,8 @@ class Callback:
 class CSVLogger(Callback):
     """Keeps the table of history.to_csv up to date: a line per epoch, written as the epoch ends.
 
-    A file that is there already is replaced at the first epoch's end. What callbacks log is in the file an epoch
-    later. One logger serves one fit: copies for the folds of a cross-validation are refused.
+    A file that is there already is replaced at the first epoch's end. What callbacks log is in the file an
+    epoch later. One logger serves one fit: copies for the folds of a cross-validation are refused.
 
     >>> import os, tempfile
     >>> path = os.path.join(tempfile.mkdtemp(), "log.csv")
