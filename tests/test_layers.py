@@ -366,3 +366,25 @@ class TestHeads:
         trainer.fit(X, (kind, size), epochs=2)
         other = pickle.loads(pickle.dumps(trainer))
         assert trainer.fit(X, (kind, size))["loss"] == other.fit(X, (kind, size))["loss"]
+
+
+@pytest.mark.parametrize(
+    ("first", "shape"),
+    [
+        (lambda: [nn.Columns([0, 1]), nn.Linear(2, 1)], (5,)),
+        (lambda: [nn.Embedding(3, 2), nn.Flatten(), nn.Linear(10, 1)], (5,)),
+        (lambda: [nn.Linear(5, 4), nn.GLU(), nn.Linear(2, 1)], None),
+    ],
+)
+def test_the_shape_of_a_sample_is_not_guessed_behind_layers_that_change_it(first, shape, tmp_path):
+    model = nn.Sequential(*first())
+    path = tmp_path / "m.safetensors"
+    if shape is not None:
+        for write in (lambda: model.save(path), model.to_bytes):
+            with pytest.raises(cr.StateError, match=r"the shape of a sample is not known.*input_shape="):
+                write()
+        assert not path.exists()
+    model.save(path, input_shape=shape)
+    x = np.random.default_rng(0).integers(0, 3, (4, 5)).astype("f4")
+    np.testing.assert_array_equal(cr.load(path).predict(x), model.predict(x))
+    np.testing.assert_array_equal(cr.loads(model.to_bytes(input_shape=shape)).predict(x), model.predict(x))

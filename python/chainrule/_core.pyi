@@ -639,9 +639,10 @@ class Module:
         """
         Set requires_grad of all parameters. Returns the module.
         """
-    def save(self, path: typing.Any) -> None:
+    def save(self, path: typing.Any, *, input_shape: typing.Any = None) -> None:
         """
-        Write the model to a file that Python and C++ load. An existing file is replaced only once the new one is whole.
+        Write the model to a file that Python and C++ load. An existing file is replaced only once the new one is whole. input_shape: of
+        one sample, where no layer tells it.
         """
     def state_dict(self) -> dict[typing.Any, typing.Any]:
         """
@@ -651,9 +652,9 @@ class Module:
         """
         A table: path, layer, output features, parameters.
         """
-    def to_bytes(self) -> bytes:
+    def to_bytes(self, *, input_shape: typing.Any = None) -> bytes:
         """
-        The bytes of the model file.
+        The bytes of the model file. input_shape: as in save.
         """
     def train(self, on: bool = True) -> typing.Self:
         """

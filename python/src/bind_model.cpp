@@ -56,13 +56,21 @@ void bind_model(py::module_& m) {
     module.attr(name) = py::cpp_function(f, py::name(name), py::is_method(module), arguments..., py::doc(doc));
   };
   method(
-      "save", [](const py::object& self, const py::object& path) { unwrap_module(self, "save").save(path_of(path)); },
+      "save",
+      [](const py::object& self, const py::object& path, const py::object& input_shape) {
+        save(unwrap_module(self, "save"), path_of(path),
+             options_of(py::none(), SaveOptions{}.training_json, input_shape));
+      },
       "Write the model to a file that Python and C++ load. An existing file is replaced only once the new one is "
-      "whole.",
-      "path"_a);
+      "whole. input_shape: of\none sample, where no layer tells it.",
+      "path"_a, py::kw_only(), "input_shape"_a = py::none());
   method(
-      "to_bytes", [](const py::object& self) { return py::bytes(unwrap_module(self, "to_bytes").to_bytes()); },
-      "The bytes of the model file.");
+      "to_bytes",
+      [](const py::object& self, const py::object& input_shape) {
+        return py::bytes(to_bytes(unwrap_module(self, "to_bytes"),
+                                  options_of(py::none(), SaveOptions{}.training_json, input_shape)));
+      },
+      "The bytes of the model file. input_shape: as in save.", py::kw_only(), "input_shape"_a = py::none());
   const auto property = [&](const char* name, auto f, const char* doc) {
     const py::object getter = py::cpp_function(f, py::is_method(module));
     module.attr(name) = py::module_::import("builtins").attr("property")(getter, py::none(), py::none(), doc);
