@@ -55,6 +55,9 @@ class CHAINRULE_API Callback {
   virtual void on_slice(FitState& fit);  // at most every 50 ms, for whatever goes by the clock
   virtual void on_epoch_end(FitState& fit);
   virtual void on_fit_end(FitState& fit);  // also when an exception ends the fit
+  // What a checkpoint keeps of it. A fit that is resumed gives it back after on_fit_begin; by default there is nothing.
+  virtual std::vector<nn::NamedTensor> state_dict() const;
+  virtual void load_state_dict(const std::vector<nn::NamedTensor>& state);
   // A fresh one with the same settings, for each fold of a cross-validation; null: it cannot be had.
   virtual std::shared_ptr<Callback> clone() const;
 };

@@ -3,10 +3,10 @@
 #include <cmath>
 #include <limits>
 
-#include "chainrule/functional_call.hpp"
 #include "chainrule/ops.hpp"
 #include "chainrule/transforms.hpp"
 #include "core/fail.hpp"
+#include "graph/stand_ins.hpp"
 #include "graph/tensor_data.hpp"
 #include "optim/driver_kinds.hpp"
 
@@ -60,7 +60,7 @@ class ClosureObjective final : public Objective {
     const auto columns = static_cast<std::int64_t>(size());
     const auto [r, jacobians] = value_and_jacobians(
         [&](const std::vector<Tensor>& stand_ins) {
-          const nn::ParameterScope scope(parameters(), stand_ins);
+          const StandIns scope(parameters(), stand_ins);
           Tensor residuals = returned("the residuals");
           check_bytes(residuals.size());
           return std::vector<Tensor>{std::move(residuals)};

@@ -52,6 +52,12 @@ void Callback::on_batch_end(FitState&) {}
 void Callback::on_slice(FitState&) {}
 void Callback::on_epoch_end(FitState&) {}
 void Callback::on_fit_end(FitState&) {}
+std::vector<nn::NamedTensor> Callback::state_dict() const { return {}; }
+void Callback::load_state_dict(const std::vector<nn::NamedTensor>& state) {
+  if (!state.empty())
+    fail<ValueError>("load_state_dict", "this callback keeps nothing in checkpoints", state[0].name + " was given",
+                     "give the callbacks of the interrupted fit, in the same order");
+}
 std::shared_ptr<Callback> Callback::clone() const { return nullptr; }
 
 }  // namespace chainrule
