@@ -158,7 +158,10 @@ class TestArguments:
                 lambda: cr.custom_gradient(cr.tanh)(1.0, x=3),
                 "function: has no argument x; write function(*args)",
             ),
-            (lambda: nn.Linear(1, 1).save(), "save: path is missing; write save(path, *, input_shape=None)"),
+            (
+                lambda: nn.Linear(1, 1).save(),
+                "save: path is missing; write save(path, *, input_shape=None, input_shapes=None)",
+            ),
             (lambda: cr.loads("abc"), "loads: data must be bytes, got 'abc' (str)"),
             (lambda: cr.set_num_threads(2.0), "set_num_threads: threads must be an integer, got 2.0 (float)"),
         ],

@@ -238,8 +238,10 @@ class TestEmbedding:
         loaded = cr.load(tmp_path / "m.safetensors")
         np.testing.assert_array_equal(loaded.predict(index), model.predict(index))
         np.testing.assert_array_equal(loaded[0](index).numpy(), model[0](index).numpy())
-        with pytest.raises(cr.StateError, match="input_shape"):
-            model.save(tmp_path / "n.safetensors")
+        model.save(tmp_path / "n.safetensors")
+        np.testing.assert_array_equal(
+            cr.load(tmp_path / "n.safetensors").predict(index), model.predict(index)
+        )
 
     @pytest.mark.parametrize(("bad", "shown"), [(5, "5"), (-1, "-1"), (1.5, "1.5"), (np.nan, "nan")])
     def test_what_is_no_category(self, bad, shown):
@@ -388,3 +390,57 @@ def test_the_shape_of_a_sample_is_not_guessed_behind_layers_that_change_it(first
     x = np.random.default_rng(0).integers(0, 3, (4, 5)).astype("f4")
     np.testing.assert_array_equal(cr.load(path).predict(x), model.predict(x))
     np.testing.assert_array_equal(cr.loads(model.to_bytes(input_shape=shape)).predict(x), model.predict(x))
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        lambda: [nn.Columns([0, 1]), nn.Linear(2, 1)],
+        lambda: [nn.Embedding(3, 2), nn.Flatten(), nn.Linear(10, 1)],
+        lambda: [nn.PReLU(), nn.GLU(), nn.Flatten(), nn.LayerNorm(2), nn.Linear(2, 1)],
+    ],
+)
+def test_a_trained_model_knows_the_shape_of_its_samples(first, tmp_path):
+    x = np.random.default_rng(0).integers(0, 3, (6, 5)).astype("f4")
+    if first()[0].__class__ is nn.PReLU:
+        x = x[:, :4]
+    model = nn.Sequential(*first())
+    cr.Trainer(model, nn.MSELoss(), cr.optim.SGD(lr=1e-3)).step(x, np.ones((6, 1), "f4"))
+    model.save(tmp_path / "m.safetensors")
+    again = cr.load(tmp_path / "m.safetensors")
+    again.save(tmp_path / "again.safetensors")
+    for other in (
+        again,
+        cr.load(tmp_path / "again.safetensors"),
+        pickle.loads(pickle.dumps(model)),
+        cr.loads(model.clone().to_bytes()),
+    ):
+        np.testing.assert_array_equal(other.predict(x), model.predict(x))
+    cr.Predictor(model)(x[0])
+
+
+def test_a_model_of_several_inputs_is_saved_and_pickled(tmp_path):
+    class Product(nn.Module):
+        def __init__(self):
+            self.left, self.right = nn.Linear(3, 2, seed=0), nn.Linear(4, 2, seed=1)
+
+        def forward(self, a, b):
+            return self.left(a) * self.right(b)
+
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(6, 3)).astype("f4"), rng.normal(size=(6, 4)).astype("f4")
+    model = Product()
+    shapes = [(3,), (4,)]
+    expected = model(a, b).numpy()
+    model.save(tmp_path / "m.safetensors", input_shapes=shapes)
+    np.testing.assert_array_equal(cr.load(tmp_path / "m.safetensors")(a, b).numpy(), expected)
+    np.testing.assert_array_equal(cr.loads(model.to_bytes(input_shapes=shapes))(a, b).numpy(), expected)
+    with pytest.raises(ValueError, match=r"^save: input_shape and input_shapes were both given"):
+        model.save(tmp_path / "m.safetensors", input_shape=(3,), input_shapes=shapes)
+    with pytest.raises(
+        cr.DTypeError, match=r"^save: input_shapes must be a list of shapes, one per input, got int"
+    ):
+        model.to_bytes(input_shapes=3)
+    cr.Trainer(model, nn.MSELoss(), cr.optim.SGD(lr=1e-3)).fit((a, b), np.ones((6, 2), "f4"), progress=False)
+    model.save(tmp_path / "m.safetensors")
+    np.testing.assert_array_equal(cr.load(tmp_path / "m.safetensors")(a, b).numpy(), model(a, b).numpy())

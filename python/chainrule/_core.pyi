@@ -639,10 +639,10 @@ class Module:
         """
         Set requires_grad of all parameters. Returns the module.
         """
-    def save(self, path: typing.Any, *, input_shape: typing.Any = None) -> None:
+    def save(self, path: typing.Any, *, input_shape: typing.Any = None, input_shapes: typing.Any = None) -> None:
         """
         Write the model to a file that Python and C++ load. An existing file is replaced only once the new one is whole. input_shape: of
-        one sample, where no layer tells it.
+        one sample, where neither training nor a layer tells it; input_shapes: of several inputs.
         """
     def state_dict(self) -> dict[typing.Any, typing.Any]:
         """
@@ -652,9 +652,9 @@ class Module:
         """
         A table: path, layer, output features, parameters.
         """
-    def to_bytes(self, *, input_shape: typing.Any = None) -> bytes:
+    def to_bytes(self, *, input_shape: typing.Any = None, input_shapes: typing.Any = None) -> bytes:
         """
-        The bytes of the model file. input_shape: as in save.
+        The bytes of the model file. input_shape and input_shapes: as in save.
         """
     def train(self, on: bool = True) -> typing.Self:
         """
@@ -3100,10 +3100,10 @@ def round(x: typing.Any, decimals: typing.SupportsIndex = 0) -> Tensor:
     """
     Rounded to so many decimals, halves to even, in x's dtype; below 0 to tens, hundreds, ... The derivative is 0.
     """
-def save(model: typing.Any, path: typing.Any, *, schema: typing.Any = None, training: str = '{}', input_shape: typing.Any = None) -> None:
+def save(model: typing.Any, path: typing.Any, *, schema: typing.Any = None, training: str = '{}', input_shape: typing.Any = None, input_shapes: typing.Any = None) -> None:
     """
-    Write a model file. schema: the columns it was trained on; training: a JSON object on how; input_shape: of one
-    sample, where neither the layers nor an earlier call tell it.
+    Write a model file. schema: the columns it was trained on; training: a JSON object on how; input_shape and
+    input_shapes: as in Module.save.
     """
 def selu(x: typing.Any) -> Tensor:
     """

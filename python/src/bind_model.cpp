@@ -10,11 +10,15 @@ std::string path_of(const py::object& path) {
   return py::module_::import("os").attr("fspath")(path).cast<std::string>();
 }
 
-SaveOptions options_of(const py::object& schema, const std::string& training, const py::object& input_shape) {
+SaveOptions options_of(const py::object& schema, const std::string& training, const py::object& input_shape,
+                       const py::object& input_shapes) {
   SaveOptions options;
   if (!schema.is_none()) options.schema = &schema.cast<const data::Schema&>();
   options.training_json = training;
   if (!input_shape.is_none()) options.input_shape = to_shape(input_shape, "save");
+  if (!input_shape.is_none() && !input_shapes.is_none())
+    throw ValueError("save: input_shape and input_shapes were both given; give input_shapes for several inputs");
+  if (!input_shapes.is_none()) options.input_shapes = to_shapes(input_shapes, "save");
   return options;
 }
 
@@ -25,17 +29,17 @@ void bind_model(py::module_& m) {
   m.def(
       "save",
       [](const py::object& model, const py::object& path, const py::object& schema, const std::string& training,
-         const py::object& input_shape) {
+         const py::object& input_shape, const py::object& input_shapes) {
         const nn::Module module = unwrap_module(model, "save");
-        const SaveOptions options = options_of(schema, training, input_shape);
+        const SaveOptions options = options_of(schema, training, input_shape, input_shapes);
         const std::string name = path_of(path);
         const py::gil_scoped_release unlocked;
         save(module, name, options);
       },
       "model"_a, "path"_a, py::kw_only(), "schema"_a = py::none(), "training"_a = d.training_json,
-      "input_shape"_a = py::none(),
-      "Write a model file. schema: the columns it was trained on; training: a JSON object on how; input_shape: of one\n"
-      "sample, where neither the layers nor an earlier call tell it.");
+      "input_shape"_a = py::none(), "input_shapes"_a = py::none(),
+      "Write a model file. schema: the columns it was trained on; training: a JSON object on how; input_shape and\n"
+      "input_shapes: as in Module.save.");
   m.def(
       "load",
       [](const py::object& path) {
@@ -57,20 +61,22 @@ void bind_model(py::module_& m) {
   };
   method(
       "save",
-      [](const py::object& self, const py::object& path, const py::object& input_shape) {
+      [](const py::object& self, const py::object& path, const py::object& input_shape,
+         const py::object& input_shapes) {
         save(unwrap_module(self, "save"), path_of(path),
-             options_of(py::none(), SaveOptions{}.training_json, input_shape));
+             options_of(py::none(), SaveOptions{}.training_json, input_shape, input_shapes));
       },
       "Write the model to a file that Python and C++ load. An existing file is replaced only once the new one is "
-      "whole. input_shape: of\none sample, where no layer tells it.",
-      "path"_a, py::kw_only(), "input_shape"_a = py::none());
+      "whole. input_shape: of\none sample, where neither training nor a layer tells it; input_shapes: of several inputs.",
+      "path"_a, py::kw_only(), "input_shape"_a = py::none(), "input_shapes"_a = py::none());
   method(
       "to_bytes",
-      [](const py::object& self, const py::object& input_shape) {
+      [](const py::object& self, const py::object& input_shape, const py::object& input_shapes) {
         return py::bytes(to_bytes(unwrap_module(self, "to_bytes"),
-                                  options_of(py::none(), SaveOptions{}.training_json, input_shape)));
+                                  options_of(py::none(), SaveOptions{}.training_json, input_shape, input_shapes)));
       },
-      "The bytes of the model file. input_shape: as in save.", py::kw_only(), "input_shape"_a = py::none());
+      "The bytes of the model file. input_shape and input_shapes: as in save.", py::kw_only(),
+      "input_shape"_a = py::none(), "input_shapes"_a = py::none());
   const auto property = [&](const char* name, auto f, const char* doc) {
     const py::object getter = py::cpp_function(f, py::is_method(module));
     module.attr(name) = py::module_::import("builtins").attr("property")(getter, py::none(), py::none(), doc);

@@ -119,8 +119,7 @@ PyPredictor make(const py::object& model, std::int64_t batch, const std::string&
   PredictorOptions options;
   options.output = output;
   if (!input_shape.is_none()) options.input_shape = to_shape(input_shape, "Predictor");
-  if (!input_shapes.is_none())
-    for (py::handle shape : input_shapes) options.input_shapes.push_back(to_shape(shape, "Predictor"));
+  if (!input_shapes.is_none()) options.input_shapes = to_shapes(input_shapes, "Predictor");
   if (!input_dtypes.is_none())
     for (py::handle dtype : input_dtypes) options.input_dtypes.push_back(to_dtype(dtype));
   return PyPredictor(Predictor(unwrap_module(model, "Predictor"), batch, options));

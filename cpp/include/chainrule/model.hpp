@@ -23,7 +23,7 @@ class CHAINRULE_API Model : public nn::Module {
 struct SaveOptions {
   const data::Schema* schema = nullptr;  // none: that of the file the model was loaded from, if any
   std::string training_json = "{}";      // a JSON object: how it was trained; empty: as for schema
-  Shape input_shape{};                   // of one sample; found from the layers where left empty
+  Shape input_shape{};                   // of one sample; found from training or the layers where left empty
   std::vector<Shape> input_shapes{};     // for a model of several inputs, or of samples that are single numbers
 };
 // Traces the model in train and in eval mode at three batch sizes; nothing in the model changes. The file is written

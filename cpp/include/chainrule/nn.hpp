@@ -41,6 +41,7 @@ class CHAINRULE_API ModuleImpl : public std::enable_shared_from_this<ModuleImpl>
   virtual std::optional<std::int64_t> in_features() const { return {}; }   // of the last axis; none: any
   virtual std::optional<std::int64_t> out_features() const { return {}; }  // of the last axis; none: see below
   virtual bool keeps_features() const { return false; }  // as many come out as go in; otherwise none is "unknown"
+  virtual bool only_reshapes() const { return false; }   // a sample has the same numbers in another shape
   // Draws this layer's own parameters anew from (key, stream, stream + 1, ...) and puts its buffers back to their
   // start; the children's are not touched. By default the parameters, too, return to what they were registered with.
   virtual void init_own(std::uint64_t key, std::uint32_t stream);
@@ -77,7 +78,8 @@ class CHAINRULE_API ModuleImpl : public std::enable_shared_from_this<ModuleImpl>
   std::vector<NamedTensor> parameters_, buffers_;
   std::vector<NamedTensor> starts_;  // what init_own puts back
   std::vector<std::pair<std::string, std::shared_ptr<ModuleImpl>>> children_;
-  std::string link_ = "identity";  // of the root
+  std::string link_ = "identity";       // of the root
+  std::vector<Shape> sample_shapes_{};  // of the root
   bool training_ = true;
   std::uint32_t calls_ = 0;  // train-mode calls as the outermost module: the step of dropout's counter
 };
@@ -128,6 +130,9 @@ class CHAINRULE_API Module {
   // from its loss.
   const std::string& link() const;
   void set_link(const std::string& link);
+  // Of each input, the shape of one sample; empty: not known. The Trainer sets them, and a file keeps them.
+  const std::vector<Shape>& sample_shapes() const;
+  void set_sample_shapes(std::vector<Shape> shapes);
 
   const std::shared_ptr<ModuleImpl>& impl() const { return impl_; }
   ModuleImpl* operator->() const { return impl_.get(); }

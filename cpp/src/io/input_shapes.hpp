@@ -9,8 +9,8 @@ namespace chainrule::io {
 
 struct InputShapes {
   std::vector<Shape> shapes;  // of one sample; none: the model does not tell
-  bool guessed = false;       // from the first layer that has a number of inputs, not from a file
+  bool guessed = false;       // from the first layer that has a number of inputs, not from training or a file
 };
-InputShapes input_shapes(nn::ModuleImpl& root);
+InputShapes input_shapes(const nn::Module& model);
 
 }  // namespace chainrule::io

@@ -95,6 +95,7 @@ Model model_from_json(const JsonView& view, const std::vector<TensorEntry>& entr
       if (tensors.contains(path)) graphs.fail("update " + in_quotes(path) + ", which is a parameter");
   Model model(std::move(root));
   model.set_link(view["link"].string());
+  model.set_sample_shapes(facts->input_shapes);
   model.eval();
   return model;
 }

@@ -83,12 +83,14 @@ class Modes {
   std::vector<std::pair<nn::ModuleImpl*, bool>> modes_;
 };
 
-InputShapes samples_of(nn::ModuleImpl& root, const SaveOptions& options) {
+InputShapes samples_of(const nn::Module& model, const SaveOptions& options) {
   if (!options.input_shapes.empty()) return {options.input_shapes, false};
   if (!options.input_shape.empty()) return {{options.input_shape}, false};
-  if (const InputShapes known = input_shapes(root); !known.shapes.empty()) return known;
-  fail<StateError>(writer, "the shape of a sample is not known: no layer tells its number of inputs", root.kind(),
-                   "give it: save(path, input_shape=(28, 28)); in C++ SaveOptions{.input_shape = {28, 28}}");
+  if (const InputShapes known = input_shapes(model); !known.shapes.empty()) return known;
+  fail<StateError>(writer, "the shape of a sample is not known: no layer tells its number of inputs",
+                   model.impl()->kind(),
+                   "train the model first, or give it: save(path, input_shape=(28, 28)); in C++ "
+                   "SaveOptions{.input_shape = {28, 28}}");
 }
 
 BatchGraph traced(const nn::Module& model, bool train, const InputShapes& samples, const Types& types,
@@ -124,7 +126,7 @@ WrittenModel write_model(const nn::Module& model, const SaveOptions& options) {
   const auto* loaded = dynamic_cast<const LoadedModel*>(&root);
   std::vector<nn::NamedTensor> tensors = tensors_of(root);
   const Paths paths(tensors);
-  const InputShapes samples = samples_of(root, options);
+  const InputShapes samples = samples_of(model, options);
   const DType dtype = model.dtype();
   Types types;
   Json shapes = Json::array();

@@ -13,16 +13,17 @@ using Apply = Tensor (*)(const Tensor&);
 // A layer that is one op without arguments.
 class OpLayer final : public Layer {
  public:
-  OpLayer(const char* kind, Apply apply, bool keeps = true) : kind_(kind), apply_(apply), keeps_(keeps) {}
+  OpLayer(const char* kind, Apply apply, bool flattens) : kind_(kind), apply_(apply), flattens_(flattens) {}
   using Layer::forward;
   Tensor forward(const Tensor& x) override { return apply_(x); }
   std::string kind() const override { return kind_; }
-  bool keeps_features() const override { return keeps_; }
+  bool keeps_features() const override { return !flattens_; }
+  bool only_reshapes() const override { return flattens_; }
 
  private:
   const char* kind_;
   Apply apply_;
-  bool keeps_;
+  bool flattens_;
 };
 
 // A layer that is one op with one argument.
@@ -74,8 +75,8 @@ Tensor flatten_samples(const Tensor& x) {
   return reshape(x, {shape[0], features});
 }
 
-std::shared_ptr<ModuleImpl> layer(const char* kind, Apply apply, bool keeps = true) {
-  return std::make_shared<OpLayer>(kind, apply, keeps);
+std::shared_ptr<ModuleImpl> layer(const char* kind, Apply apply, bool flattens = false) {
+  return std::make_shared<OpLayer>(kind, apply, flattens);
 }
 
 std::shared_ptr<ModuleImpl> real_layer(const char* kind, const char* argument, double value, double usual,
@@ -104,7 +105,7 @@ std::shared_ptr<ModuleImpl> selu(ArgumentReader&) { return layer("SELU", chainru
 std::shared_ptr<ModuleImpl> mish(ArgumentReader&) { return layer("Mish", chainrule::mish); }
 std::shared_ptr<ModuleImpl> softsign(ArgumentReader&) { return layer("Softsign", chainrule::softsign); }
 std::shared_ptr<ModuleImpl> identity(ArgumentReader&) { return layer("Identity", same); }
-std::shared_ptr<ModuleImpl> flatten(ArgumentReader&) { return layer("Flatten", flatten_samples, false); }
+std::shared_ptr<ModuleImpl> flatten(ArgumentReader&) { return layer("Flatten", flatten_samples, true); }
 
 std::shared_ptr<ModuleImpl> leaky_relu(ArgumentReader& arguments) {
   return real_layer("LeakyReLU", "negative_slope", arguments.real("negative_slope", 0.01), 0.01,

@@ -64,6 +64,7 @@ Module Module::clone() const {
   auto copy = cloner.structure(impl_);
   cloner.values(*impl_, *copy);
   copy->link_ = impl_->link_;
+  copy->sample_shapes_ = impl_->sample_shapes_;
   return Module(std::move(copy));
 }
 

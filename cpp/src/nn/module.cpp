@@ -94,5 +94,7 @@ void Module::set_link(const std::string& link) {
   fail<ValueError>("set_link", "unknown link", "'" + link + "'",
                    "use identity, softmax, sigmoid, exp, probability, argmax or sign");
 }
+const std::vector<Shape>& Module::sample_shapes() const { return defined(impl_).sample_shapes_; }
+void Module::set_sample_shapes(std::vector<Shape> shapes) { defined(impl_).sample_shapes_ = std::move(shapes); }
 
 }  // namespace chainrule::nn

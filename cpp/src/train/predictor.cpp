@@ -33,7 +33,7 @@ Types input_types(const nn::Module& model, std::int64_t batch, const PredictorOp
   std::vector<Shape> shapes = options.input_shapes;
   if (shapes.empty() && !options.input_shape.empty()) shapes = {options.input_shape};
   if (shapes.empty()) {
-    io::InputShapes known = io::input_shapes(*model.impl());
+    io::InputShapes known = io::input_shapes(model);
     guessed = known.guessed;
     shapes = std::move(known.shapes);
   }

@@ -50,6 +50,9 @@ CompiledStep& Trainer::State::step_for(const StepInputs& inputs) {
                      "Trainer");
   if (steps.size() >= 16) steps.erase(steps.begin());
   steps.push_back(std::make_unique<CompiledStep>(model, loss, optimizer, inputs, clip, precision));
+  std::vector<Shape> samples;
+  for (TensorType type : inputs.x) samples.push_back((type.shape.erase(0), type.shape));
+  model.set_sample_shapes(std::move(samples));
   return *steps.back();
 }
 
