@@ -148,6 +148,27 @@ class TestInterrupts:
         with pytest.raises(KeyboardInterrupt):
             trainer.fit(X, y, epochs=1_000_000)
         assert time.monotonic() - start < 30
+
+    @pytest.mark.parametrize(
+        "look",
+        [
+            lambda t, X, y: t.overfit_one_batch(X, y, steps=10_000_000),
+            lambda t, X, y: t.lr_find(X, y, start=1e-9, end=1e-8, steps=10_000_000),
+        ],
+        ids=["overfit_one_batch", "lr_find"],
+    )
+    def test_ctrl_c_ends_a_look_at_a_training(self, digits, look):
+        X, y, _, _ = digits
+        model = network()
+        trainer = trainer_of(model)
+        before = [p.numpy().copy() for p in model.parameters()]
+        self.interrupt()
+        start = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            look(trainer, X, y)
+        assert time.monotonic() - start < 10
+        for old, p in zip(before, model.parameters(), strict=True):
+            np.testing.assert_array_equal(old, p.numpy())
         assert trainer.global_step > 0
         assert finite(model)
         assert trainer.evaluate(Xt, yt)["loss"] < 2

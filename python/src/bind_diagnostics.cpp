@@ -2,8 +2,18 @@
 #include "chainrule/diagnostics.hpp"
 
 #include "bind_diagnostics.hpp"
+#include "watcher.hpp"
 
 namespace chainrule::python {
+namespace {
+
+// test(on_step) without the GIL; a signal ends it, and what its handler raised is raised once all is put back.
+template <class Test> auto interruptible(const Test& test) {
+  return watched(py::none(), "",
+                 [&](Watcher& watch) { return test([&watch] { return watch([] { return py::none(); }); }); });
+}
+
+}  // namespace
 
 void bind_diagnostics(py::module_& m, py::class_<Trainer>& trainer) {
   py::class_<ParameterHealth>(m, "ParameterHealth", "A parameter in a Diagnosis.")
@@ -81,8 +91,9 @@ void bind_diagnostics(py::module_& m, py::class_<Trainer>& trainer) {
           [](Trainer& t, const py::object& x, const py::object& y, std::int64_t batch_size, std::int64_t steps) {
             const std::vector<Tensor> inputs = borrow_inputs(x, "overfit_one_batch");
             const Tensor target = borrow_target(y, "overfit_one_batch");
-            const py::gil_scoped_release unlocked;
-            return overfit_one_batch(t, inputs, target, {batch_size, steps});
+            return interruptible([&](const std::function<bool()>& on_step) {
+              return overfit_one_batch(t, inputs, target, {batch_size, steps, on_step});
+            });
           },
           "X"_a, "y"_a, py::kw_only(), "batch_size"_a = OverfitOptions{}.batch_size, "steps"_a = OverfitOptions{}.steps,
           "Train on the first rows only, and then put everything back: a model, loss and optimizer that belong "
@@ -98,8 +109,9 @@ void bind_diagnostics(py::module_& m, py::class_<Trainer>& trainer) {
              std::int64_t batch_size) {
             const std::vector<Tensor> inputs = borrow_inputs(x, "lr_find");
             const Tensor target = borrow_target(y, "lr_find");
-            const py::gil_scoped_release unlocked;
-            return lr_find(t, inputs, target, {start, end, steps, batch_size});
+            return interruptible([&](const std::function<bool()>& on_step) {
+              return lr_find(t, inputs, target, {start, end, steps, batch_size, on_step});
+            });
           },
           "X"_a, "y"_a, py::kw_only(), "start"_a = RateRangeOptions{}.start, "end"_a = RateRangeOptions{}.end,
           "steps"_a = RateRangeOptions{}.steps, "batch_size"_a = RateRangeOptions{}.batch_size,

@@ -1,10 +1,11 @@
-// The umbrella header: everything but diagnostics.hpp and eigen.hpp.
+// The umbrella header: everything but eigen.hpp.
 #pragma once
 
 #include "chainrule/callbacks.hpp"
 #include "chainrule/config.hpp"
 #include "chainrule/data.hpp"
 #include "chainrule/data_splits.hpp"
+#include "chainrule/diagnostics.hpp"
 #include "chainrule/drivers.hpp"
 #include "chainrule/ensemble.hpp"
 #include "chainrule/explain.hpp"

@@ -1,8 +1,9 @@
 // Looking at a training before trusting it: gradients and dead units by layer, one batch learnt by heart, and the range
-// of learning rates. All of them put back whatever they change. Included by itself, like eigen.hpp.
+// of learning rates. All of them put back whatever they change.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,7 @@ CHAINRULE_API Diagnosis diagnose(const Trainer& trainer, const std::vector<Tenso
 struct OverfitOptions {
   std::int64_t batch_size = 32;
   std::int64_t steps = 200;
+  std::function<bool()> on_step{};  // called after every step; false ends the test there
 };
 struct CHAINRULE_API OverfitCheck {
   std::vector<double> losses;  // before each step
@@ -50,6 +52,7 @@ struct RateRangeOptions {
   double start = 1e-7, end = 10.0;
   std::int64_t steps = 100;
   std::int64_t batch_size = 32;
+  std::function<bool()> on_step{};  // called after every step; false ends the test there
 };
 struct CHAINRULE_API RateRange {
   std::vector<double> rates, losses, smoothed;

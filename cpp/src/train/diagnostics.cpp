@@ -207,7 +207,10 @@ OverfitCheck overfit_one_batch(Trainer& trainer, const std::vector<Tensor>& x, c
   const Tensor yb = data::take_rows(y, first);
   const PutBack later(trainer);
   OverfitCheck result;
-  for (std::int64_t i = 0; i < options.steps; ++i) result.losses.push_back(trainer.step(xb, yb));
+  for (std::int64_t i = 0; i < options.steps; ++i) {
+    result.losses.push_back(trainer.step(xb, yb));
+    if (options.on_step && !options.on_step()) break;
+  }
   result.passed = result.losses.back() < 0.05 * result.losses.front();
   return result;
 }
@@ -260,6 +263,7 @@ RateRange lr_find(Trainer& trainer, const std::vector<Tensor>& x, const Tensor& 
     range.smoothed.push_back(smooth);
     lowest = std::min(lowest, smooth);
     if (smooth > 4 * std::abs(lowest) && i >= 10) break;
+    if (options.on_step && !options.on_step()) break;
   }
   range.suggestion = steepest(range);
   return range;
