@@ -55,7 +55,7 @@ def _place(name: str, taken: dict[str, Collection[str]], any_of_model: bool) -> 
     if dot and part in _PARTS:
         if argument in taken[part] or (part == "model" and any_of_model):
             return part, argument
-        raise _core.IndexError(f"search: there is no parameter {name}; {_advice(argument, taken[part])}")
+        raise _core.IndexError(f"search: there is no parameter {name}; {advice(argument, taken[part])}")
     owners = [part for part in _PARTS if name in taken[part]]
     if len(owners) == 1:
         return owners[0], name
@@ -66,13 +66,15 @@ def _place(name: str, taken: dict[str, Collection[str]], any_of_model: bool) -> 
         return "model", name
     known = [own for part in _PARTS for own in taken[part]]
     raise _core.IndexError(
-        f"search: there is no parameter {name}; {_advice(name, [*known, 'optimizer', 'loss'])}"
+        f"search: there is no parameter {name}; {advice(name, [*known, 'optimizer', 'loss'])}"
     )
 
 
-def _advice(name: str, known: Collection[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]}?" if close else f"there are {', '.join(known) or 'none'}"
+def advice(name: str, known: Collection[str]) -> str:
+    """The nearest of the known names, letters of either case alike, or all of them."""
+    lower = {other.lower(): other for other in known}
+    close = difflib.get_close_matches(name.lower(), lower, n=1)
+    return f"did you mean {lower[close[0]]}?" if close else f"there are {', '.join(known) or 'none'}"
 
 
 def _of_function(make_model: Any) -> list[str]:

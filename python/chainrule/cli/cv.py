@@ -11,21 +11,11 @@ import numpy as np
 
 from .. import _core, nn
 from ..table import table
-from . import UserError
+from .errors import UserError
 from .inputs import Source, existing, load_source, source_name
 from .outputs import check_model
-from .train import (
-    announce,
-    describe,
-    falling,
-    finite,
-    in_units,
-    make_optimizer,
-    model_line,
-    network,
-    patience,
-    write_json,
-)
+from .recipe import callbacks, class_weight, make_optimizer, network, start_schedule, trainer_arguments
+from .train import announce, describe, finite, in_units, model_line, write_json
 
 
 def cv(options: argparse.Namespace) -> int:
@@ -44,27 +34,34 @@ def cv(options: argparse.Namespace) -> int:
     optimizer_text = repr(optimizer)
     if not options.quiet:
         announce(source, sizes, optimizer)
-    if options.schedule == "cosine":
-        optimizer.lr = falling(optimizer.lr, options.epochs)
+    start_schedule(optimizer, options)
     start = time.perf_counter()
-    result = _core.cross_validate(
-        lambda: nn.MLP(sizes, activation=options.activation, dropout=options.dropout),
-        source.train.X,
-        source.train.y,
-        k=options.k,
-        repeats=options.repeats,
-        loss=loss,
-        optimizer=optimizer,
-        epochs=options.epochs,
-        batch_size=options.batch_size,
-        metrics=metrics,
-        callbacks=patience(options),
-        stratify=source.task == "classification",
-        retrain=not options.no_retrain,
-        seed=options.seed,
-        workers=options.workers,
-        progress=False if options.quiet else "auto",
-    )
+    try:
+        result = _core.cross_validate(
+            lambda: nn.MLP(sizes, activation=options.activation, dropout=options.dropout),
+            source.train.X,
+            source.train.y,
+            k=options.k,
+            repeats=options.repeats,
+            loss=loss,
+            optimizer=optimizer,
+            epochs=options.epochs,
+            batch_size=options.batch_size,
+            metrics=metrics,
+            score=options.score or "",
+            callbacks=callbacks(options),
+            shuffle=options.shuffle,
+            stratify=source.task == "classification" and not options.no_stratify and source.groups is None,
+            groups=source.groups,
+            retrain=not options.no_retrain,
+            seed=options.seed,
+            workers=options.workers,
+            progress=False if options.quiet else "auto",
+            **class_weight(source, options),
+            **trainer_arguments(options),
+        )
+    except TypeError as error:  # an argument of Trainer that does not fit
+        raise UserError(str(error)) from error
     seconds = time.perf_counter() - start
 
     folds = {

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from .. import _core, datasets
-from . import UserError
+from .._search import advice
+from .errors import UserError
 
 _TABLES = (".csv", ".tsv", ".txt")
 
@@ -42,6 +43,7 @@ class Source:
     sample_shape: list[int] = field(default_factory=list)
     divided_by: float = 1.0
     target_scale: float = 1.0
+    groups: np.ndarray[Any, Any] | None = None
 
 
 def existing(path: Path) -> Path:
@@ -159,9 +161,19 @@ def _split(samples: Samples, share: float, seed: int, stratified: bool) -> tuple
     return samples.take(train), samples.take(held_out) if len(held_out) else None
 
 
-def _rows(n: int, share: float, seed: int, labels: np.ndarray[Any, Any] | None) -> tuple[Any, Any]:
+def _rows(
+    n: int,
+    share: float,
+    seed: int,
+    labels: np.ndarray[Any, Any] | None,
+    groups: np.ndarray[Any, Any] | None = None,
+) -> tuple[Any, Any]:
+    rows = np.arange(n)
     if share == 0:
-        return np.arange(n), np.arange(0)
+        return rows, rows[:0]
+    if groups is not None:
+        train, held_out = _core.split_data(rows, rows, test=share, stratify=None, groups=groups, seed=seed)
+        return train[0], held_out[0]
     return _core.split_rows(n, share, seed=seed, stratify=labels)
 
 
@@ -233,13 +245,9 @@ def read_table(path: Path, options: Any) -> _core.Table:
         delimiter=options.delimiter or "",
         decimal=options.decimal,
         header=not options.no_header,
-        missing=None if options.na is None else ["", *_names(options.na)],
-        text=_names(options.text),
+        missing=None if options.na is None else ["", *options.na],
+        text=options.text,
     )
-
-
-def _names(text: str) -> list[str]:
-    return [name for name in text.split(",") if name]
 
 
 def load_table(path: Path, test: Sequence[Path], options: Any, share: float) -> Source:
@@ -247,9 +255,13 @@ def load_table(path: Path, test: Sequence[Path], options: Any, share: float) -> 
     table = read_table(path, options)
     if not options.target:
         raise UserError(f"{path}: name the column to predict with --target: {', '.join(table.columns)}")
-    ignore = _names(options.ignore)
+    ignore = list(options.ignore)
     if options.target in ignore:
         raise UserError(f"--ignore: {options.target!r} is the column to predict")
+    if options.groups is not None:
+        if options.groups not in table.columns or options.groups == options.target:
+            raise UserError(f"--groups: {_no_group(options, table.columns)}")
+        ignore.append(options.groups)
 
     def complete(part: _core.Table) -> _core.Table:
         used = (
@@ -264,7 +276,8 @@ def load_table(path: Path, test: Sequence[Path], options: Any, share: float) -> 
     fit = {"missing": options.missing, "task": options.task, "ignore": ignore}
     overview = _core.fit_schema(table, options.target, **fit)  # which task, and the labels to stratify by
     labels = overview.encode_target(table) if overview.task == "classification" else None
-    train_rows, held_out = _rows(len(table), share, options.seed, labels)
+    groups = None if options.groups is None else np.unique(table[options.groups], return_inverse=True)[1]
+    train_rows, held_out = _rows(len(table), share, options.seed, labels, groups)
     schema = _core.fit_schema(table, options.target, train_rows, **fit)
     samples = Samples(schema.encode(table), schema.encode_target(table))
 
@@ -272,6 +285,7 @@ def load_table(path: Path, test: Sequence[Path], options: Any, share: float) -> 
         _stem(path), schema.task, samples.take(train_rows), classes=list(schema.classes), schema=schema
     )
     source.validation = samples.take(held_out) if len(held_out) else None
+    source.groups = None if groups is None else groups[train_rows]
     source.target_scale = schema.target_scale
     if len(table) < rows_before:
         source.notes.append(
@@ -291,6 +305,12 @@ def load_table(path: Path, test: Sequence[Path], options: Any, share: float) -> 
     return source
 
 
+def _no_group(options: Any, columns: Sequence[str]) -> str:
+    if options.groups == options.target:
+        return f"{options.groups!r} is the column to predict"
+    return f"there is no column {options.groups!r}; {advice(options.groups, columns)}"
+
+
 def _stem(path: Path) -> str:
     name = path.name
     for suffix in (".gz", *_TABLES, ".npz", ".npy"):
@@ -308,8 +328,10 @@ def load_source(options: Any) -> Source:
     """What the command line names."""
     paths, test = [Path(name) for name in options.files], [Path(name) for name in options.test or ()]
     if not paths:
-        if test or options.target:
-            raise UserError("--test and --target need data files; without any, the bundled digits are used")
+        if test or options.target or options.groups:
+            raise UserError(
+                "--test, --target and --groups need data files; without any, the bundled digits are used"
+            )
         return load_digits(options.validation, options.seed)
     share = 0.2 if options.validation is None else options.validation
     if kind_of(paths[0]) == "csv":
@@ -320,4 +342,6 @@ def load_source(options: Any) -> Source:
         return load_table(paths[0], test, options, share)
     if options.target:
         raise UserError("--target is for CSV files; here the labels are a file or array of their own")
+    if options.groups:
+        raise UserError("--groups is for CSV files, whose column it names")
     return load_arrays(paths, test, options.task, share, options.seed)

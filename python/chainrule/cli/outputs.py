@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from . import UserError
+from .errors import UserError
 
 
 def check_place(out: Path) -> None:

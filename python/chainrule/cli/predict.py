@@ -14,7 +14,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from .. import _core, nn
-from . import UserError
+from .errors import UserError
 from .inputs import existing, kind_of, load_samples, read_table
 from .outputs import check_predictions
 

@@ -15,9 +15,11 @@ from typing import Any
 from .. import _core, nn, optim
 from ..progress import Bar, rate, summary
 from ..table import table
-from . import OPTIMIZERS, UserError
+from .errors import UserError
 from .inputs import Samples, Source, existing, load_source, source_name
 from .outputs import check_model
+from .recipe import callbacks, class_weight, make_optimizer, network, start_schedule
+from .recipe import trainer as make_trainer
 
 
 class _Lines:
@@ -63,21 +65,20 @@ def train(options: argparse.Namespace) -> int:
     check_model(out, options.force)
     nn.MLP([1, 1, 1], activation=options.activation)  # an unknown name is said before the data is read
     source = load_source(options)
-    if options.patience is not None and source.validation is None:
+    watched = options.early_stopping_table.get("monitor", "val_loss")
+    if callbacks(options) and source.validation is None and str(watched).startswith("val_"):
         raise UserError("--patience needs rows to watch; --validation 0 holds none out")
     sizes, loss, metrics = network(source, options)
     model = nn.MLP(sizes, activation=options.activation, dropout=options.dropout, seed=options.seed)
-    trainer = _core.Trainer(
-        model, loss, make_optimizer(options, len(source.train.y)), metrics=metrics, seed=options.seed
-    )
+    optimizer = make_optimizer(options, len(source.train.y))
+    trainer = make_trainer(model, loss, optimizer, metrics, options)
     if not options.quiet:
         announce(source, sizes, trainer.optimizer)
 
-    optimizer = repr(trainer.optimizer)
+    optimizer_text = repr(optimizer)
     show = None if options.quiet else Bar() if sys.stderr.isatty() else _Lines()
     recorder = _Recorder(show)
-    if options.schedule == "cosine":
-        trainer.optimizer.lr = falling(trainer.optimizer.lr, options.epochs)
+    start_schedule(trainer.optimizer, options)
     start, interrupted, stopped = time.perf_counter(), False, ""
     validation = None if source.validation is None else (source.validation.X, source.validation.y)
     try:
@@ -87,8 +88,10 @@ def train(options: argparse.Namespace) -> int:
             epochs=options.epochs,
             batch_size=options.batch_size,
             validation_data=validation,
-            callbacks=patience(options),
+            shuffle=options.shuffle,
+            callbacks=callbacks(options),
             progress=recorder,
+            **class_weight(source, options),
         )
         stopped = history.stopped
         if not history.epochs and stopped:  # what there is has learned nothing
@@ -101,7 +104,7 @@ def train(options: argparse.Namespace) -> int:
 
     results = {name: trainer.evaluate(part.X, part.y) for name, part in _parts(source).items()}
     epochs = len(recorder.history.get("loss", ()))
-    training = describe(options, source, optimizer, loss, epochs, results, seconds, stopped)
+    training = describe(options, source, optimizer_text, loss, epochs, results, seconds, stopped)
     _core.save(model, out, schema=source.schema, training=json.dumps(finite(training)))
     files = [("model", out)]
     files.append(("history", write_json(out.with_suffix(".json"), {**training, "history": recorder.history})))
@@ -116,53 +119,9 @@ def train(options: argparse.Namespace) -> int:
     return 130 if interrupted else 0
 
 
-def network(source: Source, options: argparse.Namespace) -> tuple[list[int], _core.Loss, list[str]]:
-    """Sizes of the layers, the loss and the metrics that suit the data."""
-    classes = source.task == "classification"
-    outputs = len(source.classes) if classes else source.train.y.shape[1]
-    sizes = [source.train.X.shape[1], *options.layers, outputs]
-    metrics = options.metrics
-    if metrics is None:
-        metrics = ["accuracy"] if classes else ["r2", "rmse", "mae"]
-    return sizes, nn.CrossEntropyLoss() if classes else nn.MSELoss(), metrics
-
-
-def patience(options: argparse.Namespace) -> list[_core.EarlyStopping]:
-    """What --patience adds to a training."""
-    return [] if options.patience is None else [_core.EarlyStopping(patience=options.patience)]
-
-
-def falling(rate: float, epochs: int) -> _core.Schedule:
-    """The rate up to half of the epochs, then rate (1 + cos) / 2 from there to the end."""
-
-    def of(epoch: int) -> float:
-        late = min(max(0.0, 2 * epoch / epochs - 1), 1.0)
-        return rate * (1 + math.cos(math.pi * late)) / 2
-
-    return _core.Schedule(of, per="epoch")
-
-
 def model_line(sizes: list[int]) -> str:
     """64-128-10."""
     return "-".join(str(size) for size in sizes)
-
-
-def make_optimizer(options: argparse.Namespace, rows: int) -> optim.Optimizer:
-    """The optimizer; settles the batch size and the schedule that suit it, where none is given."""
-    made = OPTIMIZERS[options.optimizer]
-    given = {"lr": options.lr, "weight_decay": options.weight_decay}
-    given = {name: value for name, value in given.items() if value is not None}
-    if made is optim.LBFGS:  # whose steps of a fixed length go astray more often than not
-        given["line_search_fn"] = "strong_wolfe"
-    try:
-        optimizer: optim.Optimizer = made(**given)
-    except TypeError as error:
-        unknown = "--weight-decay" if options.weight_decay is not None else "--lr"
-        raise UserError(f"--optimizer {options.optimizer} has no {unknown}; leave it away") from error
-    driver = optimizer.is_driver
-    options.batch_size = options.batch_size or (rows if driver else 32)
-    options.schedule = options.schedule or ("constant" if driver else "cosine")
-    return optimizer
 
 
 def _parts(source: Source) -> dict[str, Samples]:

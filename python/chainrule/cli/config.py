@@ -1,0 +1,208 @@
+"""Options of a run from a TOML file, from --set and from the command line, the later before the earlier."""
+
+from __future__ import annotations
+
+import argparse
+import tomllib
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from .. import _core
+from .._arguments import _parse
+from .._search import advice
+from .errors import UserError
+from .options import LOSSES, OPTIMIZERS, Kind, parsers, shown
+
+TABLES = ("loss", "optimizer", "early_stopping")
+_OF_THE_COMMAND = ("metrics", "seed")  # arguments of Trainer that are options as well
+
+
+def trainer_arguments() -> list[str]:
+    """What Trainer takes by name, and a file under the same name."""
+    parameters = _parse((_core.Trainer.__init__.__doc__ or "").partition("\n")[0])[0]
+    return [p.name for p in parameters if p.keyword_only and p.name not in _OF_THE_COMMAND]
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The options of a command line, with those of its file and the defaults where it gives none."""
+    parser, commands = parsers()
+    actions = {name: _actions(command) for name, command in commands.items()}
+    defaults = {
+        name: {key: action.default for key, action in taken.items()} for name, taken in actions.items()
+    }
+    for taken in actions.values():
+        for action in taken.values():
+            action.default = argparse.SUPPRESS  # what is there afterwards has been given
+    given = vars(parser.parse_args(argv))
+    command = given.get("command")
+    if command is None:
+        return argparse.Namespace(**given)
+    options: dict[str, Any] = dict(defaults[command])
+    if command not in ("train", "cv"):
+        return argparse.Namespace(**{**options, **given})
+    options |= {"file": None, "trainer": {}, "class_weights": None, "shuffle": True}
+    options |= {f"{table}_table": {} for table in TABLES}
+    known = {key: action for taken in (actions["cv"], actions["train"]) for key, action in taken.items()}
+    for source in _sources(given):
+        _merge(options, source, known, set(actions[command]))
+    if "optimizer" in given:
+        options["optimizer_table"] = {}  # another optimizer's arguments are not its own
+    for option, argument in (("lr", "lr"), ("weight_decay", "weight_decay")):
+        if option in given:
+            options["optimizer_table"].pop(argument, None)
+    if "loss" in given:
+        options["loss_table"] = {}
+    return argparse.Namespace(**{**options, **given})
+
+
+def _actions(command: argparse.ArgumentParser) -> dict[str, argparse.Action]:
+    return {action.dest: action for action in command._actions if action.dest != "help"}
+
+
+class _Source:
+    """Keys and values of one place: a file, or the arguments of --set."""
+
+    def __init__(self, name: str, values: dict[str, Any], folder: Path | None) -> None:
+        self.name, self.values, self.folder = name, values, folder
+
+
+def _sources(given: dict[str, Any]) -> list[_Source]:
+    files = [name for name in given.get("files", []) if name.lower().endswith(".toml")]
+    if len(files) > 1:
+        raise UserError(f"{files[1]}: one file of options is read, {files[0]} is another")
+    sources = []
+    if files:
+        given["files"].remove(files[0])
+        if not given["files"]:
+            del given["files"]
+        sources.append(_Source(files[0], _read(Path(files[0])), Path(files[0]).parent))
+    for text in given.get("set", []):
+        sources.append(_Source("--set", _line(text), None))
+    return sources
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not a TOML file: {error}") from None
+
+
+def _line(text: str) -> dict[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise UserError(f"--set: expected KEY=VALUE, such as optimizer.momentum=0.9, got {text!r}")
+    try:
+        return tomllib.loads(f"{key} = {value}")
+    except tomllib.TOMLDecodeError:
+        pass
+    try:  # a word needs no quotes here
+        quoted = value.strip().replace("\\", "\\\\").replace('"', '\\"')
+        return tomllib.loads(f'{key} = "{quoted}"')
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"--set: {text!r} is not a line of a TOML file: {error}") from None
+
+
+def _merge(
+    options: dict[str, Any], source: _Source, known: dict[str, argparse.Action], own: Collection[str]
+) -> None:
+    """Put what a source holds into the options; keys of the other command are checked, too."""
+    trainer = trainer_arguments()
+    keys = {_key(name): name for name in known if name not in ("set", "force")}
+    if source.folder is not None:
+        options["file"] = source.name
+    for key, value in source.values.items():
+        where = f"{source.name}: {key}"
+        if key in TABLES:
+            _merge_table(options, key, value, where)
+        elif key == "class_weight":
+            options["class_weights"] = _class_weight(value, where)
+        elif key == "shuffle":
+            options[key] = _boolean(value, where)
+        elif key in keys:
+            name = keys[key]
+            read = _value(known[name], key, value, where)
+            if source.folder is not None and name in ("files", "test", "out"):
+                read = _beside(source.folder, read)
+            if name in own:
+                options[name] = read
+        elif key in trainer:
+            options["trainer"][key] = value
+        else:
+            everything = [*keys, *trainer, *TABLES, "class_weight", "shuffle"]
+            raise UserError(f"{source.name}: there is no option {key}; {advice(key, everything)}")
+    table = source.values.get("optimizer")
+    for key in ("lr", "weight_decay"):
+        if key in source.values and isinstance(table, dict) and key in table:
+            raise UserError(f"{source.name}: {key} is given twice, in [optimizer] as well; leave one away")
+
+
+def _merge_table(options: dict[str, Any], key: str, value: Any, where: str) -> None:
+    table = options[f"{key}_table"]
+    if isinstance(value, str) and key != "early_stopping":
+        value = {"name": value}
+    if not isinstance(value, dict):
+        kinds = "a table" if key == "early_stopping" else "a name or a table with one"
+        raise UserError(f"{where}: must be {kinds}, got {shown(value)}")
+    if "name" in value:
+        name = value["name"]
+        if not isinstance(name, str):
+            raise UserError(f"{where}.name: must be a name, got {shown(name)}")
+        if key == "early_stopping":
+            raise UserError(f"{where}: there is no argument name; {advice('name', ['monitor', 'patience'])}")
+        choices = LOSSES if key == "loss" else OPTIMIZERS
+        known = {choice.lower(): choice for choice in choices}
+        if name.lower() not in known:
+            names = [made.__name__ for made in choices.values()]
+            raise UserError(f"{where}: there is no {shown(name)}; {advice(name, names)}")
+        table.clear()
+        options[key] = known[name.lower()]
+    table |= {argument: given for argument, given in value.items() if argument != "name"}
+
+
+def _class_weight(value: Any, where: str) -> dict[str, float]:
+    if not isinstance(value, dict):
+        raise UserError(f"{where}: must be a table of classes, got {shown(value)}")
+    for name, weight in value.items():
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < float("inf"):
+            raise UserError(f"{where}.{name}: must be a number of at least 0, got {shown(weight)}")
+    return {name: float(weight) for name, weight in value.items()}
+
+
+def _key(name: str) -> str:
+    """What an option is called in a file: a no_... is asked the other way round."""
+    return "data" if name == "files" else name.removeprefix("no_")
+
+
+def _value(action: argparse.Action, key: str, value: Any, where: str) -> Any:
+    if action.nargs == 0:
+        given = _boolean(value, where)
+        return not given if action.dest != key else given
+    if action.choices is not None:
+        choices = [str(choice) for choice in action.choices]
+        if value not in choices:
+            near = advice(value, choices) if isinstance(value, str) else f"write one of {', '.join(choices)}"
+            raise UserError(f"{where}: there is no {shown(value)}; {near}")
+        return value
+    kind = action.type
+    if not isinstance(kind, Kind):
+        many = action.nargs is not None
+        kind = Kind("a list of names" if many else "a name", str, str, many=many)
+    try:
+        return kind.of(value)
+    except argparse.ArgumentTypeError as error:
+        raise UserError(f"{where}: {error}") from None
+
+
+def _boolean(value: Any, where: str) -> bool:
+    if not isinstance(value, bool):
+        raise UserError(f"{where}: must be true or false, got {shown(value)}")
+    return value
+
+
+def _beside(folder: Path, value: Any) -> Any:
+    """Paths in a file go from the folder it is in."""
+    return [str(folder / name) for name in value] if isinstance(value, list) else str(folder / value)
