@@ -51,6 +51,21 @@ CASES = [
     ("Lion", {"lr": 0.002, "betas": (0.8, 0.95), "weight_decay": 0.1}),
 ]
 
+CLIP_VALUE = 0.02
+CLIP_VALUE_CASES = [("SGD", {"lr": 0.05}), ("SGD", {"lr": 0.05, "momentum": 0.9}), ("AdamW", {"lr": 0.01})]
+
+# Groups: (parameters, what they take otherwise).
+BIASES, FIRST = ("0.bias", "2.bias"), ("0.weight",)
+GROUP_CASES = [
+    ("SGD", {"lr": 0.05, "momentum": 0.9, "weight_decay": 0.02}, [(BIASES, {"weight_decay": 0.0}), (FIRST, {"lr": 0.01})]),
+    ("RMSprop", {"lr": 0.01, "weight_decay": 0.05}, [(BIASES, {"alpha": 0.9, "lr": 0.002})]),
+    ("Adam", {"lr": 0.01, "weight_decay": 0.05}, [(BIASES, {"weight_decay": 0.0, "betas": (0.8, 0.95)}), (FIRST, {"lr": 0.003})]),
+    ("AdamW", {"lr": 0.01, "weight_decay": 0.2}, [(BIASES, {"weight_decay": 0.0}), (FIRST, {"lr": 0.002, "weight_decay": 0.5})]),
+    ("AdamW", {"lr": 0.01, "weight_decay": 0.2}, [(BIASES, {"freeze": True})]),
+    ("Adagrad", {"lr": 0.05}, [(FIRST, {"lr": 0.2, "weight_decay": 0.1})]),
+    ("NAdam", {"lr": 0.01}, [(FIRST, {"lr": 0.003, "weight_decay": 0.05})]),
+]  # fmt: skip
+
 # L-BFGS on the whole set at once, with a penalty on large weights: it converges within these steps.
 PENALTY = 0.3
 LBFGS_STEPS, LBFGS_KEPT = 200, (1, 2, 3, 5, 10, 20, 50, 200)
@@ -71,7 +86,17 @@ def problem() -> dict[str, np.ndarray]:
     return {"x": rng.normal(size=(8, 16, 5)), "y": rng.normal(size=(8, 16, 2)), **start}
 
 
-def of_torch(given, name, options, clip_norm):
+def grouped(named, groups):
+    """PyTorch's form of a case's groups; what is frozen is left out."""
+    taken = [p for names, _ in groups for p in names]
+    lists = [{"params": [named[p] for p in LAYERS if p not in taken]}]
+    for names, options in groups:
+        if not options.get("freeze"):
+            lists.append({"params": [named[p] for p in names], **options})
+    return lists
+
+
+def of_torch(given, name, options, clip_norm=None, groups=(), clip_value=None):
     """The parameters after each step: arrays by name, weights (in, out)."""
     import torch
 
@@ -82,7 +107,7 @@ def of_torch(given, name, options, clip_norm):
     with torch.no_grad():
         for p in LAYERS:
             theirs[p].copy_(torch.from_numpy(ours[p](given[f"start.{p}"])))
-    opt = getattr(torch.optim, name)(net.parameters(), foreach=False, **options)
+    opt = getattr(torch.optim, name)(grouped(theirs, groups), foreach=False, **options)
     sign = -1 if options.get("maximize") else 1
     for i in range(STEPS):
         x, y = torch.from_numpy(given["x"][i % 8]), torch.from_numpy(given["y"][i % 8])
@@ -90,6 +115,8 @@ def of_torch(given, name, options, clip_norm):
         (sign * torch.nn.functional.mse_loss(net(x), y)).backward()
         if clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(net.parameters(), clip_norm)
+        if clip_value is not None:
+            torch.nn.utils.clip_grad_value_(net.parameters(), clip_value)
         opt.step()
         yield {p: ours[p](theirs[p].detach().numpy()).copy() for p in LAYERS}
 
@@ -144,17 +171,22 @@ def of_optax(given, name, options, clip_norm):
         yield {p: np.asarray(params[p]) for p in LAYERS}
 
 
+def kept(steps):
+    path = [np.concatenate([step[p].ravel() for p in LAYERS]) for step in steps]
+    return np.stack([path[step - 1] for step in KEPT])
+
+
 def main() -> None:
     given = problem()
     arrays = dict(given)
+    for i, (name, options, groups) in enumerate(GROUP_CASES):
+        arrays[f"groups.{i}"] = kept(of_torch(given, name, options, groups=groups))
+    for i, (name, options) in enumerate(CLIP_VALUE_CASES):
+        arrays[f"clip_value.{i}"] = kept(of_torch(given, name, options, clip_value=CLIP_VALUE))
     for i, (name, options) in enumerate(CASES):
         for clip_norm in (None, 0.2):
             run = of_optax if name == "Lion" else of_torch
-            path = [
-                np.concatenate([step[p].ravel() for p in LAYERS])
-                for step in run(given, name, options, clip_norm)
-            ]
-            arrays[f"{i}.{clip_norm}"] = np.stack([path[step - 1] for step in KEPT])
+            arrays[f"{i}.{clip_norm}"] = kept(run(given, name, options, clip_norm))
     for i, options in enumerate(LBFGS_CASES):
         path = list(lbfgs_of_torch(given, options))
         arrays[f"lbfgs.{i}"] = np.stack([path[step - 1] for step in LBFGS_KEPT])

@@ -8,7 +8,7 @@ import chainrule as cr
 import numpy as np
 import pytest
 from chainrule import nn, optim
-from record_trajectories import CASES, FILE, KEPT, LAYERS, STEPS
+from record_trajectories import CASES, FILE, GROUP_CASES, KEPT, LAYERS, STEPS
 
 NUMBERED = list(enumerate(CASES))
 NAMES = [f"{name} {options}" for name, options in CASES]
@@ -31,9 +31,9 @@ def weights(m):
     return np.concatenate([state[p].ravel() for p in LAYERS])
 
 
-def check(recorded, i, clip_norm, step):
+def check(recorded, key, step):
     """Runs step(x, y) 200 times and compares the weights where they were recorded."""
-    theirs = iter(recorded[f"{i}.{clip_norm}"])
+    theirs = iter(recorded[key])
     worst = 0.0
     for t in range(1, STEPS + 1):
         m = step(recorded["x"][(t - 1) % 8], recorded["y"][(t - 1) % 8])
@@ -59,7 +59,7 @@ def test_by_hand(i, case, recorded):
         opt.step()
         return m
 
-    check(recorded, i, None, step)
+    check(recorded, f"{i}.None", step)
 
 
 @pytest.mark.parametrize("clip_norm", [None, 0.2])
@@ -77,7 +77,34 @@ def test_with_the_trainer(i, case, clip_norm, recorded):
         trainer.step(x, y)
         return m
 
-    check(recorded, i, clip_norm, step)
+    check(recorded, f"{i}.{clip_norm}", step)
+
+
+@pytest.mark.parametrize("by", ["hand", "name"])
+@pytest.mark.parametrize(("i", "case"), list(enumerate(GROUP_CASES)))
+def test_groups(i, case, by, recorded):
+    name, options, groups = case
+    m = model(recorded)
+    kind = getattr(optim, name)
+    if by == "name":
+        trainer = cr.Trainer(m, nn.MSELoss(), kind(groups=dict(groups), **options))
+
+        def step(x, y):
+            trainer.step(x, y)
+            return m
+    else:
+        named = dict(m.named_parameters())
+        taken = [p for names, _ in groups for p in names]
+        lists = [{"params": [named[p] for p in names], **own} for names, own in groups]
+        opt = kind([*lists, {"params": [p for key, p in named.items() if key not in taken]}], **options)
+
+        def step(x, y):
+            opt.zero_grad()
+            nn.MSELoss()(m(x), y).backward()
+            opt.step()
+            return m
+
+    check(recorded, f"groups.{i}", step)
 
 
 def test_no_optimizer_is_left_out():

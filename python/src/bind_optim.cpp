@@ -6,34 +6,147 @@ namespace {
 
 using optim::Optimizer;
 
-// The parameters of Adam(params): None for a recipe. A number there is a learning rate in the wrong place.
-std::optional<std::vector<Tensor>> parameters_of(const py::object& params, const char* name) {
-  if (params.is_none()) return {};
+// The parameters of Adam(params), with their names where these are given.
+std::vector<nn::NamedTensor> parameters_of(const py::object& params, const char* name) {
   if (PyFloat_Check(params.ptr()) || PyLong_Check(params.ptr()))
     throw DTypeError(std::string(name) + ": the first argument is the parameters, got " +
                      std::string(py::repr(params)) + "; write lr=" + std::string(py::repr(params)));
   if (py::isinstance<nn::ModuleImpl>(params))
     throw DTypeError(std::string(name) + ": expected a list of parameters, got a module; write model.parameters()");
-  std::vector<Tensor> tensors;
+  std::vector<nn::NamedTensor> named;
   if (is_tensor(params)) {
-    tensors.push_back(params.cast<const Tensor&>());
-    return tensors;
+    named.push_back({"", params.cast<const Tensor&>()});
+    return named;
   }
   for (py::handle item : params) {
     py::handle value = item;
-    if (PyTuple_Check(item.ptr()) && PyTuple_GET_SIZE(item.ptr()) == 2)
-      value = PyTuple_GET_ITEM(item.ptr(), 1);  // (name, p)
+    std::string own_name;
+    if (PyTuple_Check(item.ptr()) && PyTuple_GET_SIZE(item.ptr()) == 2) {  // (name, p)
+      value = PyTuple_GET_ITEM(item.ptr(), 1);
+      if (PyUnicode_Check(PyTuple_GET_ITEM(item.ptr(), 0)))
+        own_name = py::handle(PyTuple_GET_ITEM(item.ptr(), 0)).cast<std::string>();
+    }
+    if (PyDict_Check(item.ptr()))
+      throw DTypeError(std::string(name) +
+                       ": parameters are given alone or in groups, not both; write "
+                       "[{\"params\": model.parameters()}]");
     if (!is_tensor(value))
       throw DTypeError(std::string(name) + ": parameters must be tensors, got " + type_name(item) +
                        "; write model.parameters(), or cr.tensor(a, requires_grad=True)");
-    tensors.push_back(value.cast<const Tensor&>());
+    named.push_back({std::move(own_name), value.cast<const Tensor&>()});
   }
+  return named;
+}
+
+std::vector<Tensor> tensors_of(const std::vector<nn::NamedTensor>& named) {
+  std::vector<Tensor> tensors;
+  for (const nn::NamedTensor& p : named) tensors.push_back(p.tensor);
   return tensors;
 }
 
+nn::ArgumentValue to_value(const char* optimizer, const std::string& name, py::handle value) {
+  if (PyBool_Check(value.ptr()) != 0) return value.cast<bool>();
+  if (py::isinstance<py::str>(value)) return value.cast<std::string>();
+  if (PyTuple_Check(value.ptr()) || PyList_Check(value.ptr())) {
+    std::vector<double> numbers;
+    for (py::handle number : value) {
+      if (PyNumber_Check(number.ptr()) == 0)
+        throw DTypeError(std::string(optimizer) + ": " + name + " must be numbers, got " + type_name(number));
+      numbers.push_back(number.cast<double>());
+    }
+    return numbers;
+  }
+  if (const auto rate = to_rate(value)) return *rate;
+  throw DTypeError(std::string(optimizer) + ": " + name + " cannot be " + type_name(value) + " in a group");
+}
+
+nn::Arguments to_arguments(const char* optimizer, py::handle given) {
+  nn::Arguments arguments;
+  for (const auto& [name, value] : given.cast<py::dict>()) {
+    const std::string text = py::str(name);
+    if (text != "params") arguments.emplace_back(text, to_value(optimizer, text, value));
+  }
+  return arguments;
+}
+
+std::vector<std::string> to_patterns(const char* optimizer, py::handle given) {
+  if (py::isinstance<py::str>(given)) return {given.cast<std::string>()};
+  if (!PyTuple_Check(given.ptr()))
+    throw DTypeError(std::string(optimizer) + ": groups are told by patterns of names, got " + type_name(given) +
+                     "; write {\"*.bias\": {\"weight_decay\": 0.0}}");
+  std::vector<std::string> patterns;
+  for (py::handle pattern : given) {
+    if (!py::isinstance<py::str>(pattern))
+      throw DTypeError(std::string(optimizer) + ": patterns of names are strings, got " + type_name(pattern));
+    patterns.push_back(pattern.cast<std::string>());
+  }
+  return patterns;
+}
+
+// What every optimizer takes beside its own arguments.
+optim::GroupOptions group_options(const char* optimizer, const py::object& groups, bool decay_bias_and_norm) {
+  optim::GroupOptions options;
+  options.decay_bias_and_norm = decay_bias_and_norm;
+  if (groups.is_none()) return options;
+  if (!PyDict_Check(groups.ptr()))
+    throw DTypeError(std::string(optimizer) + ": groups is a dict of patterns, got " + type_name(groups) +
+                     "; write {\"*.bias\": {\"weight_decay\": 0.0}}, or give lists of parameters first");
+  for (const auto& [patterns, arguments] : groups.cast<py::dict>()) {
+    if (!PyDict_Check(arguments.ptr()))
+      throw DTypeError(std::string(optimizer) + ": a group is a dict of arguments, got " + type_name(arguments) +
+                       "; write {\"*.bias\": {\"weight_decay\": 0.0}}");
+    options.groups.push_back({to_patterns(optimizer, patterns), to_arguments(optimizer, arguments)});
+  }
+  return options;
+}
+
+bool are_groups(const py::object& params) {
+  if (!PyList_Check(params.ptr()) && !PyTuple_Check(params.ptr())) return false;
+  return py::len(params) > 0 && PyDict_Check(params[py::int_(0)].ptr());
+}
+
+std::vector<optim::Group> to_groups(const char* optimizer, const py::object& params) {
+  std::vector<optim::Group> groups;
+  for (py::handle item : params) {
+    if (!PyDict_Check(item.ptr()) || !item.contains("params"))
+      throw DTypeError(std::string(optimizer) + ": every group is a dict with \"params\", got " + type_name(item) +
+                       "; write [{\"params\": a.parameters(), \"lr\": 1e-3}, ...]");
+    groups.push_back({tensors_of(parameters_of(item["params"], optimizer)), to_arguments(optimizer, item)});
+  }
+  return groups;
+}
+
+template <class O, class Options>
+O make(const py::object& params, const Options& options, const char* name, const py::object& by_name,
+       bool decay_bias_and_norm) {
+  const optim::GroupOptions groups = group_options(name, by_name, decay_bias_and_norm);
+  if (params.is_none()) return O(options, groups);
+  if (are_groups(params)) return O(to_groups(name, params), options, groups);
+  const std::vector<nn::NamedTensor> named = parameters_of(params, name);
+  if (groups.groups.empty() || named.empty() || named[0].name.empty()) return O(tensors_of(named), options, groups);
+  O made(options, groups);
+  static_cast<Optimizer&>(made) = made.with(named);
+  return made;
+}
+
+// Drivers move all parameters together.
 template <class O, class Options> O make(const py::object& params, const Options& options, const char* name) {
-  const auto parameters = parameters_of(params, name);
-  return parameters ? O(*parameters, options) : O(options);
+  if (params.is_none()) return O(options);
+  if (are_groups(params))
+    throw ValueError(std::string(name) +
+                     ": moves all parameters together, groups do not go with it; write model.parameters()");
+  return O(tensors_of(parameters_of(params, name)), options);
+}
+
+// The groups of a recipe as they are written.
+py::dict from_groups(const std::vector<optim::NamedGroup>& groups) {
+  py::dict all;
+  for (const optim::NamedGroup& group : groups) {
+    const py::object key = group.patterns.size() == 1 ? py::object(py::str(group.patterns[0]))
+                                                      : py::object(py::tuple(py::cast(group.patterns)));
+    all[key] = to_kwargs(group.arguments);
+  }
+  return all;
 }
 
 // A recipe is its arguments. One with parameters is refused: copies of them would belong to no model.
@@ -47,7 +160,10 @@ py::tuple reduce(const Optimizer& o, const char* what) {
   const py::module_ core = py::module_::import("chainrule._core");
   if (!py::hasattr(core, name.c_str()))
     throw StateError(std::string(what) + ": " + name + " is written in C++ and unknown to Python");
-  return py::make_tuple(core.attr("_make_optimizer"), py::make_tuple(name, to_kwargs(o.method().arguments())));
+  py::dict arguments = to_kwargs(o.method().arguments());
+  if (!o.group_options().groups.empty()) arguments["groups"] = from_groups(o.group_options().groups);
+  if (!o.group_options().decay_bias_and_norm) arguments["decay_bias_and_norm"] = false;
+  return py::make_tuple(core.attr("_make_optimizer"), py::make_tuple(name, arguments));
 }
 
 py::object make_optimizer(const std::string& name, const py::dict& arguments) {
@@ -77,7 +193,33 @@ py::object step_with(Optimizer& o, const py::object& closure) {
   return py::float_(loss);
 }
 
+void bind_group(py::module_& m) {
+  using optim::ParameterGroup;
+  py::class_<ParameterGroup>(m, "ParameterGroup",
+                             "Parameters that move by the same arguments: one of optimizer.groups.")
+      .def_property_readonly("name", &ParameterGroup::name,
+                             "The patterns that its parameters fit, or the group's place in the list; empty for all "
+                             "others.")
+      .def_property("lr", &ParameterGroup::lr, &ParameterGroup::set_lr,
+                    "The learning rate of the next step. Set to a number or a schedule, the group has a rate of its "
+                    "own from then on,\n"
+                    "which lr_scale multiplies.")
+      .def_property_readonly(
+          "arguments", [](const ParameterGroup& g) { return to_kwargs(g.arguments()); },
+          "All arguments that these parameters move by, as a dict.")
+      .def_property_readonly(
+          "parameters",
+          [](const ParameterGroup& g) {
+            py::list list;
+            for (const Tensor& p : g.parameters()) list.append(py::cast(Parameter(p)));
+            return list;
+          },
+          "What it moves.")
+      .def("__repr__", &ParameterGroup::str);
+}
+
 void bind_optimizer_class(py::module_& m) {
+  bind_group(m);
   m.def("_make_optimizer", &make_optimizer, "name"_a, "arguments"_a);
   py::class_<Optimizer>(
       m, "Optimizer",
@@ -98,7 +240,16 @@ void bind_optimizer_class(py::module_& m) {
           "The schedule that lr follows, or None.")
       .def_property("epoch", &Optimizer::epoch, &Optimizer::set_epoch,
                     "What schedules with per=\"epoch\" count; a Trainer sets it, by hand it is yours to set.")
-      .def("observe", &Optimizer::observe, "value"_a,
+      .def_property_readonly("groups", &Optimizer::groups,
+                             "The parameters by the arguments they move by, a list of ParameterGroups; one where "
+                             "groups were not given.\n\n"
+                             ">>> model = nn.MLP([2, 8, 1], seed=0)\n"
+                             ">>> opt = optim.AdamW([{\"params\": model[0].parameters(), \"lr\": 1e-4},\n"
+                             "...                    {\"params\": model[2].parameters()}], lr=1e-2)\n"
+                             ">>> [group.lr for group in opt.groups]\n"
+                             "[0.0001, 0.01]\n"
+                             ">>> opt.groups[0].lr = 1e-3")
+      .def("observe", py::overload_cast<double>(&Optimizer::observe), "value"_a,
            "Show ReduceOnPlateau the value it watches, at the end of an epoch; a Trainer does so by itself.")
       .def_property_readonly(
           "is_driver", [](const Optimizer& o) { return o.driver() != nullptr; },
@@ -119,7 +270,8 @@ void bind_optimizer_class(py::module_& m) {
           "load_state_dict",
           [](Optimizer& o, const py::dict& state) { o.load_state_dict(from_dict(state, "load_state_dict")); },
           "state"_a, "Put back what state_dict() gave.")
-      .def("recipe", &Optimizer::recipe, "The same arguments without parameters and state.")
+      .def("recipe", py::overload_cast<>(&Optimizer::recipe, py::const_),
+           "The same arguments without parameters and state.")
       .def("__reduce__", [](const Optimizer& o) { return reduce(o, "pickle"); })
       .def("__copy__", [](const Optimizer& o) { return copy_of(o, "copy"); })
       .def(
@@ -135,14 +287,16 @@ template <class O, class Options> void bind_adam(py::module_& m, const char* nam
   const Options d;
   py::class_<O, Optimizer>(m, name, doc)
       .def(py::init([name](const py::object& params, const optim::Rate& lr, const std::pair<double, double>& betas,
-                           double eps, double weight_decay, bool amsgrad, bool maximize) {
+                           double eps, double weight_decay, bool amsgrad, bool maximize, const py::object& groups,
+                           bool decay_bias_and_norm) {
              Options options;
              options.lr = lr, options.betas = to_betas(betas), options.eps = eps, options.weight_decay = weight_decay;
              options.amsgrad = amsgrad, options.maximize = maximize;
-             return make<O>(params, options, name);
+             return make<O>(params, options, name, groups, decay_bias_and_norm);
            }),
            "params"_a = py::none(), py::kw_only(), "lr"_a = d.lr, "betas"_a = pair_of(d.betas), "eps"_a = d.eps,
-           "weight_decay"_a = d.weight_decay, "amsgrad"_a = d.amsgrad, "maximize"_a = d.maximize);
+           "weight_decay"_a = d.weight_decay, "amsgrad"_a = d.amsgrad, "maximize"_a = d.maximize,
+           "groups"_a = py::none(), "decay_bias_and_norm"_a = optim::GroupOptions{}.decay_bias_and_norm);
 }
 
 void bind_adaptive(py::module_& m) {
@@ -151,51 +305,57 @@ void bind_adaptive(py::module_& m) {
       m, "Adadelta",
       "Steps as long as the running mean of earlier ones: it knows no unit and needs no rate (Zeiler, 2012).")
       .def(py::init([](const py::object& params, const optim::Rate& lr, double rho, double eps, double weight_decay,
-                       bool maximize) {
+                       bool maximize, const py::object& groups, bool decay_bias_and_norm) {
              return make<optim::Adadelta>(params, optim::AdadeltaOptions{lr, rho, eps, weight_decay, maximize},
-                                          "Adadelta");
+                                          "Adadelta", groups, decay_bias_and_norm);
            }),
            "params"_a = py::none(), py::kw_only(), "lr"_a = adadelta.lr, "rho"_a = adadelta.rho, "eps"_a = adadelta.eps,
-           "weight_decay"_a = adadelta.weight_decay, "maximize"_a = adadelta.maximize);
+           "weight_decay"_a = adadelta.weight_decay, "maximize"_a = adadelta.maximize, "groups"_a = py::none(),
+           "decay_bias_and_norm"_a = optim::GroupOptions{}.decay_bias_and_norm);
   const optim::AdamaxOptions adamax;
   py::class_<optim::Adamax, Optimizer>(
       m, "Adamax",
       "Adam with the largest gradient, slowly forgotten, in place of the root mean square (Kingma and Ba, 2015).")
       .def(py::init([](const py::object& params, const optim::Rate& lr, const std::pair<double, double>& betas,
-                       double eps, double weight_decay, bool maximize) {
+                       double eps, double weight_decay, bool maximize, const py::object& groups,
+                       bool decay_bias_and_norm) {
              return make<optim::Adamax>(params, optim::AdamaxOptions{lr, to_betas(betas), eps, weight_decay, maximize},
-                                        "Adamax");
+                                        "Adamax", groups, decay_bias_and_norm);
            }),
            "params"_a = py::none(), py::kw_only(), "lr"_a = adamax.lr, "betas"_a = pair_of(adamax.betas),
-           "eps"_a = adamax.eps, "weight_decay"_a = adamax.weight_decay, "maximize"_a = adamax.maximize);
+           "eps"_a = adamax.eps, "weight_decay"_a = adamax.weight_decay, "maximize"_a = adamax.maximize,
+           "groups"_a = py::none(), "decay_bias_and_norm"_a = optim::GroupOptions{}.decay_bias_and_norm);
   const optim::NAdamOptions nadam;
   py::class_<optim::NAdam, Optimizer>(
       m, "NAdam", "Adam with Nesterov's momentum (Dozat, 2016); weight_decay is L2 unless decoupled_weight_decay.")
       .def(py::init([](const py::object& params, const optim::Rate& lr, const std::pair<double, double>& betas,
                        double eps, double weight_decay, double momentum_decay, bool decoupled_weight_decay,
-                       bool maximize) {
+                       bool maximize, const py::object& groups, bool decay_bias_and_norm) {
              return make<optim::NAdam>(params,
                                        optim::NAdamOptions{lr, to_betas(betas), eps, weight_decay, momentum_decay,
                                                            decoupled_weight_decay, maximize},
-                                       "NAdam");
+                                       "NAdam", groups, decay_bias_and_norm);
            }),
            "params"_a = py::none(), py::kw_only(), "lr"_a = nadam.lr, "betas"_a = pair_of(nadam.betas),
            "eps"_a = nadam.eps, "weight_decay"_a = nadam.weight_decay, "momentum_decay"_a = nadam.momentum_decay,
-           "decoupled_weight_decay"_a = nadam.decoupled_weight_decay, "maximize"_a = nadam.maximize);
+           "decoupled_weight_decay"_a = nadam.decoupled_weight_decay, "maximize"_a = nadam.maximize,
+           "groups"_a = py::none(), "decay_bias_and_norm"_a = optim::GroupOptions{}.decay_bias_and_norm);
   const optim::RAdamOptions radam;
   py::class_<optim::RAdam, Optimizer>(
       m, "RAdam",
       "Adam that warms up by itself: rates adapt once their variance is known (Liu et al., 2020); weight_decay is L2\n"
       "unless decoupled_weight_decay.")
       .def(py::init([](const py::object& params, const optim::Rate& lr, const std::pair<double, double>& betas,
-                       double eps, double weight_decay, bool decoupled_weight_decay, bool maximize) {
+                       double eps, double weight_decay, bool decoupled_weight_decay, bool maximize,
+                       const py::object& groups, bool decay_bias_and_norm) {
              return make<optim::RAdam>(
                  params, optim::RAdamOptions{lr, to_betas(betas), eps, weight_decay, decoupled_weight_decay, maximize},
-                 "RAdam");
+                 "RAdam", groups, decay_bias_and_norm);
            }),
            "params"_a = py::none(), py::kw_only(), "lr"_a = radam.lr, "betas"_a = pair_of(radam.betas),
            "eps"_a = radam.eps, "weight_decay"_a = radam.weight_decay,
-           "decoupled_weight_decay"_a = radam.decoupled_weight_decay, "maximize"_a = radam.maximize);
+           "decoupled_weight_decay"_a = radam.decoupled_weight_decay, "maximize"_a = radam.maximize,
+           "groups"_a = py::none(), "decay_bias_and_norm"_a = optim::GroupOptions{}.decay_bias_and_norm);
   const optim::LionOptions lion;
   py::class_<optim::Lion, Optimizer>(
       m, "Lion",
@@ -203,11 +363,13 @@ void bind_adaptive(py::module_& m) {
       "lr\n"
       "3 to 10 times smaller than AdamW's and a weight_decay, decoupled, as much larger.")
       .def(py::init([](const py::object& params, const optim::Rate& lr, const std::pair<double, double>& betas,
-                       double weight_decay, bool maximize) {
-             return make<optim::Lion>(params, optim::LionOptions{lr, to_betas(betas), weight_decay, maximize}, "Lion");
+                       double weight_decay, bool maximize, const py::object& groups, bool decay_bias_and_norm) {
+             return make<optim::Lion>(params, optim::LionOptions{lr, to_betas(betas), weight_decay, maximize}, "Lion",
+                                      groups, decay_bias_and_norm);
            }),
            "params"_a = py::none(), py::kw_only(), "lr"_a = lion.lr, "betas"_a = pair_of(lion.betas),
-           "weight_decay"_a = lion.weight_decay, "maximize"_a = lion.maximize);
+           "weight_decay"_a = lion.weight_decay, "maximize"_a = lion.maximize, "groups"_a = py::none(),
+           "decay_bias_and_norm"_a = optim::GroupOptions{}.decay_bias_and_norm);
 }
 
 void bind_drivers(py::module_& m) {
@@ -265,35 +427,43 @@ void bind_optim(py::module_& m) {
   const optim::SGDOptions sgd;
   py::class_<optim::SGD, Optimizer>(m, "SGD", "Gradient descent, with momentum and Nesterov's step if wanted.")
       .def(py::init([](const py::object& params, const optim::Rate& lr, double momentum, double dampening,
-                       double weight_decay, bool nesterov, bool maximize) {
-             return make<optim::SGD>(
-                 params, optim::SGDOptions{lr, momentum, dampening, weight_decay, nesterov, maximize}, "SGD");
+                       double weight_decay, bool nesterov, bool maximize, const py::object& groups,
+                       bool decay_bias_and_norm) {
+             return make<optim::SGD>(params,
+                                     optim::SGDOptions{lr, momentum, dampening, weight_decay, nesterov, maximize},
+                                     "SGD", groups, decay_bias_and_norm);
            }),
            "params"_a = py::none(), py::kw_only(), "lr"_a = sgd.lr, "momentum"_a = sgd.momentum,
            "dampening"_a = sgd.dampening, "weight_decay"_a = sgd.weight_decay, "nesterov"_a = sgd.nesterov,
-           "maximize"_a = sgd.maximize);
+           "maximize"_a = sgd.maximize, "groups"_a = py::none(),
+           "decay_bias_and_norm"_a = optim::GroupOptions{}.decay_bias_and_norm);
   const optim::AdagradOptions adagrad;
   py::class_<optim::Adagrad, Optimizer>(
       m, "Adagrad", "Steps divided by the root of all squared gradients so far (Duchi et al., 2011).")
       .def(py::init([](const py::object& params, const optim::Rate& lr, double lr_decay, double weight_decay,
-                       double initial, double eps, bool maximize) {
-             return make<optim::Adagrad>(
-                 params, optim::AdagradOptions{lr, lr_decay, weight_decay, initial, eps, maximize}, "Adagrad");
+                       double initial, double eps, bool maximize, const py::object& groups, bool decay_bias_and_norm) {
+             return make<optim::Adagrad>(params,
+                                         optim::AdagradOptions{lr, lr_decay, weight_decay, initial, eps, maximize},
+                                         "Adagrad", groups, decay_bias_and_norm);
            }),
            "params"_a = py::none(), py::kw_only(), "lr"_a = adagrad.lr, "lr_decay"_a = adagrad.lr_decay,
            "weight_decay"_a = adagrad.weight_decay, "initial_accumulator_value"_a = adagrad.initial_accumulator_value,
-           "eps"_a = adagrad.eps, "maximize"_a = adagrad.maximize);
+           "eps"_a = adagrad.eps, "maximize"_a = adagrad.maximize, "groups"_a = py::none(),
+           "decay_bias_and_norm"_a = optim::GroupOptions{}.decay_bias_and_norm);
   const optim::RMSpropOptions rms;
   py::class_<optim::RMSprop, Optimizer>(
       m, "RMSprop", "Steps divided by the root of a running mean of squared gradients (Hinton, 2012).")
       .def(py::init([](const py::object& params, const optim::Rate& lr, double alpha, double eps, double weight_decay,
-                       double momentum, bool centered, bool maximize) {
+                       double momentum, bool centered, bool maximize, const py::object& groups,
+                       bool decay_bias_and_norm) {
              return make<optim::RMSprop>(
-                 params, optim::RMSpropOptions{lr, alpha, eps, weight_decay, momentum, centered, maximize}, "RMSprop");
+                 params, optim::RMSpropOptions{lr, alpha, eps, weight_decay, momentum, centered, maximize}, "RMSprop",
+                 groups, decay_bias_and_norm);
            }),
            "params"_a = py::none(), py::kw_only(), "lr"_a = rms.lr, "alpha"_a = rms.alpha, "eps"_a = rms.eps,
            "weight_decay"_a = rms.weight_decay, "momentum"_a = rms.momentum, "centered"_a = rms.centered,
-           "maximize"_a = rms.maximize);
+           "maximize"_a = rms.maximize, "groups"_a = py::none(),
+           "decay_bias_and_norm"_a = optim::GroupOptions{}.decay_bias_and_norm);
   bind_adam<optim::Adam, optim::AdamOptions>(m, "Adam",
                                              "Adam (Kingma and Ba, 2015); weight_decay is L2, added to the gradient.");
   bind_adam<optim::AdamW, optim::AdamWOptions>(m, "AdamW",

@@ -210,17 +210,21 @@ py::tuple pickle_trainer(const Trainer& t) {
     moved.append(found->name);
   }
   return py::make_tuple(wrap_module(t.model()), py::cast(t.loss()),
-                        py::cast(const_cast<Trainer&>(t).optimizer().recipe()), metrics, t.options().clip_norm,
+                        py::cast(const_cast<Trainer&>(t).optimizer().recipe(named)), metrics, t.options().clip_norm,
                         t.options().seed, moved, to_dict(t.state_dict()), t.history(), t.options().precision);
 }
 
 Trainer unpickle_trainer(const py::tuple& state) {
   const nn::Module model = unwrap_module(state[0], "Trainer");
   const auto named = model.named_parameters();
-  std::vector<Tensor> moved;
+  std::vector<nn::NamedTensor> moved;
+  std::vector<char> trained;  // of the model as it was, whatever a group of the recipe freezes
   for (const auto& name : state[6].cast<std::vector<std::string>>())
-    for (const nn::NamedTensor& own : named)
-      if (own.name == name) moved.push_back(own.tensor);
+    for (const nn::NamedTensor& own : named) {
+      if (own.name != name) continue;
+      moved.push_back(own);
+      trained.push_back(own.tensor.requires_grad());
+    }
   const optim::Optimizer recipe = state[2].cast<const optim::Optimizer&>();
   TrainerOptions options;
   for (py::handle metric : state[3]) options.metrics.push_back(to_metric(metric));
@@ -228,6 +232,7 @@ Trainer unpickle_trainer(const py::tuple& state) {
   options.seed = state[5].cast<std::uint64_t>();
   options.precision = state[9].cast<std::string>();
   Trainer trainer(model, to_loss(state[1]), recipe.with(moved), options);
+  for (std::size_t i = 0; i < moved.size(); ++i) moved[i].tensor.requires_grad_(trained[i] != 0);
   trainer.load_state_dict(from_dict(state[7].cast<py::dict>(), "pickle"));
   trainer.set_history(state[8].cast<const History&>());
   return trainer;

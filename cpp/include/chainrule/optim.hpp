@@ -6,6 +6,7 @@
 #include <functional>
 #include <initializer_list>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -56,12 +57,43 @@ class CHAINRULE_API UpdateRule : public Method {
                                const std::vector<Tensor>& scalars) const;
 };
 
+// Parameters for which some arguments of the optimizer are others: {a.parameters(), {{"lr", 1e-4}}}. Beside the
+// optimizer's own arguments "lr_scale", a factor of the rate, and "freeze", which is requires_grad_(false).
+struct Group {
+  std::vector<Tensor> parameters;
+  nn::Arguments arguments{};
+};
+// The same for all parameters of a model whose name one of the patterns fits: * stands for any text, ? for any letter,
+// [abc], [a-c] and [!abc] for one letter of these or of the others.
+struct NamedGroup {
+  std::vector<std::string> patterns;
+  nn::Arguments arguments{};
+};
+struct GroupOptions {
+  // Where several fit, all of them count, and the last one that says an argument. They need names: those of a Trainer's
+  // model, or with(model.named_parameters()). ValueError there: a pattern fits none.
+  std::vector<NamedGroup> groups{};
+  bool decay_bias_and_norm =
+      true;  // false: weight_decay is 0 for parameters of fewer than two axes, whatever else says
+};
+// A list of groups that no braces turn into by mistake.
+class ParameterGroups {
+ public:
+  ParameterGroups(const std::vector<Group>& list) : list_(list) {}
+  operator const std::vector<Group>&() const noexcept { return list_; }
+
+ private:
+  const std::vector<Group>& list_;
+};
+
 class Driver;
+class ParameterGroup;
 
 class CHAINRULE_API Optimizer {
  public:
   Optimizer() = default;
-  Optimizer(std::shared_ptr<UpdateRule> rule, std::vector<Tensor> parameters);
+  Optimizer(std::shared_ptr<UpdateRule> rule, std::vector<Tensor> parameters, const GroupOptions& groups = {});
+  Optimizer(std::shared_ptr<UpdateRule> rule, const ParameterGroups& parameters, const GroupOptions& groups = {});
   Optimizer(std::shared_ptr<Driver> driver, std::vector<Tensor> parameters);
   void zero_grad();
   void step();  // parameters without a gradient are skipped; a driver needs a closure
@@ -73,15 +105,20 @@ class CHAINRULE_API Optimizer {
   // The learning rate of the next step: a number, or what the schedule says of step_count() or epoch().
   double lr() const;
   double lr_at(std::int64_t step) const;  // the same of another step, from 0
-  void set_lr(const Rate& lr);            // also a schedule; what the one before had observed is forgotten
+  // Also a schedule; what the one before had observed is forgotten. Groups with a rate of their own keep it.
+  void set_lr(const Rate& lr);
   std::int64_t step_count() const;
   std::int64_t epoch() const;
   void set_epoch(std::int64_t epoch);  // for schedules with per = "epoch"; a Trainer counts by itself
   const Schedule& schedule() const;    // undefined where lr is a number
-  // Shows a schedule the value it watches (Schedule::impl()->monitor()), at the end of an epoch.
+  // The parameters by the arguments they move by; one group where nothing was said about any.
+  std::vector<ParameterGroup> groups() const;
+  // Shows schedules the value they watch (Schedule::impl()->monitor()), at the end of an epoch.
   void observe(double value);
-  const ScheduleMemory& schedule_memory() const;
-  void set_schedule_memory(const ScheduleMemory& memory);
+  void observe(const std::function<double(const std::string& monitor)>& value_of);
+  std::vector<Schedule> schedules() const;                     // that of lr and those of groups with their own
+  const std::vector<ScheduleMemory>& schedule_memory() const;  // of lr, and of each group
+  void set_schedule_memory(const std::vector<ScheduleMemory>& memory);
   std::string str() const;
   bool is_recipe() const;
   const std::vector<Tensor>& parameters() const;
@@ -91,19 +128,50 @@ class CHAINRULE_API Optimizer {
   void load_state_dict(const std::vector<nn::NamedTensor>& state);
   // For compiled steps: the live states of parameter i in the rule's order, and the counts they belong to.
   const std::vector<Tensor>& states(std::size_t i);
-  void set_step_count(std::int64_t steps);               // of all parameters
-  void reset();                                          // states and counts return to their start; lr stays
-  const Method& method() const;                          // the one of these two that it has:
-  const std::shared_ptr<UpdateRule>& rule() const;       // null: a driver
-  const std::shared_ptr<Driver>& driver() const;         // null: an update rule
-  Optimizer with(std::vector<Tensor> parameters) const;  // same arguments, no state
-  Optimizer recipe() const;                              // the same without parameters
+  void set_step_count(std::int64_t steps);          // of all parameters
+  void reset();                                     // states and counts return to their start; lr stays
+  const Method& method() const;                     // the one of these two that it has:
+  const std::shared_ptr<UpdateRule>& rule() const;  // null: a driver
+  const std::shared_ptr<Driver>& driver() const;    // null: an update rule
+  // The same arguments for other parameters, no state. Groups by name need names; groups of parameters have no recipe,
+  // but one by the names that the parameters have in a model.
+  Optimizer with(std::vector<Tensor> parameters) const;
+  Optimizer with(const std::vector<nn::NamedTensor>& parameters) const;
+  Optimizer recipe() const;  // the same without parameters
+  Optimizer recipe(const std::vector<nn::NamedTensor>& names) const;
+  const GroupOptions& group_options() const;
+  // For compiled steps: the groups' update rules and rates (of a driver, its one), and the group of each parameter.
+  std::size_t group_count() const;
+  std::size_t group_of(std::size_t parameter) const;
+  const UpdateRule& rule_of(std::size_t group) const;
+  void rates_at(std::int64_t step, std::span<double> rates) const;
 
  private:
+  friend class ParameterGroup;
   struct State;
   State& state() const;
+  void split(const std::vector<std::size_t>& entry_of, const std::vector<nn::Arguments>& arguments,
+             const std::vector<std::string>& names);
+  void split_alike(const GroupOptions& options);
+  void check_no_lists() const;
   void check_steppable() const;
   std::shared_ptr<State> state_;
+};
+
+// One group of an optimizer: a handle on it.
+class CHAINRULE_API ParameterGroup {
+ public:
+  ParameterGroup(Optimizer optimizer, std::size_t group) : optimizer_(std::move(optimizer)), group_(group) {}
+  std::string name() const;  // the patterns that its parameters fit, or the place in the list of groups; may be empty
+  nn::Arguments arguments() const;  // all of them, and lr_scale where it is not 1
+  std::vector<Tensor> parameters() const;
+  double lr() const;            // of the next step
+  void set_lr(const Rate& lr);  // a rate of its own, which lr_scale multiplies as well
+  std::string str() const;
+
+ private:
+  Optimizer optimizer_;
+  std::size_t group_;
 };
 
 // In all of them g is the gradient (negated by maximize) plus weight_decay p, t the number of the step from 1.
@@ -214,11 +282,13 @@ class Parameters {
   const std::vector<Tensor>& list_;
 };
 
-#define CHAINRULE_OPTIMIZER(Name)                                                   \
-  class CHAINRULE_API Name : public Optimizer {                                     \
-   public:                                                                          \
-    explicit Name(const Name##Options& options = {});                               \
-    explicit Name(const Parameters& parameters, const Name##Options& options = {}); \
+#define CHAINRULE_OPTIMIZER(Name)                                                                                    \
+  class CHAINRULE_API Name : public Optimizer {                                                                      \
+   public:                                                                                                           \
+    explicit Name(const Name##Options& options = {}, const GroupOptions& groups = {});                               \
+    explicit Name(const Parameters& parameters, const Name##Options& options = {}, const GroupOptions& groups = {}); \
+    explicit Name(const ParameterGroups& parameters, const Name##Options& options = {},                              \
+                  const GroupOptions& groups = {});                                                                  \
   };
 CHAINRULE_OPTIMIZER(SGD)
 CHAINRULE_OPTIMIZER(Adagrad)

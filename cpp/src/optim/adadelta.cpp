@@ -43,8 +43,6 @@ std::shared_ptr<UpdateRule> read::adadelta(nn::ArgumentReader& arguments) {
   return std::make_shared<AdadeltaRule>(options);
 }
 
-Adadelta::Adadelta(const AdadeltaOptions& options) : Optimizer(std::make_shared<AdadeltaRule>(options), {}) {}
-Adadelta::Adadelta(const Parameters& parameters, const AdadeltaOptions& options)
-    : Optimizer(std::make_shared<AdadeltaRule>(options), some_parameters("Adadelta", parameters)) {}
+CHAINRULE_OPTIMIZER_CONSTRUCTORS(Adadelta, std::make_shared<AdadeltaRule>(options))
 
 }  // namespace chainrule::optim

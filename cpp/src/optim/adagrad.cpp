@@ -49,8 +49,6 @@ std::shared_ptr<UpdateRule> read::adagrad(nn::ArgumentReader& arguments) {
   return std::make_shared<AdagradRule>(options);
 }
 
-Adagrad::Adagrad(const AdagradOptions& options) : Optimizer(std::make_shared<AdagradRule>(options), {}) {}
-Adagrad::Adagrad(const Parameters& parameters, const AdagradOptions& options)
-    : Optimizer(std::make_shared<AdagradRule>(options), some_parameters("Adagrad", parameters)) {}
+CHAINRULE_OPTIMIZER_CONSTRUCTORS(Adagrad, std::make_shared<AdagradRule>(options))
 
 }  // namespace chainrule::optim

@@ -65,11 +65,7 @@ std::shared_ptr<UpdateRule> read::adamw(nn::ArgumentReader& arguments) {
   return read_adam(arguments, same_fields({}), true);
 }
 
-Adam::Adam(const AdamOptions& options) : Optimizer(std::make_shared<AdamRule>(options, false), {}) {}
-Adam::Adam(const Parameters& parameters, const AdamOptions& options)
-    : Optimizer(std::make_shared<AdamRule>(options, false), some_parameters("Adam", parameters)) {}
-AdamW::AdamW(const AdamWOptions& options) : Optimizer(std::make_shared<AdamRule>(same_fields(options), true), {}) {}
-AdamW::AdamW(const Parameters& parameters, const AdamWOptions& options)
-    : Optimizer(std::make_shared<AdamRule>(same_fields(options), true), some_parameters("AdamW", parameters)) {}
+CHAINRULE_OPTIMIZER_CONSTRUCTORS(Adam, std::make_shared<AdamRule>(options, false))
+CHAINRULE_OPTIMIZER_CONSTRUCTORS(AdamW, std::make_shared<AdamRule>(same_fields(options), true))
 
 }  // namespace chainrule::optim

@@ -47,8 +47,6 @@ std::shared_ptr<UpdateRule> read::adamax(nn::ArgumentReader& arguments) {
   return std::make_shared<AdamaxRule>(options);
 }
 
-Adamax::Adamax(const AdamaxOptions& options) : Optimizer(std::make_shared<AdamaxRule>(options), {}) {}
-Adamax::Adamax(const Parameters& parameters, const AdamaxOptions& options)
-    : Optimizer(std::make_shared<AdamaxRule>(options), some_parameters("Adamax", parameters)) {}
+CHAINRULE_OPTIMIZER_CONSTRUCTORS(Adamax, std::make_shared<AdamaxRule>(options))
 
 }  // namespace chainrule::optim

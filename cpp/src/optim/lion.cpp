@@ -39,8 +39,6 @@ std::shared_ptr<UpdateRule> read::lion(nn::ArgumentReader& arguments) {
   return std::make_shared<LionRule>(options);
 }
 
-Lion::Lion(const LionOptions& options) : Optimizer(std::make_shared<LionRule>(options), {}) {}
-Lion::Lion(const Parameters& parameters, const LionOptions& options)
-    : Optimizer(std::make_shared<LionRule>(options), some_parameters("Lion", parameters)) {}
+CHAINRULE_OPTIMIZER_CONSTRUCTORS(Lion, std::make_shared<LionRule>(options))
 
 }  // namespace chainrule::optim

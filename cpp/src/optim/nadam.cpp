@@ -75,8 +75,6 @@ std::shared_ptr<UpdateRule> read::nadam(nn::ArgumentReader& arguments) {
   return std::make_shared<NAdamRule>(options);
 }
 
-NAdam::NAdam(const NAdamOptions& options) : Optimizer(std::make_shared<NAdamRule>(options), {}) {}
-NAdam::NAdam(const Parameters& parameters, const NAdamOptions& options)
-    : Optimizer(std::make_shared<NAdamRule>(options), some_parameters("NAdam", parameters)) {}
+CHAINRULE_OPTIMIZER_CONSTRUCTORS(NAdam, std::make_shared<NAdamRule>(options))
 
 }  // namespace chainrule::optim

@@ -57,8 +57,6 @@ std::shared_ptr<UpdateRule> read::radam(nn::ArgumentReader& arguments) {
   return std::make_shared<RAdamRule>(options);
 }
 
-RAdam::RAdam(const RAdamOptions& options) : Optimizer(std::make_shared<RAdamRule>(options), {}) {}
-RAdam::RAdam(const Parameters& parameters, const RAdamOptions& options)
-    : Optimizer(std::make_shared<RAdamRule>(options), some_parameters("RAdam", parameters)) {}
+CHAINRULE_OPTIMIZER_CONSTRUCTORS(RAdam, std::make_shared<RAdamRule>(options))
 
 }  // namespace chainrule::optim

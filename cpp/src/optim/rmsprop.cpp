@@ -57,8 +57,6 @@ std::shared_ptr<UpdateRule> read::rmsprop(nn::ArgumentReader& arguments) {
   return std::make_shared<RMSpropRule>(options);
 }
 
-RMSprop::RMSprop(const RMSpropOptions& options) : Optimizer(std::make_shared<RMSpropRule>(options), {}) {}
-RMSprop::RMSprop(const Parameters& parameters, const RMSpropOptions& options)
-    : Optimizer(std::make_shared<RMSpropRule>(options), some_parameters("RMSprop", parameters)) {}
+CHAINRULE_OPTIMIZER_CONSTRUCTORS(RMSprop, std::make_shared<RMSpropRule>(options))
 
 }  // namespace chainrule::optim

@@ -57,4 +57,13 @@ std::shared_ptr<UpdateRule> lion(nn::ArgumentReader& arguments);
 // For the constructors that take parameters: refuses an empty list.
 const std::vector<Tensor>& some_parameters(const char* optimizer, const std::vector<Tensor>& parameters);
 
+// The constructors of an optimizer, from the expression that makes its rule of `options`.
+#define CHAINRULE_OPTIMIZER_CONSTRUCTORS(Name, ...)                                                       \
+  Name::Name(const Name##Options& options, const GroupOptions& groups)                                    \
+      : Optimizer(__VA_ARGS__, std::vector<Tensor>{}, groups) {}                                          \
+  Name::Name(const Parameters& parameters, const Name##Options& options, const GroupOptions& groups)      \
+      : Optimizer(__VA_ARGS__, some_parameters(#Name, parameters), groups) {}                             \
+  Name::Name(const ParameterGroups& parameters, const Name##Options& options, const GroupOptions& groups) \
+      : Optimizer(__VA_ARGS__, parameters, groups) {}
+
 }  // namespace chainrule::optim

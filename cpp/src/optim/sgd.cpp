@@ -59,8 +59,6 @@ std::shared_ptr<UpdateRule> read::sgd(nn::ArgumentReader& arguments) {
   return std::make_shared<SGDRule>(options);
 }
 
-SGD::SGD(const SGDOptions& options) : Optimizer(std::make_shared<SGDRule>(options), {}) {}
-SGD::SGD(const Parameters& parameters, const SGDOptions& options)
-    : Optimizer(std::make_shared<SGDRule>(options), some_parameters("SGD", parameters)) {}
+CHAINRULE_OPTIMIZER_CONSTRUCTORS(SGD, std::make_shared<SGDRule>(options))
 
 }  // namespace chainrule::optim

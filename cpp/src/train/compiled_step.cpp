@@ -7,6 +7,7 @@
 
 #include "core/float_environment.hpp"
 #include "train/batched_run.hpp"
+#include "train/step_parts.hpp"
 
 namespace chainrule {
 namespace {
@@ -89,30 +90,27 @@ void CompiledStep::load_rows(const std::vector<Tensor>& x, const Tensor& y, cons
   if (weight_.defined()) gather(weight, weight_);
 }
 
-void CompiledStep::load_scalars(const optim::Optimizer& optimizer, double lr, std::uint64_t seed, std::uint64_t step,
-                                std::int64_t optimizer_step, double clip_limit) {
+void CompiledStep::load_scalars(const optim::Optimizer& optimizer, std::span<const double> rates, std::uint64_t seed,
+                                std::uint64_t step, std::int64_t optimizer_step, double clip_limit) {
   counter_[0] = static_cast<std::int64_t>(seed);
   counter_[1] = static_cast<std::int64_t>(step);
   clip_limit_ = clip_limit;
   const FloatEnvironment environment;
-  set_scalars(optimizer, lr, optimizer_step);
+  set_scalars(optimizer, rates, optimizer_step);
 }
 
 void CompiledStep::load(const std::vector<Tensor>& x, const Tensor& y, const Tensor& weight,
-                        std::span<const std::int64_t> rows, const optim::Optimizer& optimizer, double lr,
-                        std::uint64_t seed, std::uint64_t step, std::int64_t optimizer_step, double clip_limit) {
+                        std::span<const std::int64_t> rows, const optim::Optimizer& optimizer,
+                        std::span<const double> rates, std::uint64_t seed, std::uint64_t step,
+                        std::int64_t optimizer_step, double clip_limit) {
   load_rows(x, y, weight, rows, 0, 1);
-  load_scalars(optimizer, lr, seed, step, optimizer_step, clip_limit);
+  load_scalars(optimizer, rates, seed, step, optimizer_step, clip_limit);
 }
 
 // Out of line, so that no compiler moves its arithmetic out of the floating-point environment around the call.
-[[gnu::noinline]] void CompiledStep::set_scalars(const optim::Optimizer& optimizer, double lr, std::int64_t step) {
-  if (!optimizer.rule()) return;
-  const optim::StepScalars values = optimizer.rule()->scalars(lr, step);
-  for (std::size_t k = 0; k < scalars_.size(); ++k) {
-    scalars_[k] = values[k];
-    scalars_single_[k] = static_cast<float>(values[k]);
-  }
+[[gnu::noinline]] void CompiledStep::set_scalars(const optim::Optimizer& optimizer, std::span<const double> rates,
+                                                 std::int64_t step) {
+  write_scalars(optimizer, rates, step, scalars_.data(), scalars_single_.data());
 }
 
 double CompiledStep::scalar(StepOutput output) const {

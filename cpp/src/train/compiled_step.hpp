@@ -22,15 +22,15 @@ class CompiledStep {
   bool fits(const StepInputs& inputs, const optim::Optimizer& optimizer) const;
   Workspace& workspace() { return workspace_; }
   // Copies rows of whole-set arrays into the batch buffers (weight may be undefined) and sets the counter and scalars
-  // of global step `step` (from 0).
+  // of global step `step` (from 0). rates: of each of the optimizer's groups.
   void load(const std::vector<Tensor>& x, const Tensor& y, const Tensor& weight, std::span<const std::int64_t> rows,
-            const optim::Optimizer& optimizer, double lr, std::uint64_t seed, std::uint64_t step,
+            const optim::Optimizer& optimizer, std::span<const double> rates, std::uint64_t seed, std::uint64_t step,
             std::int64_t optimizer_step, double clip_limit);
   // The same in two steps: one of several parts of the rows, by each thread of a team; and the rest.
   void load_rows(const std::vector<Tensor>& x, const Tensor& y, const Tensor& weight,
                  std::span<const std::int64_t> rows, int part, int parts);
-  void load_scalars(const optim::Optimizer& optimizer, double lr, std::uint64_t seed, std::uint64_t step,
-                    std::int64_t optimizer_step, double clip_limit);
+  void load_scalars(const optim::Optimizer& optimizer, std::span<const double> rates, std::uint64_t seed,
+                    std::uint64_t step, std::int64_t optimizer_step, double clip_limit);
   double scalar(StepOutput output) const;
   TensorType output_type() const;
   const void* output_data() const;
@@ -48,7 +48,7 @@ class CompiledStep {
 
  private:
   TensorType type_of_output(std::size_t output) const;
-  void set_scalars(const optim::Optimizer& optimizer, double lr, std::int64_t step);
+  void set_scalars(const optim::Optimizer& optimizer, std::span<const double> rates, std::int64_t step);
 
   nn::Module model_;
   Loss loss_;

@@ -92,7 +92,7 @@ class PutBack {
   std::vector<nn::NamedTensor> model_, state_;
   bool rated_;
   optim::Rate lr_;
-  optim::ScheduleMemory memory_;
+  std::vector<optim::ScheduleMemory> memory_;
 };
 
 std::vector<Tensor> rows_of(const std::vector<Tensor>& x, std::span<const std::int64_t> rows) {

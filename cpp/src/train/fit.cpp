@@ -37,11 +37,10 @@ FitRun::FitRun(Trainer& trainer, FitData data, const FitOptions& options)
   fit_->epochs = options_.epochs;
   fit_->batches = batches_;
   fit_->history = &s_.history;
-  const optim::Schedule& schedule = s_.optimizer.schedule();
-  if (schedule.defined())
+  for (const optim::Schedule& schedule : s_.optimizer.schedules())
     if (const std::string watched = schedule.impl()->monitor(); !watched.empty())
       fit_->require_column(schedule.impl()->name(), watched);
-  rates_.reserve(static_cast<std::size_t>(batches_between_saves));
+  rates_.reserve(static_cast<std::size_t>(batches_between_saves) * s_.optimizer.group_count());
 }
 
 FitRun::~FitRun() {
@@ -104,8 +103,9 @@ FitRun::Changes FitRun::changes() const {
   const optim::Optimizer& optimizer = s_.optimizer;
   std::vector<bool> trained;
   for (const Tensor& p : optimizer.parameters()) trained.push_back(p.requires_grad());
-  return {rollback_.versions(), optimizer.lr_at(optimizer.step_count()), optimizer.step_count(), s_.global_step,
-          std::move(trained)};
+  std::vector<double> rates(optimizer.group_count());
+  optimizer.rates_at(optimizer.step_count(), rates);
+  return {rollback_.versions(), std::move(rates), optimizer.step_count(), s_.global_step, std::move(trained)};
 }
 
 // What the steps of this fit may write beside what the first one writes: a driver's parameters, and those that a
@@ -143,18 +143,19 @@ std::int64_t FitRun::run_batches(CompiledStep& step, std::int64_t first, std::in
   workspace.refresh();
   const std::int64_t size = size_of_batch(first), optimizer_steps = s_.optimizer.step_count();
   std::int64_t finished = 0;
-  rates_.resize(static_cast<std::size_t>(count));
+  const std::size_t groups = s_.optimizer.group_count();
+  rates_.resize(static_cast<std::size_t>(count) * groups);
   for (std::int64_t i = 0; i < count; ++i)
-    rates_[static_cast<std::size_t>(i)] = s_.optimizer.lr_at(optimizer_steps + i);
+    s_.optimizer.rates_at(optimizer_steps + i, std::span(rates_).subspan(static_cast<std::size_t>(i) * groups, groups));
   const auto load_scalars = [&](std::int64_t b) {
-    step.load_scalars(s_.optimizer, rates_[static_cast<std::size_t>(b - first)], s_.seed,
+    step.load_scalars(s_.optimizer, rates_of(b - first), s_.seed,
                       s_.global_step + static_cast<std::uint64_t>(b - first), optimizer_steps + b - first + 1,
                       s_.options.clip_norm.value_or(0));
   };
   for (std::int64_t b = first; s_.optimizer.driver() && b < first + count; ++b) {
     step.load_rows(data_.x, data_.y, data_.weight, rows_of(b, size), 0, 1);
     load_scalars(b);
-    drive(s_.optimizer, step, rates_[static_cast<std::size_t>(b - first)]);
+    drive(s_.optimizer, step, rates_of(b - first)[0]);
     if (workspace.failed()) break;
     if (record) keep_results(step, b);
     ++finished;
@@ -275,9 +276,7 @@ void FitRun::end_epoch() {
   fit_->epoch_end = true;
   call_back([&](Callback& c) { c.on_epoch_end(*fit_); });
   history.log(fit_->logged_);
-  if (const optim::Schedule& schedule = s_.optimizer.schedule(); schedule.defined())
-    if (const std::string watched = schedule.impl()->monitor(); !watched.empty())
-      s_.optimizer.observe(history[watched].back());
+  s_.optimizer.observe([&](const std::string& watched) { return history[watched].back(); });
   const bool goes_on = report();
   if (epoch_ == options_.epochs) return;
   if (stop_) history.stopped = *fit_->stop_;

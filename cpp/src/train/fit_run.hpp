@@ -29,6 +29,10 @@ class FitRun {
     return std::span(order_).subspan(static_cast<std::size_t>(b * batch_), static_cast<std::size_t>(size));
   }
   std::int64_t validation_batch() const { return std::max<std::int64_t>(batch_, 1024); }
+  std::span<const double> rates_of(std::int64_t i) const {  // of batch i of the slice
+    const std::size_t groups = s_.optimizer.group_count();
+    return std::span(rates_).subspan(static_cast<std::size_t>(i) * groups, groups);
+  }
   CompiledStep& step_of(std::int64_t size);
 
   const Program& check_steps();
@@ -52,7 +56,7 @@ class FitRun {
   // What a callback may change of all that is trained.
   struct Changes {
     std::uint64_t versions;
-    double lr;
+    std::vector<double> rates;
     std::int64_t optimizer_steps;
     std::uint64_t global_step;
     std::vector<bool> trained;
@@ -79,9 +83,9 @@ class FitRun {
   std::vector<nn::NamedTensor> driver_start_{};  // what a driver remembered when this fit began
   bool stop_ = false;
   double step_seconds_ = 0;
-  std::vector<double> rates_;                      // of the batches of one slice
-  std::vector<optim::ScheduleMemory> observed_{};  // at the start of each epoch of this fit
-  std::int64_t changed_ = -1;                      // the last batch before which a callback has changed what is trained
+  std::vector<double> rates_;                                   // of the batches of one slice, of all groups in each
+  std::vector<std::vector<optim::ScheduleMemory>> observed_{};  // at the start of each epoch of this fit
+  std::int64_t changed_ = -1;  // the last batch before which a callback has changed what is trained
 
   // Of the present epoch.
   std::int64_t epoch_ = 0, done_ = 0;

@@ -43,11 +43,13 @@ Profile Trainer::profile(const std::vector<Tensor>& x, const Tensor& y, std::int
   s.loss.impl()->check_target(data.given_y, step.output_type().shape);
   std::vector<std::int64_t> order(static_cast<std::size_t>(batches * size));
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<std::int64_t>(i);
+  std::vector<double> rates(s.optimizer.group_count());
+  s.optimizer.rates_at(s.optimizer.step_count(), rates);
   return profile_step(step.workspace(), runs, [&](int run) {
     const auto first = static_cast<std::size_t>(run % batches * size);
     step.load(data.x, data.y, data.weight, std::span(order).subspan(first, static_cast<std::size_t>(size)), s.optimizer,
-              s.optimizer.lr(), s.seed, s.global_step + static_cast<std::uint64_t>(run),
-              s.optimizer.step_count() + run + 1, s.options.clip_norm.value_or(0));
+              rates, s.seed, s.global_step + static_cast<std::uint64_t>(run), s.optimizer.step_count() + run + 1,
+              s.options.clip_norm.value_or(0));
   });
 }
 

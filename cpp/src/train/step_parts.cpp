@@ -28,12 +28,42 @@ DType scalar_dtype(const optim::Optimizer& optimizer) {
   return optimizer.parameters().empty() ? DType::float32 : optimizer.parameters()[0].dtype();
 }
 
-Tensors scalar_inputs(Tracer& tracer, const optim::Optimizer& optimizer) {
-  Tensors scalars;
+std::vector<Tensors> scalar_inputs(Tracer& tracer, const optim::Optimizer& optimizer) {
+  std::vector<Tensors> scalars(optimizer.group_count());
   if (!optimizer.rule()) return scalars;
-  for (std::size_t i = optimizer.rule()->scalars(0.0, 1).size(); i-- > 0;)
-    scalars.push_back(tracer.input({scalar_dtype(optimizer), {}}));
+  for (std::size_t g = 0; g < scalars.size(); ++g)
+    for (std::size_t i = optimizer.rule_of(g).scalars(0.0, 1).size(); i-- > 0;)
+      scalars[g].push_back(tracer.input({scalar_dtype(optimizer), {}}));
   return scalars;
+}
+
+std::size_t write_scalars(const optim::Optimizer& optimizer, std::span<const double> rates, std::int64_t step,
+                          double* values, float* single) {
+  if (!optimizer.rule()) return 0;
+  std::size_t k = 0;
+  for (std::size_t g = 0; g < rates.size(); ++g) {
+    const optim::StepScalars of_group = optimizer.rule_of(g).scalars(rates[g], step);
+    for (std::size_t n = 0; n < of_group.size(); ++n, ++k) {
+      values[k] = of_group[n];
+      single[k] = static_cast<float>(of_group[n]);
+    }
+  }
+  return k;
+}
+
+std::size_t scalar_count(const optim::Optimizer& optimizer) {
+  std::size_t count = 0;
+  for (std::size_t g = 0; optimizer.rule() && g < optimizer.group_count(); ++g)
+    count += optimizer.rule_of(g).scalars(0.0, 1).size();
+  return count;
+}
+
+std::vector<std::size_t> in_order_of_groups(const optim::Optimizer& optimizer, const Tensors& gradients) {
+  std::vector<std::size_t> order;
+  for (std::size_t g = 0; g < optimizer.group_count(); ++g)
+    for (std::size_t i = 0; i < gradients.size(); ++i)
+      if (gradients[i].defined() && optimizer.group_of(i) == g) order.push_back(i);
+  return order;
 }
 
 }  // namespace chainrule

@@ -75,14 +75,20 @@ GraphData trace_step(const nn::Module& model, const Loss& loss, optim::Optimizer
       if (g.defined()) guard(g);
   }
 
-  const Tensors scalars = scalar_inputs(*tracer, optimizer);
-  for (std::size_t i = 0; i < parameters.size(); ++i) {
-    if (optimizer.driver() && parameters[i].requires_grad())
-      results.push_back(gradients[i].defined() ? gradients[i]
-                                               : Tensor::zeros(parameters[i].shape(), parameters[i].dtype()));
-    if (optimizer.driver() || !gradients[i].defined()) continue;
+  if (optimizer.driver()) {
+    for (std::size_t i = 0; i < parameters.size(); ++i)
+      if (parameters[i].requires_grad())
+        results.push_back(gradients[i].defined() ? gradients[i]
+                                                 : Tensor::zeros(parameters[i].shape(), parameters[i].dtype()));
+    tracer->set_outputs(results);
+    return tracer->take();
+  }
+  const std::vector<Tensors> scalars = scalar_inputs(*tracer, optimizer);
+  for (const std::size_t i : in_order_of_groups(optimizer, gradients)) {
+    const std::size_t group = optimizer.group_of(i);
     const std::vector<Tensor>& states = optimizer.states(i);
-    const Tensors updated = optimizer.rule()->update(tracer->symbol(wrt[i]), gradients[i], states, scalars);
+    const Tensors updated =
+        optimizer.rule_of(group).update(tracer->symbol(wrt[i]), gradients[i], states, scalars[group]);
     tracer->add_update(parameters[i], updated[0]);
     for (std::size_t k = 0; k < states.size(); ++k) tracer->add_update(states[k], updated[k + 1]);
   }

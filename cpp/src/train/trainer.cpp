@@ -33,7 +33,7 @@ Trainer::Trainer(nn::Module model, Loss loss, const optim::Optimizer& optimizer,
   if (optimizer.driver()) check_driver(optimizer, loss, options);
   state_->model = model;
   state_->loss = std::move(loss);
-  state_->optimizer = optimizer.is_recipe() ? optimizer.with(model.parameters()) : optimizer;
+  state_->optimizer = optimizer.is_recipe() ? optimizer.with(model.named_parameters()) : optimizer;
   state_->options = options;
   state_->seed = options.seed;
   adopt_parameters(model.parameters());
@@ -115,12 +115,14 @@ double Trainer::step(const std::vector<Tensor>& xb, const Tensor& yb, const Tens
   CompiledStep& step = s.step_for(s.asked);
   s.loss.impl()->check_target(yb, step.output_type().shape);
   for (auto i = static_cast<std::int64_t>(s.identity.size()); i < rows; ++i) s.identity.push_back(i);
-  step.load(xb, yb, sample_weight, std::span(s.identity).first(static_cast<std::size_t>(rows)), s.optimizer,
-            s.optimizer.lr(), s.seed, s.global_step, s.optimizer.step_count() + 1, s.options.clip_norm.value_or(0));
+  s.rates.resize(s.optimizer.group_count());
+  s.optimizer.rates_at(s.optimizer.step_count(), s.rates);
+  step.load(xb, yb, sample_weight, std::span(s.identity).first(static_cast<std::size_t>(rows)), s.optimizer, s.rates,
+            s.seed, s.global_step, s.optimizer.step_count() + 1, s.options.clip_norm.value_or(0));
   Workspace& workspace = step.workspace();
   workspace.refresh();
   if (s.optimizer.driver()) {
-    drive(s.optimizer, step, s.optimizer.lr());
+    drive(s.optimizer, step, s.rates[0]);
   } else {
     run_team(workspace.threads(), [&](int thread, Team& team) { workspace.run_as(thread, team); });
   }

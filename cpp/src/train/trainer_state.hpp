@@ -22,6 +22,7 @@ struct Trainer::State {
   std::vector<std::unique_ptr<CompiledStep>> steps;
   std::vector<std::int64_t> identity;  // 0, 1, 2, ...: step's rows
   std::vector<Tensor> single;          // step's one input, kept as a list so that a step allocates nothing
+  std::vector<double> rates;           // of the optimizer's groups in that step
   StepInputs asked;
   Rollback::Blocks saved;  // of the last fit: memory for the next
   History history;         // of the last fit

@@ -77,13 +77,14 @@ void trace_part(Tracer& tracer, LossAndOptimizer& part, const Tensors& inputs, c
     for (const Tensor& g : gradients)
       if (g.defined()) guard(g);
   }
-  const Tensors scalars = scalar_inputs(tracer, part.optimizer);
-  for (std::size_t i = 0; i < parameters.size(); ++i) {
-    if (!gradients[i].defined()) continue;
+  const std::vector<Tensors> scalars = scalar_inputs(tracer, part.optimizer);
+  for (const std::size_t i : in_order_of_groups(part.optimizer, gradients)) {
+    const std::size_t group = part.optimizer.group_of(i);
     const std::vector<Tensor>& states = part.optimizer.states(i);
     Tensors now;
     for (const Tensor& s : states) now.push_back(present(s));
-    const Tensors updated = part.optimizer.rule()->update(present(parameters[i]), gradients[i], now, scalars);
+    const Tensors updated =
+        part.optimizer.rule_of(group).update(present(parameters[i]), gradients[i], now, scalars[group]);
     tracer.add_update(parameters[i], updated[0]);
     moved.set(parameters[i], updated[0]);
     for (std::size_t k = 0; k < states.size(); ++k) {
@@ -144,6 +145,7 @@ struct TrainingStep::State {
   std::vector<std::unique_ptr<Compiled>> compiled;
   Types types;  // of the call at hand
   std::vector<char> numbers;
+  std::vector<double> rates;                   // of the groups of the part at hand
   std::vector<std::vector<std::byte>> before;  // what a failing step puts back, where there are several parts
 
   std::vector<char> trained() const {
@@ -188,7 +190,7 @@ struct TrainingStep::State {
     made->workspace =
         std::make_unique<Workspace>(compile_program(graph, named_precision(parts, options)), available_threads());
     for (const LossAndOptimizer& part : parts)
-      made->scalars.resize(made->scalars.size() + part.optimizer.rule()->scalars(0.0, 1).size());
+      made->scalars.resize(made->scalars.size() + scalar_count(part.optimizer));
     made->single.resize(made->scalars.size());
     std::size_t at = types.size();
     made->workspace->bind_input(at++, counter);
@@ -196,7 +198,7 @@ struct TrainingStep::State {
     std::size_t k = 0;
     for (const LossAndOptimizer& part : parts) {
       const bool wide = scalar_dtype(part.optimizer) == DType::float64;
-      for (std::size_t n = part.optimizer.rule()->scalars(0.0, 1).size(); n-- > 0; ++k)
+      for (std::size_t n = scalar_count(part.optimizer); n-- > 0; ++k)
         made->workspace->bind_input(
             at++, wide ? static_cast<const void*>(&made->scalars[k]) : static_cast<const void*>(&made->single[k]));
     }
@@ -204,20 +206,19 @@ struct TrainingStep::State {
     return *compiled.back();
   }
 
-  void load_scalars(Compiled& step) const {
+  void load_scalars(Compiled& step) {
     std::size_t k = 0;
-    for (const LossAndOptimizer& part : parts) k = set_scalars(step, part.optimizer, part.optimizer.lr(), k);
+    for (const LossAndOptimizer& part : parts) {
+      rates.resize(part.optimizer.group_count());
+      part.optimizer.rates_at(part.optimizer.step_count(), rates);
+      k = set_scalars(step, part.optimizer, rates, k);
+    }
   }
   // Out of line, so that its arithmetic stays inside the floating-point environment.
-  [[gnu::noinline]] static std::size_t set_scalars(Compiled& step, const optim::Optimizer& o, double lr,
-                                                   std::size_t k) {
+  [[gnu::noinline]] static std::size_t set_scalars(Compiled& step, const optim::Optimizer& o,
+                                                   std::span<const double> rates, std::size_t k) {
     const FloatEnvironment environment;
-    const optim::StepScalars values = o.rule()->scalars(lr, o.step_count() + 1);
-    for (std::size_t n = 0; n < values.size(); ++n, ++k) {
-      step.scalars[k] = values[n];
-      step.single[k] = static_cast<float>(values[n]);
-    }
-    return k;
+    return k + write_scalars(o, rates, o.step_count() + 1, step.scalars.data() + k, step.single.data() + k);
   }
 
   // The step for these inputs, ready to run.

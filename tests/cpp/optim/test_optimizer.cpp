@@ -220,3 +220,46 @@ TEST_CASE("a network learns xor by hand") {
   const std::vector<double> y = values_of(sigmoid(model(x)));
   CHECK((y[0] < 0.2 && y[1] > 0.8 && y[2] > 0.8 && y[3] < 0.2));
 }
+
+TEST_CASE("groups: lists, names, and the one way back to a recipe") {
+  nn::Linear a(3, 2), b(2, 1);
+  const std::vector<optim::Group> parts{{a.parameters(), {{"lr", 0.5}, {"momentum", 0.9}}},
+                                        {b.parameters(), {{"lr_scale", 0.1}}}};
+  optim::SGD by_hand(parts, {.lr = 0.2, .weight_decay = 0.1}, {.decay_bias_and_norm = false});
+  CHECK(by_hand.str() == "SGD(lr=0.2, weight_decay=0.1, 4 groups, decay_bias_and_norm=False)");
+  REQUIRE(by_hand.group_count() == 4);
+  CHECK(by_hand.group_of(1) == 1);
+  std::vector<double> rates(4);
+  by_hand.rates_at(0, rates);
+  CHECK(rates == std::vector{0.5, 0.5, 0.2 * 0.1, 0.2 * 0.1});
+  CHECK(by_hand.groups()[3].name() == "1, no decay");
+  CHECK(by_hand.groups()[3].str() ==
+        "ParameterGroup('1, no decay', 1 parameter, lr=0.2, momentum=0.0, dampening=0.0, weight_decay=0.0, "
+        "nesterov=False, maximize=False, lr_scale=0.1)");
+  CHECK_THROWS_AS(by_hand.recipe(), StateError);
+  CHECK_THROWS_AS(by_hand.with(b.parameters()), StateError);
+
+  const std::vector<nn::NamedTensor> names{
+      {"w[0]", a.parameters()[0]}, {"w[1]", a.parameters()[1]}, {"v*", b.parameters()[0]}, {"vv", b.parameters()[1]}};
+  const optim::Optimizer again = by_hand.recipe(names).with(names);
+  REQUIRE(again.group_count() == 4);
+  for (std::size_t g = 0; g < 4; ++g) {
+    CHECK(again.groups()[g].arguments() == by_hand.groups()[g].arguments());
+    CHECK(again.groups()[g].parameters()[0].data_handle() == names[g].tensor.data_handle());
+  }
+  CHECK_THROWS_AS(by_hand.recipe({names[0]}), StateError);
+
+  CHECK(optim::Adam({.lr = 1}, {.groups = {{{"*.bias", "0.*"}, {{"freeze", true}}}}}).str() ==
+        "Adam(lr=1.0, groups={('*.bias', '0.*'): {'freeze': True}})");
+  CHECK_THROWS_AS(optim::SGD(parts, {}, {.groups = {{{"*"}, {}}}}), ValueError);
+  CHECK_THROWS_AS(optim::SGD(std::vector<optim::Group>{}), ValueError);
+}
+
+TEST_CASE("groups of a rule of one's own are refused") {
+  Tensor p = Tensor::ones({2});
+  const auto halving = std::make_shared<Halving>();
+  CHECK_THROWS_WITH_AS(optim::Optimizer(halving, List{p}, {.decay_bias_and_norm = false}),
+                       "Halving: groups are made of the built-in optimizers: Halving is a rule of your own; make one "
+                       "optimizer for each group of parameters",
+                       ValueError);
+}

@@ -140,7 +140,7 @@ TEST_CASE("bf16: a step trains float32 weights nearly as float32 does, with the 
     CompiledStep step(model, nn::CrossEntropyLoss(), optimizer, {{type_of(x)}, type_of(y), {}}, false, precision);
     std::vector<double> losses;
     for (std::uint64_t i = 0; i < 20; ++i) {
-      step.load({x}, y, {}, rows, optimizer, optimizer.lr(), 0, i, static_cast<std::int64_t>(i) + 1, 0);
+      step.load({x}, y, {}, rows, optimizer, std::vector{optimizer.lr()}, 0, i, static_cast<std::int64_t>(i) + 1, 0);
       step.workspace().run();
       losses.push_back(step.scalar(step_loss));
     }

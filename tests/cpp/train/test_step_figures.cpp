@@ -49,7 +49,7 @@ TEST_CASE("a step's arena and barriers are the recorded ones") {
     CompiledStep step(model, nn::CrossEntropyLoss(), optimizer, inputs, /*clip=*/false);
     const std::vector<std::int64_t> rows(static_cast<std::size_t>(w.batch), 0);
     step.load({Tensor::zeros({1, w.sizes.front()})}, Tensor::zeros({1}, DType::int64), {}, rows, optimizer,
-              optimizer.lr(), 0, 0, 1, 0);
+              std::vector{optimizer.lr()}, 0, 0, 1, 0);
     const Figures now{w.name, step.workspace().program().arena_bytes, barriers(step.workspace())};
     same = same && now.name == recorded[i].name && now.arena_bytes == recorded[i].arena_bytes &&
            now.barriers == recorded[i].barriers;
