@@ -57,14 +57,26 @@ CLIP_VALUE_CASES = [("SGD", {"lr": 0.05}), ("SGD", {"lr": 0.05, "momentum": 0.9}
 # Groups: (parameters, what they take otherwise).
 BIASES, FIRST = ("0.bias", "2.bias"), ("0.weight",)
 GROUP_CASES = [
-    ("SGD", {"lr": 0.05, "momentum": 0.9, "weight_decay": 0.02}, [(BIASES, {"weight_decay": 0.0}), (FIRST, {"lr": 0.01})]),
+    (
+        "SGD",
+        {"lr": 0.05, "momentum": 0.9, "weight_decay": 0.02},
+        [(BIASES, {"weight_decay": 0.0}), (FIRST, {"lr": 0.01})],
+    ),
     ("RMSprop", {"lr": 0.01, "weight_decay": 0.05}, [(BIASES, {"alpha": 0.9, "lr": 0.002})]),
-    ("Adam", {"lr": 0.01, "weight_decay": 0.05}, [(BIASES, {"weight_decay": 0.0, "betas": (0.8, 0.95)}), (FIRST, {"lr": 0.003})]),
-    ("AdamW", {"lr": 0.01, "weight_decay": 0.2}, [(BIASES, {"weight_decay": 0.0}), (FIRST, {"lr": 0.002, "weight_decay": 0.5})]),
+    (
+        "Adam",
+        {"lr": 0.01, "weight_decay": 0.05},
+        [(BIASES, {"weight_decay": 0.0, "betas": (0.8, 0.95)}), (FIRST, {"lr": 0.003})],
+    ),
+    (
+        "AdamW",
+        {"lr": 0.01, "weight_decay": 0.2},
+        [(BIASES, {"weight_decay": 0.0}), (FIRST, {"lr": 0.002, "weight_decay": 0.5})],
+    ),
     ("AdamW", {"lr": 0.01, "weight_decay": 0.2}, [(BIASES, {"freeze": True})]),
     ("Adagrad", {"lr": 0.05}, [(FIRST, {"lr": 0.2, "weight_decay": 0.1})]),
     ("NAdam", {"lr": 0.01}, [(FIRST, {"lr": 0.003, "weight_decay": 0.05})]),
-]  # fmt: skip
+]
 
 # L-BFGS on the whole set at once, with a penalty on large weights: it converges within these steps.
 PENALTY = 0.3

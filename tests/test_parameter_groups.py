@@ -1,4 +1,4 @@
-"""Parameter groups: by hand, by name, without decay on biases and norms; what keeps them, and what is refused."""
+"""Parameter groups: by hand, by name, without decay on biases and norms; what keeps them, what is refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chainrule import nn, optim, schedules
 
 X = np.random.default_rng(0).normal(size=(48, 4)).astype(np.float32)
 Y = np.stack([X[:, 0] * X[:, 1], X.sum(axis=1)], axis=1)
-NAMES = ["0.weight", "0.bias", "1.gain", "1.bias", "3.weight", "3.bias"]
+NAMES = ["0.weight", "0.bias", "1.weight", "1.bias", "3.weight", "3.bias"]
 RULES = ["SGD", "Adagrad", "RMSprop", "Adam", "AdamW", "Adadelta", "Adamax", "NAdam", "RAdam", "Lion"]
 
 
@@ -64,7 +64,7 @@ class TestWhatMoves:
         named = dict(one.named_parameters())
         first = kind([named["0.weight"], named["0.bias"]], lr=0.02, weight_decay=0.1)
         second = kind([named[name] for name in NAMES[2:]], lr=0.005)
-        if rule in ("AdamW",):
+        if rule == "AdamW":
             second = kind([named[name] for name in NAMES[2:]], lr=0.005, weight_decay=0.0)
         loss = nn.MSELoss()
         for _ in range(5):
@@ -99,20 +99,25 @@ class TestWhatMoves:
                 kind(
                     lr=0.01,
                     weight_decay=0.1,
-                    groups={"*.bias": {"weight_decay": 0.0}, "0.*": {"lr": 0.002}, "1.gain": {"freeze": True}},
+                    groups={
+                        "*.bias": {"weight_decay": 0.0},
+                        "0.*": {"lr": 0.002},
+                        "1.weight": {"freeze": True},
+                    },
                 ),
             )
             named = dict(two.named_parameters())
             groups = [
                 {"params": [named["0.weight"]], "lr": 0.002},
                 {"params": [named["0.bias"]], "lr": 0.002, "weight_decay": 0.0},
-                {"params": [named["1.gain"]], "freeze": True},
+                {"params": [named["1.weight"]], "freeze": True},
                 {"params": [named["1.bias"], named["3.bias"]], "weight_decay": 0.0},
                 {"params": [named["3.weight"]]},
             ]
             b = by_hand(two, kind(groups, lr=0.01, weight_decay=0.1))
             named = dict(three.named_parameters())
-            for group, own in zip(groups, [["0.weight"], ["0.bias"], ["1.gain"], NAMES[3::2], ["3.weight"]]):
+            parts = [["0.weight"], ["0.bias"], ["1.weight"], NAMES[3::2], ["3.weight"]]
+            for group, own in zip(groups, parts, strict=True):
                 group["params"] = [named[name] for name in own]
             opt = kind(groups, lr=0.01, weight_decay=0.1)
             step = cr.training_step(lambda x, y: nn.MSELoss()(three(x), y), opt)
@@ -123,22 +128,13 @@ class TestWhatMoves:
             cr.set_num_threads(before)
         assert same(a, b)
         assert same(a, weights(three))
-        assert np.array_equal(a["1.gain"], np.ones(8))
+        assert np.array_equal(a["1.weight"], np.ones(8))
 
     def test_a_group_that_says_nothing_new_changes_no_bits(self):
         plain = fitted(net(), optim.AdamW(lr=0.01))
         assert same(plain, fitted(net(), optim.AdamW(lr=0.01, groups={"0.*": {"lr": 0.01}})))
         assert same(plain, fitted(net(), optim.AdamW(lr=0.02, groups={"*": {"lr_scale": 0.5}})))
         assert not same(plain, fitted(net(), optim.AdamW(lr=0.01, groups={"0.*": {"lr": 0.02}})))
-
-    def test_each_group_is_one_update(self):
-        def updates(opt):
-            trainer = cr.Trainer(net(), nn.MSELoss(), opt)
-            return [row for row in str(trainer.profile(X, Y, runs=2)).splitlines() if "adam" in row]
-
-        two = optim.AdamW(groups={"*.bias": {"weight_decay": 0.0}})
-        assert len(updates(two)) >= 1
-        assert len(updates(two)) <= 2 * len(updates(optim.AdamW()))
 
     def test_no_decay_on_biases_and_norms(self):
         explicit = {"*.bias": {"weight_decay": 0.0}, "1.*": {"weight_decay": 0.0}}
@@ -170,7 +166,8 @@ class TestWhatMoves:
             net(),
             nn.MSELoss(),
             optim.SGD(
-                lr=0.1, groups={"*.bias": {"lr": 0.3, "momentum": 0.9}, ("0.*", "1.*"): {"lr": 0.2}, "?.gain": {}}
+                lr=0.1,
+                groups={"*.bias": {"lr": 0.3, "momentum": 0.9}, ("0.*", "1.*"): {"lr": 0.2}, "1.w*": {}},
             ),
         ).optimizer
         found = {}
@@ -180,7 +177,7 @@ class TestWhatMoves:
         assert found == {
             ((4, 8), "0.*, ..."): (0.2, 0.0),
             ((8,), "*.bias, 0.*, ..."): (0.2, 0.9),
-            ((8,), "0.*, ..., ?.gain"): (0.2, 0.0),
+            ((8,), "0.*, ..., 1.w*"): (0.2, 0.0),
             ((8, 2), ""): (0.1, 0.0),
             ((2,), "*.bias"): (0.3, 0.9),
         }
@@ -194,7 +191,7 @@ class TestWhatMoves:
             ("[01].bias", ["0.bias", "1.bias"]),
             ("[!01].*", NAMES[4:]),
             ("[0-2].b*s", ["0.bias", "1.bias"]),
-            ("?.gain", ["1.gain"]),
+            ("?.w*", NAMES[::2]),
             ("*.*", NAMES),
             ("0.weight", ["0.weight"]),
         ],
@@ -202,14 +199,13 @@ class TestWhatMoves:
     def test_patterns(self, pattern, names):
         from fnmatch import fnmatchcase
 
-        opt = cr.Trainer(net(), nn.MSELoss(), optim.SGD(lr=0.1, groups={pattern: {"lr": 0.5}})).optimizer
-        model_names = {id(p.data): name for name, p in []} or NAMES
+        recipe = optim.SGD(lr=0.1, groups={pattern: {"lr": 0.5}})
+        model = net()
+        opt = cr.Trainer(model, nn.MSELoss(), recipe).optimizer
+        held = [p.numpy() for group in opt.groups if group.lr == 0.5 for p in group.parameters]
         moved = [
-            name
-            for name, p in zip(model_names, opt.parameters)
-            if any(p is q or p.shape == q.shape and np.shares_memory(p.numpy(), q.numpy())
-                   for g in opt.groups if g.lr == 0.5 for q in g.parameters)
-        ]  # fmt: skip
+            name for name, p in model.named_parameters() if any(np.shares_memory(p.numpy(), h) for h in held)
+        ]
         assert moved == names
         assert names == [name for name in NAMES if fnmatchcase(name, pattern)]
 
@@ -250,7 +246,9 @@ class TestRates:
         opt = cr.Trainer(
             net(),
             nn.MSELoss(),
-            optim.SGD(lr=0.1, groups={"0.*": {"lr": 0.01}, "1.*": {"lr_scale": 0.5}, "3.*": {"momentum": 0.5}}),
+            optim.SGD(
+                lr=0.1, groups={"0.*": {"lr": 0.01}, "1.*": {"lr_scale": 0.5}, "3.*": {"momentum": 0.5}}
+            ),
         ).optimizer
         assert [g.lr for g in opt.groups] == [0.01, 0.05, 0.1]
         opt.lr = 0.2  # groups without a rate of their own follow
@@ -297,7 +295,9 @@ class TestRates:
 
     def test_a_function_of_the_step(self):
         a = fitted(net(), optim.SGD(lr=0.1, groups={"0.*": {"lr": lambda t: 0.1 / (1 + t)}}))
-        b = fitted(net(), optim.SGD(lr=0.1, groups={"0.*": {"lr": schedules.Schedule(lambda t: 0.1 / (1 + t))}}))
+        b = fitted(
+            net(), optim.SGD(lr=0.1, groups={"0.*": {"lr": schedules.Schedule(lambda t: 0.1 / (1 + t))}})
+        )
         assert same(a, b)
 
     def test_reduce_on_plateau_of_a_group(self):
@@ -325,7 +325,10 @@ class TestRates:
             cr.Trainer(net(), nn.MSELoss(), opt).fit(X, Y, progress=False)
 
 
-GROUPS = {"*.bias": {"weight_decay": 0.0, "lr": 0.002}, ("0.*", "1.*"): {"lr_scale": 0.5, "betas": (0.8, 0.95)}}
+GROUPS = {
+    "*.bias": {"weight_decay": 0.0, "lr": 0.002},
+    ("0.*", "1.*"): {"lr_scale": 0.5, "betas": (0.8, 0.95)},
+}
 
 
 class TestKeeping:
@@ -336,7 +339,12 @@ class TestKeeping:
             "('0.*', '1.*'): {'lr_scale': 0.5, 'betas': (0.8, 0.95)}}, decay_bias_and_norm=False)"
         )
         assert repr(recipe) == text
-        for other in (copy.copy(recipe), copy.deepcopy(recipe), pickle.loads(pickle.dumps(recipe)), recipe.recipe()):
+        for other in (
+            copy.copy(recipe),
+            copy.deepcopy(recipe),
+            pickle.loads(pickle.dumps(recipe)),
+            recipe.recipe(),
+        ):
             assert repr(other) == text
             assert same(fitted(net(), recipe), fitted(net(), other))
         assert repr(cr.Trainer(net(), nn.MSELoss(), recipe).optimizer.recipe()) == text
@@ -351,7 +359,11 @@ class TestKeeping:
                 return cr.Trainer(model, nn.MSELoss(), optim.AdamW(lr=0.01, groups=GROUPS), seed=3)
             groups = [
                 {"params": model[0].parameters(), "lr": schedules.Linear(0.02, 0.0, 30)},
-                {"params": model[3].parameters() + model[1].parameters(), "weight_decay": 0.2, "lr_scale": 2.0},
+                {
+                    "params": model[3].parameters() + model[1].parameters(),
+                    "weight_decay": 0.2,
+                    "lr_scale": 2.0,
+                },
             ]
             opt = optim.AdamW(groups, lr=0.005, decay_bias_and_norm=False)
             return cr.Trainer(model, nn.MSELoss(), opt, seed=3)
@@ -396,7 +408,9 @@ class TestKeeping:
 
     def test_momentum_of_one_group_is_its_state_alone(self):
         model = net()
-        opt = optim.SGD([{"params": model[0].parameters(), "momentum": 0.9}, {"params": model[3].parameters()}], lr=0.1)
+        opt = optim.SGD(
+            [{"params": model[0].parameters(), "momentum": 0.9}, {"params": model[3].parameters()}], lr=0.1
+        )
         by_hand(model, opt, 1)
         assert sorted(opt.state_dict()) == ["0.momentum_buffer", "1.momentum_buffer", "step"]
 
@@ -404,11 +418,11 @@ class TestKeeping:
         recipe = optim.AdamW(lr=0.01, groups={"0.*": {"freeze": True}})
         training = dict(loss=nn.MSELoss(), optimizer=recipe, epochs=1, progress=False)
         result = cr.cross_validate(net, X, Y, k=2, **training)
-        start = weights(net())
         for fold in result.models:
             assert not fold[0].weight.requires_grad
         assert not result.model[0].weight.requires_grad
-        cr.Ensemble.train(net, X, Y, seeds=2, **training) if hasattr(cr.Ensemble, "train") else None
+        (one,) = cr.Ensemble.train(net, X, Y, seeds=1, **training).models
+        assert not one[0].weight.requires_grad
         found = cr.grid_search(
             net,
             {"groups": [{"0.*": {"lr": 0.0}}, {"3.*": {"lr": 0.05}}], "decay_bias_and_norm": [True, False]},
@@ -418,7 +432,6 @@ class TestKeeping:
             **training,
         )
         assert len(found.parameters) == 4
-        assert start.keys() == weights(result.model).keys()
 
     def test_a_diverging_fit_returns_to_finite_weights(self):
         opt = optim.SGD(lr=0.01, groups={"3.*": {"lr": schedules.Step(0.01, 3, gamma=1e30)}})
@@ -444,13 +457,22 @@ class TestRefusals:
             ),
             (
                 lambda: optim.SGD(groups={"*.bias": {"q": 0.0}}),
-                "SGD: a group has an argument that the optimizer does not know: q=0.0; known are lr_scale, freeze, lr, "
-                "momentum, dampening, weight_decay, nesterov, maximize",
+                "SGD: a group has an argument that the optimizer does not know: q=0.0; known are "
+                "lr_scale, freeze, lr, momentum, dampening, weight_decay, nesterov, maximize",
             ),
             (lambda: optim.SGD(groups={"*": {"lr": -1.0}}), "SGD: lr must be finite and >= 0: lr is -1.0"),
-            (lambda: optim.SGD(groups={"*": {"lr_scale": -1}}), "SGD: lr_scale must be finite and >= 0: lr_scale is -1.0"),
-            (lambda: optim.SGD(groups={"*": {"freeze": 1}}), "SGD: freeze has the wrong type: 1.0; it must be True or False"),
-            (lambda: optim.Adam(groups={"*": {"betas": 0.9}}), "Adam: betas has the wrong type: 0.9; it must be a list of numbers"),
+            (
+                lambda: optim.SGD(groups={"*": {"lr_scale": -1}}),
+                "SGD: lr_scale must be finite and >= 0: lr_scale is -1.0",
+            ),
+            (
+                lambda: optim.SGD(groups={"*": {"freeze": 1}}),
+                "SGD: freeze has the wrong type: 1.0; it must be True or False",
+            ),
+            (
+                lambda: optim.Adam(groups={"*": {"betas": 0.9}}),
+                "Adam: betas has the wrong type: 0.9; it must be a list of numbers",
+            ),
             (
                 lambda: optim.SGD(groups={(): {"lr": 0.1}}),
                 'SGD: a group has no pattern of names; write one, for instance "*.bias"',
@@ -466,8 +488,8 @@ class TestRefusals:
             ),
             (
                 lambda: optim.SGD(net().parameters(), groups={"*": {"lr": 0.1}}),
-                "SGD: groups by name need the names of the parameters: '*'; hand the optimizer to a Trainer without "
-                "parameters, or pass model.named_parameters()",
+                "SGD: groups by name need the names of the parameters: '*'; hand the optimizer to a "
+                "Trainer without parameters, or pass model.named_parameters()",
             ),
             (
                 lambda: optim.SGD([{"params": net().parameters()}], groups={"*": {"lr": 0.1}}),
@@ -484,7 +506,7 @@ class TestRefusals:
                 'groups={"*.bias": {"weight_decay": 0.0}}',
             ),
         ],
-    )  # fmt: skip
+    )
     def test_values(self, make, message):
         with pytest.raises(cr.Error, match="^" + re.escape(message) + "$"):
             make()

@@ -8,7 +8,16 @@ import chainrule as cr
 import numpy as np
 import pytest
 from chainrule import nn, optim
-from record_trajectories import CASES, FILE, GROUP_CASES, KEPT, LAYERS, STEPS
+from record_trajectories import (
+    CASES,
+    CLIP_VALUE,
+    CLIP_VALUE_CASES,
+    FILE,
+    GROUP_CASES,
+    KEPT,
+    LAYERS,
+    STEPS,
+)
 
 NUMBERED = list(enumerate(CASES))
 NAMES = [f"{name} {options}" for name, options in CASES]
@@ -105,6 +114,19 @@ def test_groups(i, case, by, recorded):
             return m
 
     check(recorded, f"groups.{i}", step)
+
+
+@pytest.mark.parametrize(("i", "case"), list(enumerate(CLIP_VALUE_CASES)))
+def test_clipping_by_value(i, case, recorded):
+    name, options = case
+    m = model(recorded)
+    trainer = cr.Trainer(m, nn.MSELoss(), getattr(optim, name)(**options), clip_value=CLIP_VALUE)
+
+    def step(x, y):
+        trainer.step(x, y)
+        return m
+
+    check(recorded, f"clip_value.{i}", step)
 
 
 def test_no_optimizer_is_left_out():

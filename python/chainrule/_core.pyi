@@ -1169,6 +1169,36 @@ class Schedule:
         """
         What it counts: "step" or "epoch".
         """
+class ParameterGroup:
+    """
+    Parameters that move by the same arguments: one of optimizer.groups.
+    """
+    def __repr__(self) -> str:
+        ...
+    @property
+    def arguments(self) -> dict[typing.Any, typing.Any]:
+        """
+        All arguments that these parameters move by, as a dict.
+        """
+    @property
+    def lr(self) -> float:
+        """
+        The learning rate of the next step. Set to a number or a schedule, the group has a rate of its own from then on,
+        which lr_scale multiplies.
+        """
+    @lr.setter
+    def lr(self, arg1: float | Schedule | collections.abc.Callable[[int], float]) -> None:
+        ...
+    @property
+    def name(self) -> str:
+        """
+        The patterns that its parameters fit, or the group's place in the list; empty for all others.
+        """
+    @property
+    def parameters(self) -> list[typing.Any]:
+        """
+        What it moves.
+        """
 class Optimizer:
     """
     Moves parameters against their gradients. Without parameters it is a recipe that a Trainer copies.
@@ -1216,6 +1246,18 @@ class Optimizer:
     def epoch(self, arg1: typing.SupportsIndex) -> None:
         ...
     @property
+    def groups(self) -> list[ParameterGroup]:
+        """
+        The parameters by the arguments they move by, a list of ParameterGroups; one where groups were not given.
+
+        >>> model = nn.MLP([2, 8, 1], seed=0)
+        >>> opt = optim.AdamW([{"params": model[0].parameters(), "lr": 1e-4},
+        ...                    {"params": model[2].parameters()}], lr=1e-2)
+        >>> [group.lr for group in opt.groups]
+        [0.0001, 0.01]
+        >>> opt.groups[0].lr = 1e-3
+        """
+    @property
     def is_driver(self) -> bool:
         """
         Whether a step looks at the loss more than once: LBFGS and LevenbergMarquardt. They want the whole set as one batch.
@@ -1247,63 +1289,63 @@ class SGD(Optimizer):
     """
     Gradient descent, with momentum and Nesterov's step if wanted.
     """
-    def __init__(self, params: typing.Any = None, *, lr: float | Schedule | collections.abc.Callable[[int], float] = 0.001, momentum: typing.SupportsFloat | typing.SupportsIndex = 0.0, dampening: typing.SupportsFloat | typing.SupportsIndex = 0.0, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, nesterov: bool = False, maximize: bool = False) -> None:
+    def __init__(self, params: typing.Any = None, *, lr: float | Schedule | collections.abc.Callable[[int], float] = 0.001, momentum: typing.SupportsFloat | typing.SupportsIndex = 0.0, dampening: typing.SupportsFloat | typing.SupportsIndex = 0.0, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, nesterov: bool = False, maximize: bool = False, groups: typing.Any = None, decay_bias_and_norm: bool = True) -> None:
         ...
 class Adagrad(Optimizer):
     """
     Steps divided by the root of all squared gradients so far (Duchi et al., 2011).
     """
-    def __init__(self, params: typing.Any = None, *, lr: float | Schedule | collections.abc.Callable[[int], float] = 0.01, lr_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, initial_accumulator_value: typing.SupportsFloat | typing.SupportsIndex = 0.0, eps: typing.SupportsFloat | typing.SupportsIndex = 1e-10, maximize: bool = False) -> None:
+    def __init__(self, params: typing.Any = None, *, lr: float | Schedule | collections.abc.Callable[[int], float] = 0.01, lr_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, initial_accumulator_value: typing.SupportsFloat | typing.SupportsIndex = 0.0, eps: typing.SupportsFloat | typing.SupportsIndex = 1e-10, maximize: bool = False, groups: typing.Any = None, decay_bias_and_norm: bool = True) -> None:
         ...
 class RMSprop(Optimizer):
     """
     Steps divided by the root of a running mean of squared gradients (Hinton, 2012).
     """
-    def __init__(self, params: typing.Any = None, *, lr: float | Schedule | collections.abc.Callable[[int], float] = 0.01, alpha: typing.SupportsFloat | typing.SupportsIndex = 0.99, eps: typing.SupportsFloat | typing.SupportsIndex = 1e-08, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, momentum: typing.SupportsFloat | typing.SupportsIndex = 0.0, centered: bool = False, maximize: bool = False) -> None:
+    def __init__(self, params: typing.Any = None, *, lr: float | Schedule | collections.abc.Callable[[int], float] = 0.01, alpha: typing.SupportsFloat | typing.SupportsIndex = 0.99, eps: typing.SupportsFloat | typing.SupportsIndex = 1e-08, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, momentum: typing.SupportsFloat | typing.SupportsIndex = 0.0, centered: bool = False, maximize: bool = False, groups: typing.Any = None, decay_bias_and_norm: bool = True) -> None:
         ...
 class Adam(Optimizer):
     """
     Adam (Kingma and Ba, 2015); weight_decay is L2, added to the gradient.
     """
-    def __init__(self, params: typing.Any = None, *, lr: float | Schedule | collections.abc.Callable[[int], float] = 0.001, betas: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] = (0.9, 0.999), eps: typing.SupportsFloat | typing.SupportsIndex = 1e-08, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, amsgrad: bool = False, maximize: bool = False) -> None:
+    def __init__(self, params: typing.Any = None, *, lr: float | Schedule | collections.abc.Callable[[int], float] = 0.001, betas: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] = (0.9, 0.999), eps: typing.SupportsFloat | typing.SupportsIndex = 1e-08, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, amsgrad: bool = False, maximize: bool = False, groups: typing.Any = None, decay_bias_and_norm: bool = True) -> None:
         ...
 class AdamW(Optimizer):
     """
     Adam with decoupled weight decay (Loshchilov and Hutter, 2019).
     """
-    def __init__(self, params: typing.Any = None, *, lr: float | Schedule | collections.abc.Callable[[int], float] = 0.001, betas: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] = (0.9, 0.999), eps: typing.SupportsFloat | typing.SupportsIndex = 1e-08, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.01, amsgrad: bool = False, maximize: bool = False) -> None:
+    def __init__(self, params: typing.Any = None, *, lr: float | Schedule | collections.abc.Callable[[int], float] = 0.001, betas: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] = (0.9, 0.999), eps: typing.SupportsFloat | typing.SupportsIndex = 1e-08, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.01, amsgrad: bool = False, maximize: bool = False, groups: typing.Any = None, decay_bias_and_norm: bool = True) -> None:
         ...
 class Adadelta(Optimizer):
     """
     Steps as long as the running mean of earlier ones: it knows no unit and needs no rate (Zeiler, 2012).
     """
-    def __init__(self, params: typing.Any = None, *, lr: float | Schedule | collections.abc.Callable[[int], float] = 1.0, rho: typing.SupportsFloat | typing.SupportsIndex = 0.9, eps: typing.SupportsFloat | typing.SupportsIndex = 1e-06, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, maximize: bool = False) -> None:
+    def __init__(self, params: typing.Any = None, *, lr: float | Schedule | collections.abc.Callable[[int], float] = 1.0, rho: typing.SupportsFloat | typing.SupportsIndex = 0.9, eps: typing.SupportsFloat | typing.SupportsIndex = 1e-06, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, maximize: bool = False, groups: typing.Any = None, decay_bias_and_norm: bool = True) -> None:
         ...
 class Adamax(Optimizer):
     """
     Adam with the largest gradient, slowly forgotten, in place of the root mean square (Kingma and Ba, 2015).
     """
-    def __init__(self, params: typing.Any = None, *, lr: float | Schedule | collections.abc.Callable[[int], float] = 0.002, betas: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] = (0.9, 0.999), eps: typing.SupportsFloat | typing.SupportsIndex = 1e-08, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, maximize: bool = False) -> None:
+    def __init__(self, params: typing.Any = None, *, lr: float | Schedule | collections.abc.Callable[[int], float] = 0.002, betas: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] = (0.9, 0.999), eps: typing.SupportsFloat | typing.SupportsIndex = 1e-08, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, maximize: bool = False, groups: typing.Any = None, decay_bias_and_norm: bool = True) -> None:
         ...
 class NAdam(Optimizer):
     """
     Adam with Nesterov's momentum (Dozat, 2016); weight_decay is L2 unless decoupled_weight_decay.
     """
-    def __init__(self, params: typing.Any = None, *, lr: float | Schedule | collections.abc.Callable[[int], float] = 0.002, betas: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] = (0.9, 0.999), eps: typing.SupportsFloat | typing.SupportsIndex = 1e-08, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, momentum_decay: typing.SupportsFloat | typing.SupportsIndex = 0.004, decoupled_weight_decay: bool = False, maximize: bool = False) -> None:
+    def __init__(self, params: typing.Any = None, *, lr: float | Schedule | collections.abc.Callable[[int], float] = 0.002, betas: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] = (0.9, 0.999), eps: typing.SupportsFloat | typing.SupportsIndex = 1e-08, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, momentum_decay: typing.SupportsFloat | typing.SupportsIndex = 0.004, decoupled_weight_decay: bool = False, maximize: bool = False, groups: typing.Any = None, decay_bias_and_norm: bool = True) -> None:
         ...
 class RAdam(Optimizer):
     """
     Adam that warms up by itself: rates adapt once their variance is known (Liu et al., 2020); weight_decay is L2
     unless decoupled_weight_decay.
     """
-    def __init__(self, params: typing.Any = None, *, lr: float | Schedule | collections.abc.Callable[[int], float] = 0.001, betas: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] = (0.9, 0.999), eps: typing.SupportsFloat | typing.SupportsIndex = 1e-08, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, decoupled_weight_decay: bool = False, maximize: bool = False) -> None:
+    def __init__(self, params: typing.Any = None, *, lr: float | Schedule | collections.abc.Callable[[int], float] = 0.001, betas: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] = (0.9, 0.999), eps: typing.SupportsFloat | typing.SupportsIndex = 1e-08, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, decoupled_weight_decay: bool = False, maximize: bool = False, groups: typing.Any = None, decay_bias_and_norm: bool = True) -> None:
         ...
 class Lion(Optimizer):
     """
     Steps of length lr by the sign of an interpolated momentum, one state per weight (Chen et al., 2023). Wants a lr
     3 to 10 times smaller than AdamW's and a weight_decay, decoupled, as much larger.
     """
-    def __init__(self, params: typing.Any = None, *, lr: float | Schedule | collections.abc.Callable[[int], float] = 0.0001, betas: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] = (0.9, 0.99), weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, maximize: bool = False) -> None:
+    def __init__(self, params: typing.Any = None, *, lr: float | Schedule | collections.abc.Callable[[int], float] = 0.0001, betas: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] = (0.9, 0.99), weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, maximize: bool = False, groups: typing.Any = None, decay_bias_and_norm: bool = True) -> None:
         ...
 class LBFGS(Optimizer):
     """
@@ -1425,11 +1467,13 @@ class Trainer:
         ...
     def __getstate__(self) -> tuple[typing.Any, ...]:
         ...
-    def __init__(self, model: typing.Any, loss: typing.Any, optimizer: typing.Any, *, metrics: typing.Any = (), clip_norm: typing.SupportsFloat | typing.SupportsIndex | None = None, seed: typing.Any = 0, precision: str = 'float32') -> None:
+    def __init__(self, model: typing.Any, loss: typing.Any, optimizer: typing.Any, *, metrics: typing.Any = (), clip_norm: typing.SupportsFloat | typing.SupportsIndex | None = None, clip_value: typing.SupportsFloat | typing.SupportsIndex | None = None, accumulate: typing.SupportsIndex = 1, seed: typing.Any = 0, precision: str = 'float32') -> None:
         """
         metrics: names as in chainrule.metrics ("accuracy", "f1_macro", "top_5_accuracy", "r2", ...) or functions
         m(output, target) on whole-set NumPy arrays.
-        clip_norm: largest norm of all gradients together. seed: keys shuffling and dropout.
+        clip_norm: largest norm of all gradients together. clip_value: largest element of each, in its place.
+        accumulate: batches per update, which is that of one batch of all their samples; the last of an epoch may have fewer.
+        seed: keys shuffling and dropout.
         precision: "float32", or "bf16" on processors with AMX: training steps round the operands of matrix products to
         bfloat16 and sum in float32; parameters, gradients, optimizer, evaluation and prediction stay float32. Raises
         StateError where has_bf16() is False, DTypeError for a model that is not float32.
@@ -1513,7 +1557,7 @@ class Trainer:
         """
     def step(self, xb: typing.Any, yb: typing.Any, sample_weight: typing.Any = None) -> float:
         """
-        One step on one batch; the loss before the update.
+        One step on one batch; the loss before the update. With accumulate=k every k-th call updates.
         """
     @property
     def global_step(self) -> int:
@@ -1865,7 +1909,7 @@ class Ensemble:
         What save has written; needs no class of the models.
         """
     @staticmethod
-    def train(make_model: typing.Any, X: typing.Any, y: typing.Any, *, loss: typing.Any, optimizer: typing.Any, seeds: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), seed: typing.Any = 0, workers: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, precision: str = 'float32', progress: typing.Any = 'auto') -> Ensemble:
+    def train(make_model: typing.Any, X: typing.Any, y: typing.Any, *, loss: typing.Any, optimizer: typing.Any, seeds: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), seed: typing.Any = 0, workers: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, clip_value: typing.Any = None, accumulate: typing.SupportsIndex = 1, precision: str = 'float32', progress: typing.Any = 'auto') -> Ensemble:
         """
         Train so many models (seeds) on all data, the i-th with weights drawn by init(seed + i) and with that seed for the
         order of samples and dropout. The other arguments are those of cross_validate. Lakshminarayanan, Pritzel, Blundell
@@ -2490,13 +2534,13 @@ def cosh(x: typing.Any) -> Tensor:
     """
     Hyperbolic cosine (e^x + e^-x) / 2.
     """
-def cross_validate(make_model: typing.Any, X: typing.Any, y: typing.Any, *, loss: typing.Any, optimizer: typing.Any, k: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), score: str = '', retrain: bool = True, seed: typing.Any = 0, workers: typing.Any = None, stratify: typing.Any = 'auto', groups: typing.Any = None, repeats: typing.SupportsIndex = 1, folds: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, precision: str = 'float32', progress: typing.Any = 'auto') -> CrossValidation:
+def cross_validate(make_model: typing.Any, X: typing.Any, y: typing.Any, *, loss: typing.Any, optimizer: typing.Any, k: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), score: str = '', retrain: bool = True, seed: typing.Any = 0, workers: typing.Any = None, stratify: typing.Any = 'auto', groups: typing.Any = None, repeats: typing.SupportsIndex = 1, folds: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, clip_value: typing.Any = None, accumulate: typing.SupportsIndex = 1, precision: str = 'float32', progress: typing.Any = 'auto') -> CrossValidation:
     """
     Split the data into k folds, train a model on all but one of them, k times, and measure it on the one held out; then
     train one on all data (retrain). Stone (1974), Cross-validatory choice and assessment of statistical predictions.
 
     make_model: a function () -> model, called for each fold, or a model, of which each fold gets a copy with weights
-    drawn anew by init(seed). loss, optimizer, metrics, epochs, batch_size, shuffle, sample_weight, class_weight, clip_norm and precision are those of
+    drawn anew by init(seed). loss, optimizer, metrics, epochs, batch_size, shuffle, sample_weight, class_weight, clip_norm, clip_value, accumulate and precision are those of
     Trainer and fit. k, stratify, groups, repeats and seed make the folds as data.k_fold does; "auto" stratifies where y holds
     labels; folds="time_series", or pairs (train rows, held-out rows) take their place. score: "loss" or a metric's name; empty:
     the first metric, else the loss. callbacks: each model gets copies. workers: models trained at a time, None: as many as
@@ -2668,13 +2712,13 @@ def greater_equal(a: typing.Any, b: typing.Any) -> Tensor:
     """
     a >= b.
     """
-def grid_search(make_model: typing.Any, grid: dict[typing.Any, typing.Any], X: typing.Any, y: typing.Any, *, maximize: typing.Any = None, loss: typing.Any, optimizer: typing.Any, k: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), score: str = '', retrain: bool = True, seed: typing.Any = 0, workers: typing.Any = None, stratify: typing.Any = 'auto', groups: typing.Any = None, repeats: typing.SupportsIndex = 1, folds: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, precision: str = 'float32', progress: typing.Any = 'auto') -> Search:
+def grid_search(make_model: typing.Any, grid: dict[typing.Any, typing.Any], X: typing.Any, y: typing.Any, *, maximize: typing.Any = None, loss: typing.Any, optimizer: typing.Any, k: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), score: str = '', retrain: bool = True, seed: typing.Any = 0, workers: typing.Any = None, stratify: typing.Any = 'auto', groups: typing.Any = None, repeats: typing.SupportsIndex = 1, folds: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, clip_value: typing.Any = None, accumulate: typing.SupportsIndex = 1, precision: str = 'float32', progress: typing.Any = 'auto') -> Search:
     """
     Cross-validate every combination of the values in grid, a dict of lists, on the same folds, and train the best on all data.
 
     A name in the grid is an argument of make_model, an option of fit (epochs, batch_size, shuffle, clip_norm), or an
     argument of the optimizer or of the loss, whichever has it; "model.width", "optimizer.lr", "loss.weight" or
-    "fit.epochs" say which where several do. "optimizer" and "loss" are replaced as a whole. loss, optimizer, metrics, epochs, batch_size, shuffle, sample_weight, class_weight, clip_norm and precision are those of
+    "fit.epochs" say which where several do. "optimizer" and "loss" are replaced as a whole. loss, optimizer, metrics, epochs, batch_size, shuffle, sample_weight, class_weight, clip_norm, clip_value, accumulate and precision are those of
     Trainer and fit. k, stratify, groups, repeats and seed make the folds as data.k_fold does; "auto" stratifies where y holds
     labels; folds="time_series", or pairs (train rows, held-out rows) take their place. score: "loss" or a metric's name; empty:
     the first metric, else the loss. callbacks: each model gets copies. workers: models trained at a time, None: as many as
@@ -3015,12 +3059,12 @@ def random_normal(shape: typing.Any, mean: typing.SupportsFloat | typing.Support
     starts them again.
     Constants to every derivative: mean + std * normal(shape) has gradients for mean and std.
     """
-def random_search(make_model: typing.Any, distributions: dict[typing.Any, typing.Any], X: typing.Any, y: typing.Any, *, n_iter: typing.SupportsIndex = 10, maximize: typing.Any = None, loss: typing.Any, optimizer: typing.Any, k: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), score: str = '', retrain: bool = True, seed: typing.Any = 0, workers: typing.Any = None, stratify: typing.Any = 'auto', groups: typing.Any = None, repeats: typing.SupportsIndex = 1, folds: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, precision: str = 'float32', progress: typing.Any = 'auto') -> Search:
+def random_search(make_model: typing.Any, distributions: dict[typing.Any, typing.Any], X: typing.Any, y: typing.Any, *, n_iter: typing.SupportsIndex = 10, maximize: typing.Any = None, loss: typing.Any, optimizer: typing.Any, k: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), score: str = '', retrain: bool = True, seed: typing.Any = 0, workers: typing.Any = None, stratify: typing.Any = 'auto', groups: typing.Any = None, repeats: typing.SupportsIndex = 1, folds: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, clip_value: typing.Any = None, accumulate: typing.SupportsIndex = 1, precision: str = 'float32', progress: typing.Any = 'auto') -> Search:
     """
     grid_search for n_iter candidates drawn by seed: each parameter from a list, or from Uniform, LogUniform or Integer of
     chainrule.distributions. Bergstra and Bengio (2012), Random search for hyper-parameter optimization.
 
-    loss, optimizer, metrics, epochs, batch_size, shuffle, sample_weight, class_weight, clip_norm and precision are those of
+    loss, optimizer, metrics, epochs, batch_size, shuffle, sample_weight, class_weight, clip_norm, clip_value, accumulate and precision are those of
     Trainer and fit. k, stratify, groups, repeats and seed make the folds as data.k_fold does; "auto" stratifies where y holds
     labels; folds="time_series", or pairs (train rows, held-out rows) take their place. score: "loss" or a metric's name; empty:
     the first metric, else the loss. callbacks: each model gets copies. workers: models trained at a time, None: as many as
@@ -3287,9 +3331,9 @@ def trace(f: typing.Any, *args: typing.Any) -> Graph:
     >>> len(cr.trace(lambda x: cr.tanh(x).sum(), cr.ones((2, 3))))
     2
     """
-def training_step(loss: typing.Any, optimizer: typing.Any = None, *, clip_norm: typing.SupportsFloat | typing.SupportsIndex | None = None, seed: typing.Any = 0, precision: str = 'float32') -> TrainingStep:
+def training_step(loss: typing.Any, optimizer: typing.Any = None, *, clip_norm: typing.SupportsFloat | typing.SupportsIndex | None = None, clip_value: typing.SupportsFloat | typing.SupportsIndex | None = None, seed: typing.Any = 0, precision: str = 'float32') -> TrainingStep:
     """
-    A step that lowers loss(*inputs), any function of tensors and modules that returns one number, by moving the optimizer's parameters and no others. The step is traced once per shapes of its inputs and runs as one program; calling it, with arguments by position or by name, gives the loss before the update, a float. A list of (loss, optimizer) pairs runs in order, each loss seeing what the optimizers before it have done, and gives a tuple. Modules compute in the mode, train or eval, that they are in. A step whose loss or gradients are not finite changes nothing and raises ValueError. clip_norm: the largest norm of an optimizer's gradients; seed: keys dropout; precision: "float32", or "bf16" on processors with AMX, as in Trainer.
+    A step that lowers loss(*inputs), any function of tensors and modules that returns one number, by moving the optimizer's parameters and no others. The step is traced once per shapes of its inputs and runs as one program; calling it, with arguments by position or by name, gives the loss before the update, a float. A list of (loss, optimizer) pairs runs in order, each loss seeing what the optimizers before it have done, and gives a tuple. Modules compute in the mode, train or eval, that they are in. A step whose loss or gradients are not finite changes nothing and raises ValueError. clip_norm: the largest norm of an optimizer's gradients; clip_value: the largest element of each; seed: keys dropout; precision: "float32", or "bf16" on processors with AMX, as in Trainer.
 
     >>> model = nn.Linear(2, 1, seed=0)
     >>> step = cr.training_step(lambda x, y: ((model(x) - y) ** 2).mean(), optim.SGD(model.parameters(), lr=0.1))

@@ -13,7 +13,7 @@ from typing import Any
 from . import _core
 from ._arguments import _parse
 
-_FIT = ("epochs", "batch_size", "shuffle", "clip_norm")
+_FIT = ("epochs", "batch_size", "shuffle", "clip_norm", "clip_value", "accumulate")
 _PARTS = ("model", "optimizer", "loss", "fit")
 
 

@@ -223,7 +223,24 @@ void bind_optimizer_class(py::module_& m) {
   m.def("_make_optimizer", &make_optimizer, "name"_a, "arguments"_a);
   py::class_<Optimizer>(
       m, "Optimizer",
-      "Moves parameters against their gradients. Without parameters it is a recipe that a Trainer copies.")
+      "Moves parameters against their gradients. Without parameters it is a recipe that a Trainer copies.\n\n"
+      "Some parameters may move by other arguments: those of a Trainer's model by groups={\"*.bias\": "
+      "{\"weight_decay\": 0.0}}, patterns\n"
+      "of their names as shells have them, of which all that fit count, the later ones more; by hand by a list of "
+      "dicts "
+      "in the place\n"
+      "of params, [{\"params\": [...], \"lr\": 1e-4}, ...]. Beside the optimizer's own arguments a group takes "
+      "lr_scale, a "
+      "factor of the\n"
+      "rate, and freeze=True, which is requires_grad_(False). decay_bias_and_norm=False: no weight_decay for "
+      "parameters "
+      "of fewer than\n"
+      "two axes.\n\n"
+      ">>> model = nn.MLP([2, 8, 1], seed=0)\n"
+      ">>> recipe = optim.AdamW(lr=1e-2, groups={\"0.*\": {\"freeze\": True}}, decay_bias_and_norm=False)\n"
+      ">>> trainer = cr.Trainer(model, nn.MSELoss(), recipe)\n"
+      ">>> [p.requires_grad for p in model.parameters()]\n"
+      "[False, False, True, True]")
       .def("step", &step_with, "closure"_a = py::none(),
            "Move every parameter that has a gradient. closure, which LBFGS needs and others take: a function that "
            "computes the\n"

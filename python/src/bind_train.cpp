@@ -178,8 +178,8 @@ void bind_history(py::module_& m) {
 }
 
 Trainer make_trainer(const py::object& model, const py::object& loss, const py::object& optimizer,
-                     const py::object& metrics, std::optional<double> clip_norm, const py::object& seed,
-                     const std::string& precision) {
+                     const py::object& metrics, std::optional<double> clip_norm, std::optional<double> clip_value,
+                     std::int64_t accumulate, const py::object& seed, const std::string& precision) {
   if (PyType_Check(optimizer.ptr()))
     throw DTypeError("Trainer: optimizer is a class; write " + std::string(py::str(optimizer.attr("__name__"))) + "()");
   if (!py::isinstance<optim::Optimizer>(optimizer))
@@ -189,6 +189,8 @@ Trainer make_trainer(const py::object& model, const py::object& loss, const py::
     throw DTypeError("Trainer: metrics must be a list; write metrics=[" + std::string(py::repr(metrics)) + "]");
   for (py::handle metric : metrics) options.metrics.push_back(to_metric(metric));
   options.clip_norm = clip_norm;
+  options.clip_value = clip_value;
+  options.accumulate = accumulate;
   options.seed = to_seed(seed, "Trainer");
   options.precision = precision;
   return {unwrap_module(model, "Trainer"), to_loss(loss), optimizer.cast<const optim::Optimizer&>(), options};
@@ -211,7 +213,8 @@ py::tuple pickle_trainer(const Trainer& t) {
   }
   return py::make_tuple(wrap_module(t.model()), py::cast(t.loss()),
                         py::cast(const_cast<Trainer&>(t).optimizer().recipe(named)), metrics, t.options().clip_norm,
-                        t.options().seed, moved, to_dict(t.state_dict()), t.history(), t.options().precision);
+                        t.options().seed, moved, to_dict(t.state_dict()), t.history(), t.options().precision,
+                        t.options().clip_value, t.options().accumulate);
 }
 
 Trainer unpickle_trainer(const py::tuple& state) {
@@ -231,6 +234,8 @@ Trainer unpickle_trainer(const py::tuple& state) {
   options.clip_norm = state[4].cast<std::optional<double>>();
   options.seed = state[5].cast<std::uint64_t>();
   options.precision = state[9].cast<std::string>();
+  options.clip_value = state[10].cast<std::optional<double>>();
+  options.accumulate = state[11].cast<std::int64_t>();
   Trainer trainer(model, to_loss(state[1]), recipe.with(moved), options);
   for (std::size_t i = 0; i < moved.size(); ++i) moved[i].tensor.requires_grad_(trained[i] != 0);
   trainer.load_state_dict(from_dict(state[7].cast<py::dict>(), "pickle"));
@@ -250,11 +255,15 @@ void bind_trainer(py::module_& m) {
       ">>> history[\"loss\"][-1] < 0.01\nTrue");
   trainer
       .def(py::init(&make_trainer), "model"_a, "loss"_a, "optimizer"_a, py::kw_only(), "metrics"_a = py::tuple(),
-           "clip_norm"_a = py::none(), "seed"_a = TrainerOptions{}.seed, "precision"_a = TrainerOptions{}.precision,
+           "clip_norm"_a = py::none(), "clip_value"_a = py::none(), "accumulate"_a = TrainerOptions{}.accumulate,
+           "seed"_a = TrainerOptions{}.seed, "precision"_a = TrainerOptions{}.precision,
            "metrics: names as in chainrule.metrics (\"accuracy\", \"f1_macro\", \"top_5_accuracy\", \"r2\", ...) or "
            "functions\n"
            "m(output, target) on whole-set NumPy arrays.\n"
-           "clip_norm: largest norm of all gradients together. seed: keys shuffling and dropout.\n"
+           "clip_norm: largest norm of all gradients together. clip_value: largest element of each, in its place.\n"
+           "accumulate: batches per update, which is that of one batch of all their samples; the last of an epoch may "
+           "have fewer.\n"
+           "seed: keys shuffling and dropout.\n"
            "precision: \"float32\", or \"bf16\" on processors with AMX: training steps round the operands of matrix "
            "products to\n"
            "bfloat16 and sum in float32; parameters, gradients, optimizer, evaluation and prediction stay float32. "
@@ -296,7 +305,8 @@ void bind_trainer(py::module_& m) {
             const py::gil_scoped_release unlocked;
             return t.step(inputs, target, w);
           },
-          "xb"_a, "yb"_a, "sample_weight"_a = py::none(), "One step on one batch; the loss before the update.")
+          "xb"_a, "yb"_a, "sample_weight"_a = py::none(),
+          "One step on one batch; the loss before the update. With accumulate=k every k-th call updates.")
       .def(
           "profile",
           [](Trainer& t, const py::object& x, const py::object& y, std::int64_t batch_size, int runs) {

@@ -101,16 +101,17 @@ void bind_training_step(py::module_& m) {
   m.def(
       "training_step",
       [](const py::object& loss, const py::object& optimizer, const std::optional<double>& clip_norm,
-         const py::object& seed, const std::string& precision) {
+         const std::optional<double>& clip_value, const py::object& seed, const std::string& precision) {
         const auto names = std::make_shared<std::vector<std::string>>();
         TrainingStepOptions options;
         options.clip_norm = clip_norm;
+        options.clip_value = clip_value;
         options.seed = to_seed(seed, "training_step");
         options.precision = precision;
         return NamedStep{names, TrainingStep(to_parts(loss, optimizer, names), options)};
       },
-      "loss"_a, "optimizer"_a = py::none(), py::kw_only(), "clip_norm"_a = py::none(), "seed"_a = 0,
-      "precision"_a = TrainingStepOptions{}.precision,
+      "loss"_a, "optimizer"_a = py::none(), py::kw_only(), "clip_norm"_a = py::none(), "clip_value"_a = py::none(),
+      "seed"_a = 0, "precision"_a = TrainingStepOptions{}.precision,
       "A step that lowers loss(*inputs), any function of tensors and modules that returns one number, by moving the "
       "optimizer's parameters and no others. The step is traced once per shapes of its inputs and runs as one program; "
       "calling it, with arguments by position or by name, gives the loss before the update, a float. A list of (loss, "
@@ -120,7 +121,8 @@ void bind_training_step(py::module_& m) {
       "that "
       "they are in. A step whose loss or gradients are not finite changes nothing and raises ValueError. clip_norm: "
       "the "
-      "largest norm of an optimizer's gradients; seed: keys dropout; precision: \"float32\", or \"bf16\" on processors "
+      "largest norm of an optimizer's gradients; clip_value: the largest element of each; seed: keys dropout; "
+      "precision: \"float32\", or \"bf16\" on processors "
       "with AMX, as in Trainer.\n\n"
       ">>> model = nn.Linear(2, 1, seed=0)\n"
       ">>> step = cr.training_step(lambda x, y: ((model(x) - y) ** 2).mean(), optim.SGD(model.parameters(), lr=0.1))\n"

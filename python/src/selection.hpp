@@ -12,7 +12,9 @@ struct TrainingArguments {
   std::int64_t epochs, batch_size;
   py::object metrics;
   bool shuffle;
-  py::object sample_weight, class_weight, clip_norm, callbacks;
+  py::object sample_weight, class_weight, clip_norm, clip_value;
+  std::int64_t accumulate;
+  py::object callbacks;
   std::string precision;
 };
 

@@ -38,7 +38,12 @@ class CHAINRULE_API History {
 
 struct TrainerOptions {
   std::vector<Metric> metrics{};
-  std::optional<double> clip_norm{};
+  std::optional<double> clip_norm{};   // all gradients together are scaled down to this norm,
+  std::optional<double> clip_value{};  // or each of their elements is held to [-clip_value, clip_value]
+  // One update per so many batches, by the mean of their gradients: that of one batch of all their samples (by a sum,
+  // where the loss is one). An epoch that ends before has an update of its own for the rest. Schedules and the
+  // optimizer count updates.
+  std::int64_t accumulate = 1;
   std::uint64_t seed = 0;
   // "bf16": steps compute matrix products of operands rounded to bfloat16, with sums, parameters, gradients, optimizer
   // and all other ops in float32. Needs a processor with AMX (has_bf16) and a float32 model. Evaluation and prediction
@@ -79,7 +84,8 @@ class CHAINRULE_API Trainer {
   std::map<std::string, double> evaluate(const std::vector<Tensor>& x, const Tensor& y,
                                          std::int64_t batch_size = 1024) const;
   Tensor predict(const Tensor& x, std::int64_t batch_size = 1024, const std::string& output = "raw") const;
-  double step(const Tensor& xb, const Tensor& yb, const Tensor& sample_weight = {});  // the loss before the update
+  // The loss before the update, which with accumulate = k every k-th call makes.
+  double step(const Tensor& xb, const Tensor& yb, const Tensor& sample_weight = {});
   double step(const std::vector<Tensor>& xb, const Tensor& yb, const Tensor& sample_weight = {});
   // Where the time of a training step goes: runs steps on the first batches of x and y, and then puts everything back.
   Profile profile(const Tensor& x, const Tensor& y, std::int64_t batch_size = 32, int runs = 100);
@@ -88,7 +94,8 @@ class CHAINRULE_API Trainer {
   const History& history() const;  // of the last fit, also of one that an exception ended
   void set_history(History history);
   // Copies of the optimizer's state ("optimizer.0.exp_avg", ...) and the position in the stream of samples and dropout
-  // ("seed", "global_step", "epochs"). With the model's own state_dict, training goes on bit by bit where it was.
+  // ("seed", "global_step", "epochs"); between the batches of one update the gradients so far ("accumulated.0", ...).
+  // With the model's own state_dict, training goes on bit by bit where it was.
   std::vector<nn::NamedTensor> state_dict() const;
   void load_state_dict(const std::vector<nn::NamedTensor>& state);
   const TrainerOptions& options() const;

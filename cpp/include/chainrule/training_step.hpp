@@ -21,9 +21,10 @@ struct LossAndOptimizer {
 };
 
 struct TrainingStepOptions {
-  std::optional<double> clip_norm{};  // each optimizer's gradients are scaled down to this global norm
-  std::uint64_t seed = 0;             // keys dropout and other draws, by the number of the step
-  std::string precision = "float32";  // or "bf16", as in TrainerOptions
+  std::optional<double> clip_norm{};   // each optimizer's gradients are scaled down to this global norm,
+  std::optional<double> clip_value{};  // or each element of a gradient is held to [-clip_value, clip_value]
+  std::uint64_t seed = 0;              // keys dropout and other draws, by the number of the step
+  std::string precision = "float32";   // or "bf16", as in TrainerOptions
 };
 
 // Several parts run in order: a later loss sees what the earlier optimizers have done. Everything is one Program,

@@ -29,19 +29,20 @@ void copy_rows(const std::byte* from, std::span<const std::int64_t> rows, Width 
 
 }  // namespace
 
-bool CompiledStep::fits(const StepInputs& inputs, const optim::Optimizer& optimizer) const {
-  if (!(inputs_ == inputs) || workspace_.stale()) return false;
+bool CompiledStep::fits(const StepInputs& inputs, const optim::Optimizer& optimizer, StepKind kind) const {
+  if (kind_ != kind || !(inputs_ == inputs) || workspace_.stale()) return false;
   for (std::size_t i = 0; i < trained_.size(); ++i)
     if ((trained_[i] != 0) != optimizer.parameters()[i].requires_grad()) return false;
   return true;
 }
 
 CompiledStep::CompiledStep(const nn::Module& model, const Loss& loss, optim::Optimizer& optimizer,
-                           const StepInputs& inputs, bool clip, Precision precision)
+                           const StepInputs& inputs, const StepPlan& plan, Precision precision)
     : model_(model),
       loss_(loss),
       inputs_(inputs),
-      workspace_(compile_program(trace_step(model, loss, optimizer, inputs, clip), precision), available_threads()) {
+      kind_(plan.kind),
+      workspace_(compile_program(trace_step(model, loss, optimizer, inputs, plan), precision), available_threads()) {
   for (const Tensor& p : optimizer.parameters()) trained_.push_back(p.requires_grad());
   std::size_t at = 0;
   for (const TensorType& type : inputs.x) {
@@ -55,7 +56,7 @@ CompiledStep::CompiledStep(const nn::Module& model, const Loss& loss, optim::Opt
     workspace_.bind_input(at++, bytes_of(weight_));
   }
   workspace_.bind_input(at++, counter_);
-  if (clip) workspace_.bind_input(at++, &clip_limit_);
+  if (plan.clip != Clip::none && kind_ != StepKind::collect) workspace_.bind_input(at++, &clip_limit_);
   const std::size_t count = workspace_.program().graph.inputs.size() - at;
   double_scalars_ = !optimizer.parameters().empty() && optimizer.parameters()[0].dtype() == DType::float64;
   scalars_.resize(count);
@@ -110,7 +111,7 @@ void CompiledStep::load(const std::vector<Tensor>& x, const Tensor& y, const Ten
 // Out of line, so that no compiler moves its arithmetic out of the floating-point environment around the call.
 [[gnu::noinline]] void CompiledStep::set_scalars(const optim::Optimizer& optimizer, std::span<const double> rates,
                                                  std::int64_t step) {
-  write_scalars(optimizer, rates, step, scalars_.data(), scalars_single_.data());
+  if (!scalars_.empty()) write_scalars(optimizer, rates, step, scalars_.data(), scalars_single_.data());
 }
 
 double CompiledStep::scalar(StepOutput output) const {

@@ -17,9 +17,9 @@ class NormalEquations;
 class CompiledStep {
  public:
   CompiledStep(const nn::Module& model, const Loss& loss, optim::Optimizer& optimizer, const StepInputs& inputs,
-               bool clip, Precision precision = Precision::float32);
+               const StepPlan& plan, Precision precision = Precision::float32);
 
-  bool fits(const StepInputs& inputs, const optim::Optimizer& optimizer) const;
+  bool fits(const StepInputs& inputs, const optim::Optimizer& optimizer, StepKind kind) const;
   Workspace& workspace() { return workspace_; }
   // Copies rows of whole-set arrays into the batch buffers (weight may be undefined) and sets the counter and scalars
   // of global step `step` (from 0). rates: of each of the optimizer's groups.
@@ -53,6 +53,7 @@ class CompiledStep {
   nn::Module model_;
   Loss loss_;
   StepInputs inputs_;
+  StepKind kind_;
   std::vector<char> trained_;
   Workspace workspace_;
   std::vector<Tensor> x_;

@@ -78,6 +78,12 @@ void check_driver(const optim::Optimizer& optimizer, const Loss& loss, const Tra
   if (options.clip_norm)
     fail<ValueError>("Trainer", "clip_norm does not go with " + name, "it needs the gradients as they are",
                      "leave clip_norm away, or use Adam");
+  if (options.clip_value)
+    fail<ValueError>("Trainer", "clip_value does not go with " + name, "it needs the gradients as they are",
+                     "leave clip_value away, or use Adam");
+  if (options.accumulate != 1)
+    fail<ValueError>("Trainer", "accumulate does not go with " + name, "it looks at a batch more than once",
+                     "give larger batches, or use Adam");
   if (options.precision != "float32")
     fail<ValueError>("Trainer", "precision does not go with " + name, "precision is \"" + options.precision + "\"",
                      "leave it away: differences of losses would drown in the rounding");

@@ -30,7 +30,7 @@ FitRun::FitRun(Trainer& trainer, FitData data, const FitOptions& options)
       options_(options),
       batch_(std::min(options.batch_size, data_.rows)),
       batches_((data_.rows + batch_ - 1) / batch_),
-      rollback_(check_steps(), s_.saved, also_written(s_.optimizer, options)) {
+      rollback_(check_steps(), s_.saved, also_written(s_, options)) {
   check_validation();
   fit_->trainer_ = &trainer_;
   fit_->columns_ = columns();
@@ -110,7 +110,8 @@ FitRun::Changes FitRun::changes() const {
 
 // What the steps of this fit may write beside what the first one writes: a driver's parameters, and those that a
 // callback may unfreeze.
-std::vector<Tensor> FitRun::also_written(optim::Optimizer& optimizer, const FitOptions& options) {
+std::vector<Tensor> FitRun::also_written(Trainer::State& state, const FitOptions& options) {
+  optim::Optimizer& optimizer = state.optimizer;
   std::vector<Tensor> all = driven_parameters(optimizer);
   if (optimizer.driver() || options.callbacks.empty()) return all;
   for (std::size_t i = 0; i < optimizer.parameters().size(); ++i) {
@@ -118,6 +119,7 @@ std::vector<Tensor> FitRun::also_written(optim::Optimizer& optimizer, const FitO
     all.push_back(optimizer.parameters()[i]);
     const std::vector<Tensor>& states = optimizer.states(i);
     all.insert(all.end(), states.begin(), states.end());
+    if (state.options.accumulate > 1) all.push_back(state.sums.gradients[i]);
   }
   return all;
 }
@@ -125,6 +127,7 @@ std::vector<Tensor> FitRun::also_written(optim::Optimizer& optimizer, const FitO
 void FitRun::begin_epoch(std::int64_t epoch) {
   epoch_ = epoch;
   done_ = 0;
+  if (s_.sums.batches > 0) s_.sums.clear();  // of an epoch that was ended within an update, or of steps by hand
   observed_.push_back(s_.optimizer.schedule_memory());
   begin_schedule();
   order_ = data::epoch_order(data_.rows, s_.seed, s_.epochs, options_.shuffle);
@@ -137,20 +140,41 @@ void FitRun::begin_epoch(std::int64_t epoch) {
   fit_->logged_.clear();
 }
 
-// Batches first ... first + count - 1 of order_, all of one size; how many of them were finished.
-std::int64_t FitRun::run_batches(CompiledStep& step, std::int64_t first, std::int64_t count, bool record) {
+// Batches first ... first + count - 1 of order_, all of one size; how many of them were finished. Those in a row that
+// update run at once, and so do those that only collect gradients.
+std::int64_t FitRun::run_batches(std::int64_t first, std::int64_t count, bool record) {
+  const std::int64_t size = size_of_batch(first);
+  CompiledStep *updating = &step_of(size), *collecting = nullptr;
+  if (s_.options.accumulate > 1) {
+    collecting = &step_of(size, /*updates=*/false);
+    updating = &step_of(size);  // once more: a new step may take the place of an old one
+  }
+  std::int64_t finished = 0;
+  while (finished < count) {
+    const std::int64_t b = first + finished;
+    const bool updates = updates_at(b);
+    std::int64_t alike = 1;
+    while (finished + alike < count && updates_at(b + alike) == updates) ++alike;
+    ran_ = updates ? updating : collecting;
+    finished += run_alike(*ran_, b, alike, updates, record);
+    if (ran_->workspace().failed()) break;
+  }
+  return finished;
+}
+
+std::int64_t FitRun::run_alike(CompiledStep& step, std::int64_t first, std::int64_t count, bool updates, bool record) {
   Workspace& workspace = step.workspace();
   workspace.refresh();
   const std::int64_t size = size_of_batch(first), optimizer_steps = s_.optimizer.step_count();
   std::int64_t finished = 0;
   const std::size_t groups = s_.optimizer.group_count();
   rates_.resize(static_cast<std::size_t>(count) * groups);
-  for (std::int64_t i = 0; i < count; ++i)
+  for (std::int64_t i = 0; updates && i < count; ++i)
     s_.optimizer.rates_at(optimizer_steps + i, std::span(rates_).subspan(static_cast<std::size_t>(i) * groups, groups));
   const auto load_scalars = [&](std::int64_t b) {
     step.load_scalars(s_.optimizer, rates_of(b - first), s_.seed,
                       s_.global_step + static_cast<std::uint64_t>(b - first), optimizer_steps + b - first + 1,
-                      s_.options.clip_norm.value_or(0));
+                      s_.clipping.limit);
   };
   for (std::int64_t b = first; s_.optimizer.driver() && b < first + count; ++b) {
     step.load_rows(data_.x, data_.y, data_.weight, rows_of(b, size), 0, 1);
@@ -160,7 +184,7 @@ std::int64_t FitRun::run_batches(CompiledStep& step, std::int64_t first, std::in
     if (record) keep_results(step, b);
     ++finished;
   }
-  if (s_.optimizer.driver()) return count_steps(workspace, finished);
+  if (s_.optimizer.driver()) return count_steps(workspace, finished, updates);
   run_team(workspace.threads(), [&](int thread, Team& team) {
     for (std::int64_t b = first; b < first + count; ++b) {
       // An output may be an input's memory: it is read before anyone loads the next batch.
@@ -175,13 +199,12 @@ std::int64_t FitRun::run_batches(CompiledStep& step, std::int64_t first, std::in
       ++finished;
     }
   });
-  return count_steps(workspace, finished);
+  return count_steps(workspace, finished, updates);
 }
 
-std::int64_t FitRun::count_steps(Workspace& workspace, std::int64_t finished) {
+std::int64_t FitRun::count_steps(Workspace& workspace, std::int64_t finished, bool updates) {
   workspace.count_versions(static_cast<std::uint64_t>(finished));
-  s_.global_step += static_cast<std::uint64_t>(finished);
-  s_.optimizer.set_step_count(s_.optimizer.step_count() + finished);
+  s_.count_batches(finished, updates);
   return finished;
 }
 
@@ -211,17 +234,16 @@ std::int64_t FitRun::until_call(std::int64_t at) const {
 
 void FitRun::slice() {
   const std::int64_t size = size_of_batch(done_), at = position();
-  CompiledStep& step = step_of(size);
   // A batch that fails has changed nothing, so the last one needs no place to go back to.
   const bool last = epoch_ == options_.epochs && done_ + 1 == batches_;
   if ((at % batches_between_saves == 0 || at == changed_) && !last)
     rollback_.save({at, s_.global_step, s_.epochs, s_.optimizer.step_count()}, /*keep_start=*/epoch_ == 1);
-  keep_outputs(step, size);
+  keep_outputs(step_of(size), size);
   const std::int64_t affordable = step_seconds_ > 0 ? static_cast<std::int64_t>(slice_seconds / step_seconds_) : 4;
   const std::int64_t count = std::clamp<std::int64_t>(affordable, 1, std::min(most_from(done_, at), until_call(at)));
   const auto slice_start = Clock::now();
-  done_ += run_batches(step, done_, count, /*record=*/true);
-  if (step.workspace().failed()) return fail_at(step);
+  done_ += run_batches(done_, count, /*record=*/true);
+  if (ran_->workspace().failed()) return fail_at(*ran_);
   step_seconds_ = seconds_since(slice_start) / static_cast<double>(count);
   report_slice();
 }

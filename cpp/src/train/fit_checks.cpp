@@ -7,12 +7,12 @@
 
 namespace chainrule {
 
-CompiledStep& FitRun::step_of(std::int64_t size) {
+CompiledStep& FitRun::step_of(std::int64_t size, bool updates) {
   StepInputs inputs;
   for (const Tensor& t : data_.x) inputs.x.push_back(batch_type(t, size));
   inputs.target = batch_type(data_.y, size);
   if (data_.weight.defined()) inputs.weight = batch_type(data_.weight, size);
-  return s_.step_for(inputs);
+  return s_.step_for(inputs, updates);
 }
 
 // Whatever a batch of either size is refused for is said before the first one trains.

@@ -65,6 +65,7 @@ void FitRun::restore(const Rollback::Place& place) {
   s_.global_step = place.global_step;
   s_.epochs = place.epochs;
   s_.optimizer.set_step_count(place.optimizer_steps);
+  s_.sums.batches = place.batch % batches_ % s_.options.accumulate;
   begin_schedule();
 }
 
@@ -89,9 +90,8 @@ void FitRun::return_to(std::int64_t target) {
     if (ordered != epoch) order_ = data::epoch_order(data_.rows, s_.seed, s_.epochs, options_.shuffle);
     ordered = epoch;
     const std::int64_t count = std::min(target - at, most_from(first, at));
-    CompiledStep& step = step_of(size_of_batch(first));
-    const std::int64_t finished = run_batches(step, first, count, /*record=*/false);
-    if (step.workspace().failed()) break;  // as good as it gets: every finished batch had a finite loss
+    const std::int64_t finished = run_batches(first, count, /*record=*/false);
+    if (ran_->workspace().failed()) break;  // as good as it gets: every finished batch had a finite loss
     at += finished;
   }
   s_.epochs = first_epoch_ + static_cast<std::uint64_t>(target / batches_);

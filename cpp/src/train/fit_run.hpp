@@ -33,7 +33,9 @@ class FitRun {
     const std::size_t groups = s_.optimizer.group_count();
     return std::span(rates_).subspan(static_cast<std::size_t>(i) * groups, groups);
   }
-  CompiledStep& step_of(std::int64_t size);
+  // Whether the optimizer steps behind batch b of an epoch.
+  bool updates_at(std::int64_t b) const { return (b + 1) % s_.options.accumulate == 0 || b + 1 == batches_; }
+  CompiledStep& step_of(std::int64_t size, bool updates = true);
 
   const Program& check_steps();
   void check_validation();
@@ -44,8 +46,9 @@ class FitRun {
   void slice();
   void report_slice();
   void end_epoch();
-  std::int64_t run_batches(CompiledStep& step, std::int64_t first, std::int64_t count, bool record);
-  std::int64_t count_steps(Workspace& workspace, std::int64_t finished);
+  std::int64_t run_batches(std::int64_t first, std::int64_t count, bool record);
+  std::int64_t run_alike(CompiledStep& step, std::int64_t first, std::int64_t count, bool updates, bool record);
+  std::int64_t count_steps(Workspace& workspace, std::int64_t finished, bool updates);
   void keep_results(const CompiledStep& step, std::int64_t b);
   void keep_outputs(const CompiledStep& step, std::int64_t size);
   std::int64_t most_from(std::int64_t first, std::int64_t at) const;
@@ -63,7 +66,7 @@ class FitRun {
     bool operator==(const Changes&) const = default;
   };
   Changes changes() const;
-  static std::vector<Tensor> also_written(optim::Optimizer& optimizer, const FitOptions& options);
+  static std::vector<Tensor> also_written(Trainer::State& state, const FitOptions& options);
 
   void fail_at(CompiledStep& step);
   void check_data();
@@ -81,6 +84,7 @@ class FitRun {
   std::int64_t first_rate_ = 0;    // the optimizer's epoch then
   Rollback rollback_;
   std::vector<nn::NamedTensor> driver_start_{};  // what a driver remembered when this fit began
+  CompiledStep* ran_ = nullptr;                  // the last one
   bool stop_ = false;
   double step_seconds_ = 0;
   std::vector<double> rates_;                                   // of the batches of one slice, of all groups in each

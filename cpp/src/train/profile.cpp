@@ -49,7 +49,7 @@ Profile Trainer::profile(const std::vector<Tensor>& x, const Tensor& y, std::int
     const auto first = static_cast<std::size_t>(run % batches * size);
     step.load(data.x, data.y, data.weight, std::span(order).subspan(first, static_cast<std::size_t>(size)), s.optimizer,
               rates, s.seed, s.global_step + static_cast<std::uint64_t>(run), s.optimizer.step_count() + run + 1,
-              s.options.clip_norm.value_or(0));
+              s.clipping.limit);
   });
 }
 

@@ -3,6 +3,8 @@
 
 #include "autodiff/rules.hpp"
 #include "chainrule/ops.hpp"
+#include "core/arguments.hpp"
+#include "core/fail.hpp"
 #include "graph/tensor_data.hpp"
 
 namespace chainrule {
@@ -12,7 +14,31 @@ void guard(const Tensor& value) {
   apply(op, std::span(&value, 1));
 }
 
-void clip_gradients(Tensors& gradients, const Tensor& limit) {
+Clipping clipping_of(const char* who, const std::optional<double>& norm, const std::optional<double>& value) {
+  const auto check = [&](const char* name, const std::optional<double>& limit) {
+    if (limit && !(*limit > 0)) fail<ValueError>(who, std::string(name) + " must be above 0", std::to_string(*limit));
+  };
+  check("clip_norm", norm);
+  check("clip_value", value);
+  if (norm && value)
+    fail<ValueError>(who, "gradients are clipped by norm or by value",
+                     "clip_norm is " + nn::text_of(*norm) + ", clip_value is " + nn::text_of(*value),
+                     "leave one of them away");
+  if (norm) return {Clip::norm, *norm};
+  return value ? Clipping{Clip::value, *value} : Clipping{};
+}
+
+void clip_gradients(Tensors& gradients, const Tensor& limit, Clip by) {
+  if (by != Clip::norm) {
+    for (Tensor& g : gradients) {
+      if (!g.defined()) continue;
+      guard(g);
+      if (by == Clip::none) continue;
+      const Tensor most = cast(limit, g.dtype());
+      g = clip(g, negative(most), most);
+    }
+    return;
+  }
   Tensor squares;
   for (const Tensor& g : gradients)
     if (g.defined()) accumulate(squares, sum(square(g)));

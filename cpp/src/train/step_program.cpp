@@ -29,10 +29,38 @@ void check_least_squares(const GraphData& graph, const optim::Optimizer& optimiz
                      "the model keeps statistics of its batches (BatchNorm)", "use LayerNorm, or Adam");
 }
 
+// Adds what the batches before have collected. A loss that is a mean weighs each batch by what it is the mean of; start
+// is then multiplied by that, and `count` is it.
+void collect_gradients(Tracer& tracer, Tensors& gradients, const Tensor& count, const StepPlan& plan) {
+  const GradientSums& sums = *plan.sums;
+  const bool applies = plan.kind == StepKind::apply;
+  Tensor divisor;
+  if (count.defined()) {
+    const Tensor total = sums.weight + cast(count, DType::float64);
+    tracer.add_update(sums.weight, applies ? sums.weight * Tensor(0.0) : total);
+    divisor = where(equal(total, Tensor(0.0)), Tensor(1.0), total);
+  }
+  for (std::size_t i = 0; i < gradients.size(); ++i) {
+    Tensor& g = gradients[i];
+    if (!g.defined()) continue;
+    const Tensor& sum = sums.gradients[i];
+    if (!applies) guard(g);
+    g = sum + g;
+    tracer.add_update(sum, applies ? sum * Tensor(0.0) : g);
+    if (applies && divisor.defined()) g = g / cast(divisor, g.dtype());
+  }
+}
+
+// What a batch counts for beside others of the same update; undefined where the loss is a sum.
+Tensor batch_count(const Loss& loss, const Tensor& weights, const Tensor& target) {
+  if (loss.reduction() == "sum") return {};
+  return loss.reduction() == "mean" ? weights : Tensor(static_cast<double>(target.shape(0)));
+}
+
 }  // namespace
 
 GraphData trace_step(const nn::Module& model, const Loss& loss, optim::Optimizer& optimizer, const StepInputs& inputs,
-                     bool clip) {
+                     const StepPlan& plan) {
   const nn::ModeOverride mode(true);
   const auto tracer = Tracer::create();
   const TraceScope recording(*tracer);
@@ -41,7 +69,8 @@ GraphData trace_step(const nn::Module& model, const Loss& loss, optim::Optimizer
   const Tensor target = tracer->input(inputs.target);
   const Tensor weight = inputs.weight ? tracer->input(*inputs.weight) : Tensor();
   RandomScope random(tracer->input({DType::int64, Shape{2}}));
-  const Tensor limit = clip ? tracer->input({DType::float64, {}}) : Tensor();
+  const bool clips = plan.clip != Clip::none && plan.kind != StepKind::collect;
+  const Tensor limit = clips ? tracer->input({DType::float64, {}}) : Tensor();
 
   const Tensors outputs = model(x);
   const Tensor value = scalar_loss(loss, outputs, target, weight);
@@ -57,7 +86,9 @@ GraphData trace_step(const nn::Module& model, const Loss& loss, optim::Optimizer
   const std::vector<Tensor>& parameters = optimizer.parameters();
   std::vector<ValueId> wrt;
   for (const Tensor& p : parameters) wrt.push_back(tracer->value_of(p));
-  const Tensor start = start_cotangent(value, {}, "Trainer");
+  const Tensor count = plan.kind == StepKind::whole ? Tensor() : batch_count(loss, weights, target);
+  Tensor start = start_cotangent(value, {}, "Trainer");
+  if (count.defined()) start = start * cast(count, value.dtype());
   Tensors gradients = gradients_in_trace(*tracer, std::span(&value, 1), std::span(&start, 1), wrt);
   for (std::size_t i = 0; i < gradients.size(); ++i)
     if (!parameters[i].requires_grad()) gradients[i] = Tensor();
@@ -68,12 +99,12 @@ GraphData trace_step(const nn::Module& model, const Loss& loss, optim::Optimizer
         "Trainer", "the loss reaches no parameter the optimizer may move",
         std::to_string(parameters.size()) + " parameters in " + optimizer.str(),
         "give the optimizer this model's parameters, unfreeze one, or compute the loss from the model's output");
-  if (clip) {
-    clip_gradients(gradients, limit);
-  } else {
-    for (const Tensor& g : gradients)
-      if (g.defined()) guard(g);
+  if (plan.kind != StepKind::whole) collect_gradients(*tracer, gradients, count, plan);
+  if (plan.kind == StepKind::collect) {
+    tracer->set_outputs(results);
+    return tracer->take();
   }
+  clip_gradients(gradients, limit, plan.clip);
 
   if (optimizer.driver()) {
     for (std::size_t i = 0; i < parameters.size(); ++i)

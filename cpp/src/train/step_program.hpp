@@ -8,6 +8,8 @@
 #include "chainrule/losses.hpp"
 #include "chainrule/optim.hpp"
 #include "graph/graph.hpp"
+#include "train/gradient_sums.hpp"
+#include "train/step_parts.hpp"
 
 namespace chainrule {
 
@@ -29,8 +31,16 @@ enum StepOutput : std::size_t {
   step_gradients = 4
 };
 
+// Of an update by several batches, those before the last one collect their gradients, and it applies them.
+enum class StepKind { whole, collect, apply };
+struct StepPlan {
+  Clip clip = Clip::none;
+  StepKind kind = StepKind::whole;
+  const GradientSums* sums = nullptr;  // of collect and apply
+};
+// A step that collects has neither clip limit nor scalars.
 GraphData trace_step(const nn::Module& model, const Loss& loss, optim::Optimizer& optimizer, const StepInputs& inputs,
-                     bool clip);
+                     const StepPlan& plan);
 // Eval mode: x..., target, weight? -> sum of w l, sum of w, outputs...
 GraphData trace_evaluation(const nn::Module& model, const Loss& loss, const StepInputs& inputs);
 // Eval mode: x... -> outputs..., with what `output` asks for ("raw", "proba", "class") applied to the first.

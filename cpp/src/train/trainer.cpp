@@ -19,8 +19,9 @@ Trainer::Trainer(nn::Module model, Loss loss, const optim::Optimizer& optimizer,
     : state_(std::make_shared<State>()) {
   if (!model.impl()) fail<StateError>("Trainer", "the model is empty", "", "build one first");
   if (!loss.impl()) fail<StateError>("Trainer", "the loss is empty", "", "give one, for instance CrossEntropyLoss()");
-  if (options.clip_norm && !(*options.clip_norm > 0))
-    fail<ValueError>("Trainer", "clip_norm must be above 0", std::to_string(*options.clip_norm));
+  const Clipping clipping = clipping_of("Trainer", options.clip_norm, options.clip_value);
+  if (options.accumulate < 1)
+    fail<ValueError>("Trainer", "accumulate must be at least 1", std::to_string(options.accumulate));
   if (model.parameters().empty())
     fail<ValueError>("Trainer", "the model has no parameters to train", model.str(), "add a layer with weights");
   if (!loss.impl()->parts().empty())
@@ -35,25 +36,34 @@ Trainer::Trainer(nn::Module model, Loss loss, const optim::Optimizer& optimizer,
   state_->loss = std::move(loss);
   state_->optimizer = optimizer.is_recipe() ? optimizer.with(model.named_parameters()) : optimizer;
   state_->options = options;
+  state_->clipping = clipping;
   state_->seed = options.seed;
   adopt_parameters(model.parameters());
   state_->model.set_link(state_->loss.impl()->link());
 }
 
-CompiledStep& Trainer::State::step_for(const StepInputs& inputs) {
+CompiledStep& Trainer::State::step_for(const StepInputs& inputs, bool updates) {
+  const StepKind kind = options.accumulate == 1 ? StepKind::whole : updates ? StepKind::apply : StepKind::collect;
   for (const auto& step : steps)
-    if (step->fits(inputs, optimizer)) return *step;
-  const bool clip = options.clip_norm.has_value();
+    if (step->fits(inputs, optimizer, kind)) return *step;
+  if (kind != StepKind::whole) sums.fit_to(optimizer.parameters());
+  const StepPlan plan{clipping.by, kind, &sums};
   const Precision precision = precision_named(options.precision, model.named_parameters(), "Trainer");
   if (steps.empty())
-    check_same_trace(trace_step(model, loss, optimizer, inputs, clip), trace_step(model, loss, optimizer, inputs, clip),
+    check_same_trace(trace_step(model, loss, optimizer, inputs, plan), trace_step(model, loss, optimizer, inputs, plan),
                      "Trainer");
   if (steps.size() >= 16) steps.erase(steps.begin());
-  steps.push_back(std::make_unique<CompiledStep>(model, loss, optimizer, inputs, clip, precision));
+  steps.push_back(std::make_unique<CompiledStep>(model, loss, optimizer, inputs, plan, precision));
   std::vector<Shape> samples;
   for (TensorType type : inputs.x) samples.push_back((type.shape.erase(0), type.shape));
   model.set_sample_shapes(std::move(samples));
   return *steps.back();
+}
+
+void Trainer::State::count_batches(std::int64_t batches, bool updates) {
+  global_step += static_cast<std::uint64_t>(batches);
+  if (updates) optimizer.set_step_count(optimizer.step_count() + batches);
+  if (batches > 0) sums.batches = updates ? 0 : sums.batches + batches;
 }
 
 void Trainer::State::explain_label(CompiledStep& step, const std::string& where) const {
@@ -112,13 +122,14 @@ double Trainer::step(const std::vector<Tensor>& xb, const Tensor& yb, const Tens
     s.asked.weight = type_of(sample_weight);
   }
   s.loss.impl()->check_target(yb, {});
-  CompiledStep& step = s.step_for(s.asked);
+  const bool updates = s.sums.batches + 1 >= s.options.accumulate;
+  CompiledStep& step = s.step_for(s.asked, updates);
   s.loss.impl()->check_target(yb, step.output_type().shape);
   for (auto i = static_cast<std::int64_t>(s.identity.size()); i < rows; ++i) s.identity.push_back(i);
   s.rates.resize(s.optimizer.group_count());
   s.optimizer.rates_at(s.optimizer.step_count(), s.rates);
   step.load(xb, yb, sample_weight, std::span(s.identity).first(static_cast<std::size_t>(rows)), s.optimizer, s.rates,
-            s.seed, s.global_step, s.optimizer.step_count() + 1, s.options.clip_norm.value_or(0));
+            s.seed, s.global_step, s.optimizer.step_count() + 1, s.clipping.limit);
   Workspace& workspace = step.workspace();
   workspace.refresh();
   if (s.optimizer.driver()) {
@@ -128,8 +139,7 @@ double Trainer::step(const std::vector<Tensor>& xb, const Tensor& yb, const Tens
   }
   if (workspace.failed()) s.explain_step(step, xb, yb);
   workspace.count_versions(1);
-  s.optimizer.set_step_count(s.optimizer.step_count() + 1);
-  ++s.global_step;
+  s.count_batches(1, updates);
   return step.scalar(step_loss);
 }
 
@@ -155,6 +165,7 @@ void Trainer::check_not_fitting(const char* call) const {
 void Trainer::reset() {
   check_not_fitting("reset");
   state_->optimizer.reset();
+  state_->sums.clear();
   state_->global_step = state_->epochs = 0;
   state_->seed = state_->options.seed;
 }
@@ -172,6 +183,7 @@ std::vector<nn::NamedTensor> Trainer::state_dict() const {
   add("seed", s.seed);
   add("global_step", s.global_step);
   add("epochs", s.epochs);
+  for (nn::NamedTensor& own : s.sums.state_dict()) all.push_back(std::move(own));
   return all;
 }
 
@@ -179,11 +191,13 @@ void Trainer::load_state_dict(const std::vector<nn::NamedTensor>& state) {
   check_not_fitting("load_state_dict");
   State& s = *state_;
   const std::string prefix = "optimizer.";
-  std::vector<nn::NamedTensor> of_optimizer;
+  std::vector<nn::NamedTensor> of_optimizer, of_sums;
   std::map<std::string, std::uint64_t> position;
   for (const nn::NamedTensor& given : state) {
     if (given.name.starts_with(prefix)) {
       of_optimizer.push_back({given.name.substr(prefix.size()), given.tensor});
+    } else if (GradientSums::owns(given.name)) {
+      of_sums.push_back(given);
     } else {
       if (given.name != "seed" && given.name != "global_step" && given.name != "epochs")
         fail<ValueError>("load_state_dict", "the state is not a Trainer's", given.name + " is unknown",
@@ -196,7 +210,14 @@ void Trainer::load_state_dict(const std::vector<nn::NamedTensor>& state) {
   if (position.size() != 3)
     fail<ValueError>("load_state_dict", "the state is not a Trainer's", "seed, global_step or epochs is missing",
                      "give what trainer.state_dict() returned");
+  if (!of_sums.empty()) {  // refused before anything is changed
+    GradientSums sums;
+    sums.fit_to(s.optimizer.parameters());
+    sums.load_state_dict(of_sums, s.options.accumulate);
+  }
   s.optimizer.load_state_dict(of_optimizer);
+  if (!of_sums.empty()) s.sums.fit_to(s.optimizer.parameters());
+  s.sums.load_state_dict(of_sums, s.options.accumulate);
   s.seed = position["seed"];
   s.global_step = position["global_step"];
   s.epochs = position["epochs"];

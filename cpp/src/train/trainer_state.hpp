@@ -16,6 +16,8 @@ struct Trainer::State {
   Loss loss;
   optim::Optimizer optimizer;
   TrainerOptions options;
+  Clipping clipping;
+  GradientSums sums;              // where options.accumulate is more than 1
   std::uint64_t seed = 0;         // of the stream: shuffling and dropout
   std::uint64_t global_step = 0;  // steps since the stream began
   std::uint64_t epochs = 0;       // passes since the stream began
@@ -28,7 +30,9 @@ struct Trainer::State {
   History history;         // of the last fit
   bool fitting = false;    // in the middle of one
 
-  CompiledStep& step_for(const StepInputs& inputs);
+  // updates: whether the optimizer steps behind this batch, as it always does unless options.accumulate is more than 1.
+  CompiledStep& step_for(const StepInputs& inputs, bool updates = true);
+  void count_batches(std::int64_t batches, bool updates);  // that were run
   // After a kernel refused an index: throws with the label that is to blame, if one is.
   void explain_label(CompiledStep& step, const std::string& where) const;
   [[noreturn]] void explain_step(CompiledStep& step, const std::vector<Tensor>& xb, const Tensor& yb) const;

@@ -39,7 +39,7 @@ struct Moved {
 };
 
 void trace_part(Tracer& tracer, LossAndOptimizer& part, const Tensors& inputs, const Tensor& counter,
-                const Tensor& limit, Moved& moved, Tensors& losses, std::size_t number) {
+                const Tensor& limit, Clip clip, Moved& moved, Tensors& losses, std::size_t number) {
   const StandIns scope(moved.originals, moved.present);
   const auto present = [&](const Tensor& t) { return tracer.symbol(tracer.value_of(StandIns::of(t))); };
   const std::string which = "loss " + std::to_string(number);
@@ -71,12 +71,7 @@ void trace_part(Tracer& tracer, LossAndOptimizer& part, const Tensors& inputs, c
     fail<StateError>(who, "a loss reaches no parameter that its optimizer may move",
                      which + ", " + part.optimizer.str() + " of " + std::to_string(parameters.size()) + " parameters",
                      "give the optimizer the parameters of a module that the loss calls");
-  if (limit.defined()) {
-    clip_gradients(gradients, limit);
-  } else {
-    for (const Tensor& g : gradients)
-      if (g.defined()) guard(g);
-  }
+  clip_gradients(gradients, limit, clip);
   const std::vector<Tensors> scalars = scalar_inputs(tracer, part.optimizer);
   for (const std::size_t i : in_order_of_groups(part.optimizer, gradients)) {
     const std::size_t group = part.optimizer.group_of(i);
@@ -97,7 +92,7 @@ void trace_part(Tracer& tracer, LossAndOptimizer& part, const Tensors& inputs, c
 
 // Inputs: the step's, dropout's counter, the clip limit if there is one, each optimizer's scalars.
 GraphData trace_parts(std::vector<LossAndOptimizer>& parts, const Types& types, const std::vector<char>& numbers,
-                      bool clip) {
+                      Clip clip) {
   const auto tracer = Tracer::create();
   const TraceScope recording(*tracer);
   Tensors inputs;
@@ -106,11 +101,11 @@ GraphData trace_parts(std::vector<LossAndOptimizer>& parts, const Types& types, 
     inputs.back().data_handle()->weak = numbers[inputs.size() - 1] != 0;
   }
   const Tensor counter = tracer->input({DType::int64, Shape{2}});
-  const Tensor limit = clip ? tracer->input({DType::float64, {}}) : Tensor();
+  const Tensor limit = clip != Clip::none ? tracer->input({DType::float64, {}}) : Tensor();
   Moved moved;
   Tensors losses;
   for (std::size_t i = 0; i < parts.size(); ++i)
-    trace_part(*tracer, parts[i], inputs, counter, limit, moved, losses, i);
+    trace_part(*tracer, parts[i], inputs, counter, limit, clip, moved, losses, i);
   tracer->set_outputs(losses);
   return tracer->take();
 }
@@ -139,6 +134,7 @@ Precision named_precision(const std::vector<LossAndOptimizer>& parts, const Trai
 struct TrainingStep::State {
   std::vector<LossAndOptimizer> parts;
   TrainingStepOptions options;
+  Clipping clipping;
   double limit = 0;
   std::int64_t counter[2] = {0, 0};
   std::mutex mutex;
@@ -179,7 +175,7 @@ struct TrainingStep::State {
     made->numbers = numbers;
     made->variant = variant;
     made->trained = trained();
-    const bool clip = options.clip_norm.has_value();
+    const Clip clip = clipping.by;
     GraphData graph;
     {
       ModeReads reads;
@@ -194,7 +190,7 @@ struct TrainingStep::State {
     made->single.resize(made->scalars.size());
     std::size_t at = types.size();
     made->workspace->bind_input(at++, counter);
-    if (clip) made->workspace->bind_input(at++, &limit);
+    if (clip != Clip::none) made->workspace->bind_input(at++, &limit);
     std::size_t k = 0;
     for (const LossAndOptimizer& part : parts) {
       const bool wide = scalar_dtype(part.optimizer) == DType::float64;
@@ -229,7 +225,7 @@ struct TrainingStep::State {
                          "input " + std::to_string(i) + " has no values", "call it with arrays or tensors");
     Compiled& step = step_for(inputs, variant);
     counter[0] = static_cast<std::int64_t>(options.seed);
-    limit = options.clip_norm.value_or(0);
+    limit = clipping.limit;
     load_scalars(step);
     for (std::size_t i = 0; i < inputs.size(); ++i) step.workspace->bind_input(i, inputs[i].raw_data());
     return step;
@@ -264,8 +260,7 @@ struct TrainingStep::State {
 TrainingStep::TrainingStep(std::vector<LossAndOptimizer> parts, const TrainingStepOptions& options)
     : state_(std::make_shared<State>()) {
   if (parts.empty()) fail<ValueError>(who, "no loss was given", "", "give a loss and an optimizer");
-  if (options.clip_norm && !(*options.clip_norm > 0))
-    fail<ValueError>(who, "clip_norm must be above 0", std::to_string(*options.clip_norm));
+  const Clipping clipping = clipping_of(who, options.clip_norm, options.clip_value);
   for (std::size_t i = 0; i < parts.size(); ++i) {
     if (!parts[i].loss) fail<StateError>(who, "a loss is undefined", "loss " + std::to_string(i));
     if (parts[i].optimizer.driver())
@@ -279,6 +274,7 @@ TrainingStep::TrainingStep(std::vector<LossAndOptimizer> parts, const TrainingSt
   named_precision(parts, options);
   state_->parts = std::move(parts);
   state_->options = options;
+  state_->clipping = clipping;
 }
 TrainingStep::TrainingStep(Function loss, const optim::Optimizer& optimizer, const TrainingStepOptions& options)
     : TrainingStep(std::vector<LossAndOptimizer>{{std::move(loss), optimizer}}, options) {}

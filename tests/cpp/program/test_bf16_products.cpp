@@ -137,7 +137,7 @@ TEST_CASE("bf16: a step trains float32 weights nearly as float32 does, with the 
   const auto train = [&](Precision precision) {
     nn::MLP model({40, 200, 200, 2}, {.seed = 1});
     optim::Adam optimizer(model.parameters(), {.lr = 1e-2});
-    CompiledStep step(model, nn::CrossEntropyLoss(), optimizer, {{type_of(x)}, type_of(y), {}}, false, precision);
+    CompiledStep step(model, nn::CrossEntropyLoss(), optimizer, {{type_of(x)}, type_of(y), {}}, {}, precision);
     std::vector<double> losses;
     for (std::uint64_t i = 0; i < 20; ++i) {
       step.load({x}, y, {}, rows, optimizer, std::vector{optimizer.lr()}, 0, i, static_cast<std::int64_t>(i) + 1, 0);

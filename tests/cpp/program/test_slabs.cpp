@@ -124,7 +124,7 @@ struct Step {
       inputs.push_back(abs(normal({rows}, 6, dtype)));
       types.weight = type_of(inputs.back());
     }
-    const GraphData graph = trace_step(copy, loss, optimizer, types, clip);
+    const GraphData graph = trace_step(copy, loss, optimizer, types, {clip ? Clip::norm : Clip::none});
     inputs.push_back(make_counter(3, 4));
     if (clip) inputs.push_back(Tensor::full({}, 0.01, DType::float64));
     const optim::StepScalars scalars = optimizer.rule()->scalars(0.01, 1);
@@ -245,7 +245,7 @@ TEST_CASE("slabs: errors of later rows name what they found, and nothing has cha
   nn::MLP model({20, 40, 7}, {.seed = 3});
   optim::Optimizer optimizer = optim::Adam(model.parameters(), {.lr = 0.01});
   const Tensor x = normal({5000, 20}, 5), y = labels(5000, 7), counter = make_counter(3, 4);
-  const GraphData graph = trace_step(model, nn::CrossEntropyLoss(), optimizer, {{type_of(x)}, type_of(y), {}}, false);
+  const GraphData graph = trace_step(model, nn::CrossEntropyLoss(), optimizer, {{type_of(x)}, type_of(y), {}}, {});
   const auto program = compile_program(graph, Precision::float32, always);
   REQUIRE(program->slabs.size() == 1);
   REQUIRE(program->slabs[0].slabs() == 5);
@@ -283,7 +283,7 @@ TEST_CASE("slabs: a large batch takes the memory of a slab, an ordinary one is l
   const auto program = [&](std::int64_t rows, const SlabLimits& limits = {}) {
     optim::Optimizer optimizer = optim::Adam(model.parameters());
     const GraphData graph = trace_step(model, nn::CrossEntropyLoss(), optimizer,
-                                       {{{DType::float32, {rows, 64}}}, {DType::int64, {rows}}, {}}, false);
+                                       {{{DType::float32, {rows, 64}}}, {DType::int64, {rows}}, {}}, {});
     return compile_program(graph, Precision::float32, limits);
   };
   CHECK(program(2048)->slabs.empty());

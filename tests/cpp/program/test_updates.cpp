@@ -4,11 +4,14 @@
 #include <cstring>
 
 #include "chainrule/config.hpp"
+#include "chainrule/losses.hpp"
+#include "chainrule/nn.hpp"
 #include "chainrule/ops.hpp"
 #include "chainrule/optim.hpp"
 #include "chainrule/random.hpp"
 #include "graph/tensor_data.hpp"
 #include "program/workspace.hpp"
+#include "train/step_program.hpp"
 
 using namespace chainrule;
 
@@ -148,4 +151,20 @@ TEST_CASE("an update of what another update made comes behind it") {
     CHECK(p.data<float>()[3] == 0.0f);
     CHECK(q.data<float>()[3] == (through_view ? 0.0f : 1.0f));
   }
+}
+
+TEST_CASE("the updates of a group stand side by side, whatever the order of the parameters") {
+  const nn::Sequential model{nn::Linear(4, 8), nn::Tanh(), nn::Linear(8, 8), nn::Tanh(), nn::Linear(8, 2)};
+  const auto groups = [&](const optim::Optimizer& recipe) {
+    optim::Optimizer optimizer = recipe.with(model.named_parameters());
+    const GraphData graph =
+        trace_step(model, nn::MSELoss(), optimizer, {{{DType::float32, {3, 4}}}, {DType::float32, {3, 2}}, {}}, {});
+    const auto program = compile_program(graph);
+    std::vector<int> counts;
+    for (const auto& group : program->groups)
+      if (group.beside) counts.push_back(group.count);
+    return counts;
+  };
+  CHECK(groups(optim::AdamW()) == std::vector{6});
+  CHECK(groups(optim::AdamW({}, {.groups = {{{"*.bias"}, {{"weight_decay", 0.0}}}}})) == std::vector{3, 3});
 }

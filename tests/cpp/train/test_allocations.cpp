@@ -47,7 +47,7 @@ std::uint64_t of_epoch(Trainer& trainer, const Tensor& x, const Tensor& y, std::
 
 void check_steps(Trainer& trainer, std::int64_t batch, std::int64_t width, std::int64_t classes) {
   const Tensor x = random::normal({batch, width}, 1, 0), y = labels(batch, classes);
-  trainer.step(x, y);
+  for (int i = 0; i < 2; ++i) trainer.step(x, y);
   const std::uint64_t before = allocations();
   for (int i = 0; i < 5; ++i) trainer.step(x, y);
   CHECK(allocations() - before == 0);
@@ -70,6 +70,13 @@ TEST_CASE("a training step allocates nothing after the first, by step and by fit
     nn::Sequential model{nn::Linear(20, 64, {.seed = 1}), nn::ReLU(), nn::Dropout(0.2), nn::Linear(64, 5, {.seed = 2})};
     Trainer clipped(model, nn::CrossEntropyLoss(), optim::AdamW({.lr = 1e-3}), {.clip_norm = 1.0});
     check_steps(clipped, 32, 20, 5);
+    Trainer grouped(
+        model, nn::CrossEntropyLoss(),
+        optim::AdamW({.lr = 1e-3}, {.groups = {{{"*.bias"}, {{"lr_scale", 0.5}}}}, .decay_bias_and_norm = false}),
+        {.clip_value = 1.0});
+    check_steps(grouped, 32, 20, 5);
+    Trainer collecting(model, nn::CrossEntropyLoss(), optim::AdamW({.lr = 1e-3}), {.accumulate = 2});
+    check_steps(collecting, 32, 20, 5);
     for (const Workload& w : workloads()) {
       if (w.name == "wide") continue;  // seconds a step; no code of its own
       CAPTURE(w.name);

@@ -46,7 +46,7 @@ TEST_CASE("a step's arena and barriers are the recorded ones") {
     const nn::MLP model = w.model();
     optim::Optimizer optimizer(w.optimizer().rule(), model.parameters());
     const StepInputs inputs{{{DType::float32, {w.batch, w.sizes.front()}}}, {DType::int64, {w.batch}}, {}};
-    CompiledStep step(model, nn::CrossEntropyLoss(), optimizer, inputs, /*clip=*/false);
+    CompiledStep step(model, nn::CrossEntropyLoss(), optimizer, inputs, {});
     const std::vector<std::int64_t> rows(static_cast<std::size_t>(w.batch), 0);
     step.load({Tensor::zeros({1, w.sizes.front()})}, Tensor::zeros({1}, DType::int64), {}, rows, optimizer,
               std::vector{optimizer.lr()}, 0, 0, 1, 0);
