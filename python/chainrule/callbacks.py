@@ -6,9 +6,9 @@ import os
 import warnings
 from typing import Any
 
-from ._core import EarlyStopping, FitState, StateError
+from ._core import Checkpoint, EarlyStopping, FitState, StateError
 
-__all__ = ["CSVLogger", "Callback", "EarlyStopping", "FitState", "Health"]
+__all__ = ["CSVLogger", "Callback", "Checkpoint", "EarlyStopping", "FitState", "Health"]
 
 
 class Callback:
@@ -44,6 +44,13 @@ class Callback:
 
     def on_fit_end(self, fit: FitState) -> None:
         """After the last epoch, also when an exception ends the fit."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps of it: arrays by name."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take back what state_dict gave, after on_fit_begin of a fit that goes on from a checkpoint."""
 
 
 class CSVLogger(Callback):
@@ -100,6 +107,12 @@ class Health(Callback):
 
     def on_fit_begin(self, fit: FitState) -> None:
         self._warned = set()
+
+    def state_dict(self) -> dict[str, Any]:
+        return dict.fromkeys(self._warned, True)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._warned = set(state)
 
     def on_epoch_end(self, fit: FitState) -> None:
         if fit.epoch % self.every_epochs:

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 
+#include "path.hpp"
+
 namespace chainrule::python {
 namespace {
 
@@ -20,6 +22,7 @@ class PythonCallback : public Callback {
       has_[i] = overrides(object, hooks[i]);
     }
     function_ = !any;
+    keeps_ = any && overrides(object, "state_dict") && overrides(object, "load_state_dict");
   }
   void on_fit_begin(FitState& fit) override { call(0, fit); }
   std::int64_t every() const override { return has_[1] ? every_ : 0; }
@@ -27,6 +30,20 @@ class PythonCallback : public Callback {
   void on_slice(FitState& fit) override { call(2, fit); }
   void on_epoch_end(FitState& fit) override { call(3, fit); }
   void on_fit_end(FitState& fit) override { call(4, fit); }
+  std::vector<nn::NamedTensor> state_dict() const override {
+    if (!keeps_) return {};
+    const py::gil_scoped_acquire locked;
+    const py::object state = held(object_).attr("state_dict")();
+    if (!py::isinstance<py::dict>(state))
+      throw DTypeError(type_name(held(object_)) + ".state_dict() must return a dict of arrays by name, got " +
+                       type_name(state));
+    return from_dict(state, "state_dict");
+  }
+  void load_state_dict(const std::vector<nn::NamedTensor>& state) override {
+    if (!keeps_) return Callback::load_state_dict(state);
+    const py::gil_scoped_acquire locked;
+    held(object_).attr("load_state_dict")(to_dict(state));
+  }
   // A deep copy: what Python objects can do by themselves.
   std::shared_ptr<Callback> clone() const override {
     const py::gil_scoped_acquire locked;
@@ -46,7 +63,7 @@ class PythonCallback : public Callback {
   std::shared_ptr<PyObject> object_;
   std::int64_t every_;
   std::array<bool, hooks.size()> has_{};
-  bool function_ = false;
+  bool function_ = false, keeps_ = false;  // keeps_: something in checkpoints
 };
 
 // Callback's own empty methods would only cost time: fit stops for every batch after which it calls.
@@ -103,6 +120,7 @@ void bind_fit_state(py::module_& m) {
       .def_readonly("loss", &FitState::loss, "Running mean of this epoch.")
       .def_readonly("samples_per_second", &FitState::samples_per_second)
       .def_readonly("epoch_end", &FitState::epoch_end)
+      .def_readonly("resumed_from", &FitState::resumed_from, "The checkpoint that this fit goes on from, or \"\".")
       .def_property_readonly("columns", &FitState::columns, "The columns that every row of the history has.")
       .def_property_readonly(
           "trainer", [](const FitState& fit) { return fit.trainer(); }, "The Trainer.")
@@ -176,6 +194,66 @@ void bind_early_stopping(py::module_& m) {
       });
 }
 
+std::shared_ptr<callbacks::Checkpoint> make_checkpoint(
+    const py::object& folder, std::optional<std::int64_t> every_epochs, std::optional<double> every_minutes,
+    std::optional<std::int64_t> every_batches, std::int64_t keep_last, bool keep_best,
+    const std::optional<std::string>& monitor, const std::string& mode) {
+  callbacks::CheckpointOptions o;
+  o.folder = path_of(folder);
+  o.every_epochs = every_epochs.value_or(0);
+  o.every_minutes = every_minutes.value_or(0);
+  o.every_batches = every_batches.value_or(0);
+  o.keep_last = keep_last;
+  o.keep_best = keep_best;
+  o.monitor = monitor.value_or("");
+  o.mode = mode;
+  return std::make_shared<callbacks::Checkpoint>(o);
+}
+
+void bind_checkpoint(py::module_& m) {
+  using callbacks::Checkpoint;
+  const callbacks::CheckpointOptions d;
+  py::class_<Checkpoint, Callback, std::shared_ptr<Checkpoint>>(
+      m, "Checkpoint", py::is_final(),
+      "Writes checkpoints of a fit into a folder, from which fit(resume_from=...) goes on to the same bits: every so "
+      "many epochs,\n"
+      "minutes (also within an epoch) or batches, and when the fit ends or is interrupted. The last keep_last stay, "
+      "and with\n"
+      "keep_best `best.safetensors`, of the epoch with the best value of the column `monitor` (None: \"val_loss\" "
+      "where "
+      "there is\n"
+      "one, else \"loss\"; mode as in EarlyStopping). A checkpoint is a model file, too: load(path) gives the model of "
+      "that moment.\n\n"
+      "Files are written aside, synced and renamed, and older ones are removed after that, so that the process may be "
+      "killed at\n"
+      "any moment. Where a write fails, as on a full disk, training goes on with a RuntimeWarning as long as an older "
+      "checkpoint\n"
+      "is there; else the FileError ends fit. A folder that holds checkpoints of another fit raises StateError.\n\n"
+      ">>> import tempfile\n"
+      ">>> folder = tempfile.mkdtemp()\n"
+      ">>> def trained(epochs):\n"
+      "...     trainer = cr.Trainer(nn.Linear(2, 1, seed=0), nn.MSELoss(), optim.Adam(lr=0.1))\n"
+      "...     keep = cr.callbacks.Checkpoint(folder, keep_last=1)\n"
+      "...     data = np.eye(2, dtype=\"f4\"), np.ones((2, 1), \"f4\")\n"
+      "...     return trainer.fit(*data, epochs=epochs, callbacks=[keep], resume_from=\"auto\")\n"
+      ">>> trained(3).epochs, trained(5).epochs  # the second one trained for 2 epochs\n(3, 5)\n"
+      ">>> import os\n"
+      ">>> sorted(os.listdir(folder))\n"
+      "['best.safetensors', 'checkpoint-00005-0000000.safetensors']")
+      .def(py::init(&make_checkpoint), "folder"_a, py::kw_only(), "every_epochs"_a = d.every_epochs,
+           "every_minutes"_a = py::none(), "every_batches"_a = py::none(), "keep_last"_a = d.keep_last,
+           "keep_best"_a = d.keep_best, "monitor"_a = py::none(), "mode"_a = d.mode,
+           "folder: made if need be. Raises ValueError where it would never be due.")
+      .def_property_readonly(
+          "folder", [](const Checkpoint& c) { return c.options().folder; }, "Where it writes.")
+      .def_property_readonly("newest", &Checkpoint::newest, "The path of the last one written; \"\" before.")
+      .def_property_readonly("best", &Checkpoint::best, "The best value in the last fit; NaN before one.")
+      .def_property_readonly("best_epoch", &Checkpoint::best_epoch, "Its epoch, from 1; 0 before one.")
+      .def_property_readonly("failures", &Checkpoint::failures, "How many writes have failed in the last fit.")
+      .def_property_readonly("error", &Checkpoint::error, "Why the last write failed; \"\" where it did not.")
+      .def("__repr__", [](const Checkpoint& c) { return "Checkpoint(\"" + c.options().folder + "\")"; });
+}
+
 }  // namespace
 
 std::vector<std::shared_ptr<Callback>> to_callbacks(const py::object& callbacks, const std::string& who) {
@@ -190,6 +268,7 @@ void bind_callbacks(py::module_& m) {
   bind_fit_state(m);
   py::class_<Callback, std::shared_ptr<Callback>>(m, "BuiltinCallback", "A callback written in C++.");
   bind_early_stopping(m);
+  bind_checkpoint(m);
 }
 
 }  // namespace chainrule::python

@@ -1,5 +1,5 @@
 // Data: batches, splits, IDX and CSV files, and the schema that turns a table into numbers.
-#include "common.hpp"
+#include "path.hpp"
 
 namespace chainrule::python {
 namespace {
@@ -39,10 +39,6 @@ void bind_batches(py::module_& m) {
       "seed"_a = d.seed,
       "Pairs of NumPy arrays (xb, yb), in the order in which a Trainer with this seed takes them. The last batch may "
       "be smaller.");
-}
-
-std::string path_of(const py::object& path) {
-  return py::module_::import("os").attr("fspath")(path).cast<std::string>();
 }
 
 py::object column_values(const data::Column& column) {

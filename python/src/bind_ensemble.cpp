@@ -1,4 +1,5 @@
 // Recipes from Python's arguments, and ensembles.
+#include "path.hpp"
 #include "selection.hpp"
 
 namespace chainrule::python {
@@ -153,17 +154,11 @@ void bind_ensemble(py::module_& m) {
           },
           "The models.")
       .def(
-          "save",
-          [](const Ensemble& e, const py::object& folder) {
-            e.save(py::module_::import("os").attr("fspath")(folder).cast<std::string>());
-          },
-          "folder"_a, "Write a model file for each into a new or empty folder: model-0.safetensors, ...")
+          "save", [](const Ensemble& e, const py::object& folder) { e.save(path_of(folder)); }, "folder"_a,
+          "Write a model file for each into a new or empty folder: model-0.safetensors, ...")
       .def_static(
-          "load",
-          [](const py::object& folder) {
-            return Ensemble::load(py::module_::import("os").attr("fspath")(folder).cast<std::string>());
-          },
-          "folder"_a, "What save has written; needs no class of the models.")
+          "load", [](const py::object& folder) { return Ensemble::load(path_of(folder)); }, "folder"_a,
+          "What save has written; needs no class of the models.")
       .def("__len__", [](const Ensemble& e) { return e.models().size(); })
       .def("__repr__", &Ensemble::str);
 }

@@ -1,5 +1,6 @@
 // The Python class Graph, trace, and Tensor.graph: what was recorded, to be looked at. Names come from the function's
 // own arguments and variables.
+#include "path.hpp"
 #include "py_module.hpp"
 
 namespace chainrule::python {
@@ -145,8 +146,7 @@ void bind_graph_view(py::module_& m) {
       .def(
           "to_svg",
           [](const Graph& g, const py::object& path) {
-            const std::string file =
-                path.is_none() ? std::string() : py::module_::import("os").attr("fspath")(path).cast<std::string>();
+            const std::string file = path.is_none() ? std::string() : path_of(path);
             const py::gil_scoped_release unlocked;
             return g.to_svg(file);
           },

@@ -1,14 +1,11 @@
 // Saving and loading models, and what their files tell beside the weights.
+#include "path.hpp"
 #include "py_module.hpp"
 
 namespace chainrule::python {
 namespace {
 
 Model model_of(const py::object& module) { return Model(unwrap_module(module, "model").impl()); }
-
-std::string path_of(const py::object& path) {
-  return py::module_::import("os").attr("fspath")(path).cast<std::string>();
-}
 
 SaveOptions options_of(const py::object& schema, const std::string& training, const py::object& input_shape,
                        const py::object& input_shapes) {

@@ -4,6 +4,7 @@
 
 #include "bind_diagnostics.hpp"
 #include "callbacks.hpp"
+#include "path.hpp"
 #include "watcher.hpp"
 
 namespace chainrule::python {
@@ -58,7 +59,7 @@ ValidationData validation_pair(const py::object& data) {
 History fit(Trainer& trainer, const py::object& x, const py::object& y, std::int64_t epochs, std::int64_t batch_size,
             bool shuffle, const py::object& validation_data, double validation_split, const py::object& sample_weight,
             const std::optional<std::map<std::int64_t, double>>& class_weight, const py::object& callbacks,
-            const py::object& seed, const py::object& progress) {
+            const py::object& seed, const py::object& progress, const py::object& resume_from) {
   const std::vector<Tensor> inputs = borrow_inputs(x, "fit");
   const Tensor target = borrow_target(y, "fit");
   FitOptions options;
@@ -69,6 +70,14 @@ History fit(Trainer& trainer, const py::object& x, const py::object& y, std::int
   if (class_weight) options.class_weight = *class_weight;
   if (!seed.is_none()) options.seed = to_seed(seed, "fit");
   options.callbacks = to_callbacks(callbacks, "fit");
+  if (!resume_from.is_none()) {
+    options.resume_from = path_of(resume_from);
+    if (options.resume_from.empty()) throw ValueError("fit: resume_from is an empty name; None begins anew");
+  }
+  options.on_warning = [](const std::string& text) {
+    const py::gil_scoped_acquire locked;
+    if (PyErr_WarnEx(PyExc_RuntimeWarning, text.c_str(), 1) != 0) throw py::error_already_set();
+  };
 
   return watched(progress, "bar", [&](Watcher& watcher) {
     options.on_progress = [&watcher](const FitState& fit) {
@@ -269,18 +278,25 @@ void bind_trainer(py::module_& m) {
            "bfloat16 and sum in float32; parameters, gradients, optimizer, evaluation and prediction stay float32. "
            "Raises\n"
            "StateError where has_bf16() is False, DTypeError for a model that is not float32.")
-      .def("fit", &fit, "X"_a, "y"_a, py::kw_only(), "epochs"_a = d.epochs, "batch_size"_a = d.batch_size,
-           "shuffle"_a = d.shuffle, "validation_data"_a = py::none(), "validation_split"_a = d.validation_split,
-           "sample_weight"_a = py::none(), "class_weight"_a = py::none(), "callbacks"_a = py::tuple(),
-           "seed"_a = py::none(), "progress"_a = "auto",
-           "Train for some epochs and return their History. A second call goes on where the first ended; Ctrl-C ends "
-           "training\n"
-           "at the next batch and leaves a usable model. callbacks: of chainrule.callbacks, or functions of the "
-           "FitState "
-           "that are\n"
-           "called at the end of every epoch. progress: \"auto\" (a bar on a terminal), True, False, \"log\" (a line "
-           "per\n"
-           "epoch), or a function of the reports.")
+      .def(
+          "fit", &fit, "X"_a, "y"_a, py::kw_only(), "epochs"_a = d.epochs, "batch_size"_a = d.batch_size,
+          "shuffle"_a = d.shuffle, "validation_data"_a = py::none(), "validation_split"_a = d.validation_split,
+          "sample_weight"_a = py::none(), "class_weight"_a = py::none(), "callbacks"_a = py::tuple(),
+          "seed"_a = py::none(), "progress"_a = "auto", "resume_from"_a = py::none(),
+          "Train for some epochs and return their History. A second call goes on where the first ended; Ctrl-C ends "
+          "training\n"
+          "at the next batch and leaves a usable model. callbacks: of chainrule.callbacks, or functions of the "
+          "FitState "
+          "that are\n"
+          "called at the end of every epoch. progress: \"auto\" (a bar on a terminal), True, False, \"log\" (a line "
+          "per\n"
+          "epoch), or a function of the reports. resume_from: a checkpoint of callbacks.Checkpoint, or a folder of "
+          "them, whose\n"
+          "newest whole one is taken: the fit goes on from there, up to `epochs` in all, and ends with the bits of one "
+          "that was\n"
+          "never interrupted. \"auto\": from the folder of the Checkpoint among the callbacks if there is one in it, "
+          "else from the\n"
+          "beginning. Model, Trainer, data and arguments must be as they were; ValueError lists what is not.")
       .def(
           "evaluate",
           [](const Trainer& t, const py::object& x, const py::object& y, std::int64_t batch_size) {

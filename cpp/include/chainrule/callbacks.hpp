@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,6 +14,7 @@
 
 namespace chainrule {
 
+class FitRun;
 class History;
 class Trainer;
 
@@ -24,6 +26,8 @@ class CHAINRULE_API FitState : public std::enable_shared_from_this<FitState> {
   double loss = 0.0;                    // running mean of this epoch
   double samples_per_second = 0.0;
   bool epoch_end = false;
+  bool ending = false;               // no batch will follow
+  std::string resumed_from;          // the checkpoint that this fit goes on from, or empty
   const History* history = nullptr;  // at the end of an epoch with its row
   Trainer& trainer() const;
   // The columns that every row of the history has; a callback that watches another can refuse at on_fit_begin.
@@ -34,10 +38,16 @@ class CHAINRULE_API FitState : public std::enable_shared_from_this<FitState> {
   void log(const std::string& name, double value);
   // Ends training after this call. The reason is what history.stopped says; the first one stands.
   void stop(const std::string& reason);
+  // Writes a checkpoint, atomically: only in on_settled, where nothing is half done. FileError; older files stay.
+  void save(const std::string& path);
+  void check_save();                         // throws what save would, where the model is the reason
+  void warn(const std::string& text) const;  // to FitOptions::on_warning; RuntimeWarning in Python
 
  private:
   friend class FitRun;
   Trainer* trainer_ = nullptr;
+  FitRun* run_ = nullptr;
+  std::function<void(const std::string&)> warn_;
   std::vector<std::string> columns_;
   std::vector<std::pair<std::string, double>> logged_;
   std::optional<std::string> stop_;
@@ -54,6 +64,9 @@ class CHAINRULE_API Callback {
   virtual void on_batch_end(FitState& fit);
   virtual void on_slice(FitState& fit);  // at most every 50 ms, for whatever goes by the clock
   virtual void on_epoch_end(FitState& fit);
+  // When all callbacks and progress have had their turn, after a slice or an epoch: the fit is as the next batch finds
+  // it. For what keeps it; it should change nothing.
+  virtual void on_settled(FitState& fit);
   virtual void on_fit_end(FitState& fit);  // also when an exception ends the fit
   // What a checkpoint keeps of it. A fit that is resumed gives it back after on_fit_begin; by default there is nothing.
   virtual std::vector<nn::NamedTensor> state_dict() const;
@@ -81,6 +94,8 @@ class CHAINRULE_API EarlyStopping : public Callback {
   void on_fit_end(FitState& fit) override;
   std::shared_ptr<Callback> clone() const override;
   const EarlyStoppingOptions& options() const { return options_; }
+  std::vector<nn::NamedTensor> state_dict() const override;
+  void load_state_dict(const std::vector<nn::NamedTensor>& state) override;
   double best() const { return best_; }                    // of the last fit; NaN before
   std::int64_t best_epoch() const { return best_epoch_; }  // from 1; 0 before
 
@@ -90,6 +105,49 @@ class CHAINRULE_API EarlyStopping : public Callback {
   double best_;
   std::int64_t best_epoch_ = 0;
   std::vector<nn::NamedTensor> best_state_;
+};
+
+struct CheckpointOptions {
+  std::string folder{};  // made if need be
+  std::int64_t every_epochs = 1;
+  double every_minutes = 0;  // also within an epoch; of these three, 0: not by it
+  std::int64_t every_batches = 0;
+  std::int64_t keep_last = 3;
+  bool keep_best = true;      // also best.safetensors, of the best epoch so far
+  std::string monitor{};      // by which column it is the best; empty: "val_loss" where there is one, else "loss"
+  std::string mode = "auto";  // as in EarlyStopping
+};
+// Writes all that a fit needs to go on bit by bit (FitOptions::resume_from) into files "checkpoint-00012-0000340
+// .safetensors": 12 epochs and 340 batches of the next one are done. Each is a model file as well, which load reads.
+// Files are written aside, synced and renamed, and older ones are removed after that: a process may be killed, or a
+// disk be full, at any moment. Where a write fails training goes on, with FitState::warn, as long as there is an older
+// checkpoint. The last one is written when the fit ends or is interrupted. A folder that holds checkpoints of another
+// fit is refused.
+class CHAINRULE_API Checkpoint : public Callback {
+ public:
+  explicit Checkpoint(const CheckpointOptions& options);
+  void on_fit_begin(FitState& fit) override;
+  std::int64_t every() const override;
+  void on_settled(FitState& fit) override;
+  std::vector<nn::NamedTensor> state_dict() const override;
+  void load_state_dict(const std::vector<nn::NamedTensor>& state) override;
+  const CheckpointOptions& options() const { return options_; }
+  const std::string& newest() const { return written_; }   // path of the last one written, or empty
+  double best() const { return best_; }                    // of the last fit; NaN before
+  std::int64_t best_epoch() const { return best_epoch_; }  // from 1; 0 before
+  std::int64_t failures() const { return failures_; }      // writes that failed in the last fit
+  const std::string& error() const { return error_; }      // why the last write failed; empty: it did not
+
+ private:
+  std::string path_of(const std::string& name) const;
+  void remove_others() const;
+
+  CheckpointOptions options_;
+  bool greater_ = false;
+  std::string monitor_, written_, error_;
+  std::pair<std::int64_t, std::int64_t> place_;
+  double best_, seconds_ = 0;
+  std::int64_t best_epoch_ = 0, failures_ = 0;
 };
 
 }  // namespace callbacks

@@ -2,11 +2,13 @@
 #include "io/file.hpp"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -40,6 +42,20 @@ struct Temporary {
   }
   std::string path;
 };
+
+constexpr std::string_view temporary_mark = ".tmp-";
+
+std::string temporary_name(const std::string& target) {
+  static std::atomic<unsigned> count{0};
+  return target + std::string(temporary_mark) + std::to_string(::getpid()) + "-" + std::to_string(count++);
+}
+
+// Some file systems cannot sync a folder; the file itself is whole by then, so that is no error.
+void sync_folder(const std::filesystem::path& folder) {
+  const Descriptor parent(::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (parent.fd >= 0) [[maybe_unused]]
+    const int synced = ::fsync(parent.fd);
+}
 
 }  // namespace
 
@@ -93,13 +109,10 @@ void write_file(const std::string& path, std::span<const std::string_view> parts
   if (fs::is_directory(status)) file_fail(writer, path, "is a folder", "", "give the path of a file");
   if (fs::exists(status) && !fs::is_regular_file(status))
     file_fail(writer, path, "is no regular file", "", "write to a file and copy it");
-  const fs::path folder = target.has_parent_path() ? target.parent_path() : fs::path(".");
-
-  static std::atomic<unsigned> count{0};
   Temporary temporary;
   int fd = -1;
   for (int attempt = 0; fd < 0; ++attempt) {
-    const std::string name = target.string() + ".tmp-" + std::to_string(::getpid()) + "-" + std::to_string(count++);
+    const std::string name = temporary_name(target.string());
     fd = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd >= 0)
       temporary.path = name;
@@ -124,10 +137,28 @@ void write_file(const std::string& path, std::span<const std::string_view> parts
   if (::rename(temporary.path.c_str(), target.c_str()) != 0)
     file_fail(writer, path, "cannot be written", reason(errno), "the old file, if any, is unchanged");
   temporary.path.clear();
-  // Some file systems cannot sync a folder; the file itself is whole by now, so that is no error.
-  const Descriptor parent(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (parent.fd >= 0) [[maybe_unused]]
-    const int synced = ::fsync(parent.fd);
+  sync_folder(target.parent_path());
+}
+
+bool link_file(const std::string& file, const std::string& path) {
+  const Temporary temporary{temporary_name(path)};  // renamed or not: two names of one file are not renamed at all
+  if (::link(file.c_str(), temporary.path.c_str()) != 0 || ::rename(temporary.path.c_str(), path.c_str()) != 0)
+    return false;
+  sync_folder(std::filesystem::path(path).parent_path());
+  return true;
+}
+
+void remove_temporaries(const std::string& folder, std::string_view begin) {
+  std::error_code code;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, code)) {
+    const std::string name = entry.path().filename().string();
+    const std::size_t mark = name.rfind(temporary_mark);
+    if (!name.starts_with(begin) || mark == std::string::npos) continue;
+    pid_t writer = 0;
+    std::from_chars(name.data() + mark + temporary_mark.size(), name.data() + name.size(), writer);
+    const bool alive = writer > 0 && writer != ::getpid() && (::kill(writer, 0) == 0 || errno != ESRCH);
+    if (!alive) std::filesystem::remove(entry.path(), code);
+  }
 }
 
 std::string in_quotes(std::string_view text) {

@@ -10,13 +10,21 @@ namespace chainrule::io {
 
 inline constexpr const char* metadata_key = "chainrule";
 inline constexpr std::int64_t file_format = 1;
+// What a checkpoint holds beside the model: a key of the metadata, and tensors whose names begin so.
+inline constexpr const char* checkpoint_key = "checkpoint";
+inline constexpr const char* checkpoint_prefix = "checkpoint/";
 
-// The parts point into the model's tensors and into `held`, constants of its graphs.
-struct WrittenModel {
-  TensorFile file;
-  std::vector<nn::NamedTensor> held;
+// A model as a file has it: the text under metadata_key, and its live tensors, then the constants of its graphs.
+struct ModelDescription {
+  std::string json;
+  std::vector<nn::NamedTensor> tensors;
+  std::size_t own = 0;  // so many of them are parameters and buffers
 };
-WrittenModel write_model(const nn::Module& model, const SaveOptions& options);
+ModelDescription describe_model(const nn::Module& model, const SaveOptions& options);
+// Parameters and buffers, each once by its first path, a module's own before its children's.
+std::vector<nn::NamedTensor> tensors_of(nn::ModuleImpl& root);
+// Throws ValueError where a text is no UTF-8.
+TensorFile write_described(const std::vector<nn::NamedTensor>& tensors, const Metadata& metadata, bool checksum);
 
 Model read_model(ByteSpan bytes, const std::string& name);
 

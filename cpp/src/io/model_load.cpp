@@ -75,6 +75,7 @@ Model model_from_json(const JsonView& view, const std::vector<TensorEntry>& entr
 
   std::map<std::string, Tensor> tensors, constants;
   for (const TensorEntry& entry : entries) {
+    if (entry.name.starts_with(checkpoint_prefix)) continue;
     Tensor tensor = entry.tensor();
     const bool constant = entry.name.starts_with(constant_prefix);
     if (constant) tensor.data_handle()->constant = true;
@@ -104,9 +105,7 @@ Model model_from_json(const JsonView& view, const std::vector<TensorEntry>& entr
 
 Model read_model(ByteSpan bytes, const std::string& name) {
   const TensorListing listing = read_tensors(bytes, name);
-  const std::string* text = nullptr;
-  for (const auto& [key, value] : listing.metadata)
-    if (key == metadata_key) text = &value;
+  const std::string* text = find_metadata(listing, metadata_key);
   if (text == nullptr)
     file_fail(reader, name, "holds tensors but no model of chainrule",
               std::to_string(listing.entries.size()) + " tensors", "build the model and give them to load_state_dict");

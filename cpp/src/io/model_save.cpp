@@ -22,23 +22,6 @@ constexpr const char* writer = "save";
 constexpr const char* version = CHAINRULE_TEXT(CHAINRULE_VERSION_MAJOR) "." CHAINRULE_TEXT(
     CHAINRULE_VERSION_MINOR) "." CHAINRULE_TEXT(CHAINRULE_VERSION_PATCH);
 
-// Parameters and buffers, each once by its first path, a module's own before its children's.
-std::vector<nn::NamedTensor> tensors_of(nn::ModuleImpl& root) {
-  std::vector<nn::NamedTensor> all;
-  std::unordered_set<const TensorData*> seen;
-  std::unordered_set<std::string> names;
-  nn::each_module(root, [&](const std::string& path, nn::ModuleImpl& module) {
-    for (const auto* group : {&module.own_parameters(), &module.own_buffers()})
-      for (const nn::NamedTensor& own : *group) {
-        if (!seen.insert(own.tensor.data_handle().get()).second) continue;
-        all.push_back({nn::joined(path, own.name), own.tensor});
-        if (!names.insert(all.back().name).second)
-          fail<StateError>(writer, "two tensors have the same path", all.back().name, "rename a module or a parameter");
-      }
-  });
-  return all;
-}
-
 // Which tensor is which parameter: by handle, or by memory for one that was detached from its handle.
 class Paths {
  public:
@@ -108,6 +91,8 @@ BatchGraph traced(const nn::Module& model, bool train, const InputShapes& sample
   }
 }
 
+[[noreturn]] void fail_utf8() { fail<ValueError>(writer, "a name or an argument is not UTF-8"); }
+
 Json training_of(const SaveOptions& options, const LoadedModel* loaded) {
   const bool given = !options.training_json.empty() && options.training_json != "{}";
   const std::string text = given ? options.training_json : loaded ? loaded->file().training : "{}";
@@ -120,7 +105,23 @@ Json training_of(const SaveOptions& options, const LoadedModel* loaded) {
 
 }  // namespace
 
-WrittenModel write_model(const nn::Module& model, const SaveOptions& options) {
+std::vector<nn::NamedTensor> tensors_of(nn::ModuleImpl& root) {
+  std::vector<nn::NamedTensor> all;
+  std::unordered_set<const TensorData*> seen;
+  std::unordered_set<std::string> names;
+  nn::each_module(root, [&](const std::string& path, nn::ModuleImpl& module) {
+    for (const auto* group : {&module.own_parameters(), &module.own_buffers()})
+      for (const nn::NamedTensor& own : *group) {
+        if (!seen.insert(own.tensor.data_handle().get()).second) continue;
+        all.push_back({nn::joined(path, own.name), own.tensor});
+        if (!names.insert(all.back().name).second)
+          fail<StateError>(writer, "two tensors have the same path", all.back().name, "rename a module or a parameter");
+      }
+  });
+  return all;
+}
+
+ModelDescription describe_model(const nn::Module& model, const SaveOptions& options) {
   if (!model.impl()) fail<StateError>(writer, "there is no layer in the module", "", "assign one first");
   nn::ModuleImpl& root = *model.impl();
   const auto* loaded = dynamic_cast<const LoadedModel*>(&root);
@@ -155,29 +156,38 @@ WrittenModel write_model(const nn::Module& model, const SaveOptions& options) {
   else if (loaded != nullptr && loaded->file().schema)
     json["schema"] = parse_json(data::schema_to_json(*loaded->file().schema));
 
+  ModelDescription described;
+  described.own = tensors.size();
   for (const nn::NamedTensor& constant : store.tensors()) tensors.push_back(constant);
-  WrittenModel written;
+  described.tensors = std::move(tensors);
   try {
-    written.file = write_tensors(tensors, metadata_key, json.dump());
-  } catch (const Json::exception&) { fail<ValueError>(writer, "a name or an argument is not UTF-8"); }
-  written.held = store.tensors();
-  return written;
+    described.json = json.dump();
+  } catch (const Json::exception&) { fail_utf8(); }
+  return described;
+}
+
+TensorFile write_described(const std::vector<nn::NamedTensor>& tensors, const Metadata& metadata, bool checksum) {
+  try {
+    return write_tensors(tensors, metadata, checksum);
+  } catch (const Json::exception&) { fail_utf8(); }
 }
 
 }  // namespace io
 
 void save(const nn::Module& model, const std::string& path, const SaveOptions& options) {
-  const io::WrittenModel written = io::write_model(model, options);
-  io::write_file(path, written.file.parts, "save");
+  const io::ModelDescription described = io::describe_model(model, options);
+  io::write_file(path, io::write_described(described.tensors, {{io::metadata_key, described.json}}, false).parts,
+                 "save");
 }
 
 std::string to_bytes(const nn::Module& model, const SaveOptions& options) {
-  const io::WrittenModel written = io::write_model(model, options);
+  const io::ModelDescription described = io::describe_model(model, options);
+  const io::TensorFile file = io::write_described(described.tensors, {{io::metadata_key, described.json}}, false);
   std::size_t size = 0;
-  for (const std::string_view part : written.file.parts) size += part.size();
+  for (const std::string_view part : file.parts) size += part.size();
   std::string bytes;
   bytes.reserve(size);
-  for (const std::string_view part : written.file.parts) bytes += part;
+  for (const std::string_view part : file.parts) bytes += part;
   return bytes;
 }
 

@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdio>
 #include <cstring>
 #include <optional>
 
 #include "graph/tensor_data.hpp"
+#include "io/checksum.hpp"
 #include "io/json.hpp"
 
 static_assert(std::endian::native == std::endian::little, "the data in a safetensors file are little-endian");
@@ -23,6 +25,38 @@ std::optional<DType> dtype_of_name(std::string_view name) {
   for (int i = 0; i < dtype_count; ++i)
     if (name == names[i]) return static_cast<DType>(i);
   return {};
+}
+
+// A file's checksum is that of its bytes with zeros for its own digits.
+constexpr const char* checksum_key = "checksum";
+constexpr std::size_t checksum_digits = 16;
+
+std::string in_digits(std::uint64_t value) {
+  char text[checksum_digits + 1];
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(value));
+  return text;
+}
+
+// Where its digits are in a header; npos: nowhere. The metadata come first, and a quote within a text is escaped.
+std::size_t checksum_place(std::string_view header) {
+  const std::string before = "\"" + std::string(checksum_key) + "\":\"";
+  const std::size_t found = header.find(before);
+  return found == std::string_view::npos ? found : found + before.size();
+}
+
+void check_checksum(ByteSpan bytes, std::uint64_t header_length, const std::string& given, const std::string& name) {
+  const std::string_view all(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  const std::size_t at = checksum_place(all.substr(0, length_bytes + header_length));
+  const bool fits =
+      at != std::string_view::npos && given.size() == checksum_digits && all.substr(at, checksum_digits) == given;
+  Checksum sum;
+  if (fits) {
+    sum.add(all.substr(0, at));
+    sum.add(std::string(checksum_digits, '0'));
+    sum.add(all.substr(at + checksum_digits));
+  }
+  if (!fits || in_digits(sum.value()) != given)
+    file_fail(reader, name, "its checksum does not match", "", "the file is damaged");
 }
 
 TensorEntry read_entry(const std::string& name, const JsonView& view, ByteSpan data) {
@@ -58,8 +92,7 @@ TensorEntry read_entry(const std::string& name, const JsonView& view, ByteSpan d
 
 }  // namespace
 
-TensorFile write_tensors(const std::vector<nn::NamedTensor>& tensors, const std::string& metadata_key,
-                         const std::string& metadata) {
+TensorFile write_tensors(const std::vector<nn::NamedTensor>& tensors, const Metadata& metadata, bool checksum) {
   std::vector<const nn::NamedTensor*> order;
   order.reserve(tensors.size());
   for (const nn::NamedTensor& t : tensors) order.push_back(&t);
@@ -70,7 +103,10 @@ TensorFile write_tensors(const std::vector<nn::NamedTensor>& tensors, const std:
   TensorFile file;
   std::string& header = file.header;
   header.assign(length_bytes, '\0');
-  header += "{\"__metadata__\":" + Json{{metadata_key, metadata}}.dump();
+  Json texts = Json::object();
+  for (const auto& [key, text] : metadata) texts[key] = text;
+  if (checksum) texts[checksum_key] = std::string(checksum_digits, '0');
+  header += "{\"__metadata__\":" + texts.dump();
   std::size_t at = 0;
   for (const nn::NamedTensor* t : order) {
     const std::size_t size = static_cast<std::size_t>(t->tensor.size()) * size_of(t->tensor.dtype());
@@ -93,7 +129,19 @@ TensorFile write_tensors(const std::vector<nn::NamedTensor>& tensors, const std:
     const std::size_t size = static_cast<std::size_t>(t->tensor.size()) * size_of(t->tensor.dtype());
     if (size > 0) file.parts.emplace_back(static_cast<const char*>(t->tensor.raw_data()), size);
   }
+  if (checksum) {
+    Checksum sum;
+    for (const std::string_view part : file.parts) sum.add(part);
+    const std::string text = in_digits(sum.value());
+    header.replace(checksum_place(header), text.size(), text);  // in place: parts point into it
+  }
   return file;
+}
+
+const std::string* find_metadata(const TensorListing& listing, std::string_view key) {
+  for (const auto& [own, text] : listing.metadata)
+    if (own == key) return &text;
+  return nullptr;
 }
 
 Tensor TensorEntry::tensor() const {
@@ -148,6 +196,7 @@ TensorListing read_tensors(ByteSpan bytes, const std::string& name) {
   if (at != data.data() + data.size())
     file_fail(reader, name, "something follows the last tensor",
               std::to_string(data.data() + data.size() - at) + " bytes", "the file is damaged");
+  if (const std::string* given = find_metadata(listing, checksum_key)) check_checksum(bytes, length, *given, name);
   return listing;
 }
 

@@ -51,6 +51,7 @@ std::int64_t Callback::every() const { return 0; }
 void Callback::on_batch_end(FitState&) {}
 void Callback::on_slice(FitState&) {}
 void Callback::on_epoch_end(FitState&) {}
+void Callback::on_settled(FitState&) {}
 void Callback::on_fit_end(FitState&) {}
 std::vector<nn::NamedTensor> Callback::state_dict() const { return {}; }
 void Callback::load_state_dict(const std::vector<nn::NamedTensor>& state) {

@@ -62,6 +62,36 @@ void EarlyStopping::on_fit_end(FitState& fit) {
   best_state_.clear();
 }
 
+std::vector<nn::NamedTensor> EarlyStopping::state_dict() const {
+  std::vector<nn::NamedTensor> state{{"best", Tensor::from(std::vector{best_}, {})},
+                                     {"best_epoch", Tensor::from(std::vector{best_epoch_}, {})}};
+  for (const nn::NamedTensor& own : best_state_) state.push_back({"model." + own.name, own.tensor});
+  return state;
+}
+
+void EarlyStopping::load_state_dict(const std::vector<nn::NamedTensor>& state) {
+  const Tensor* best = nullptr;
+  const Tensor* epoch = nullptr;
+  std::vector<nn::NamedTensor> best_state;
+  bool known = true;
+  for (const auto& [name, tensor] : state) {
+    if (name == "best" && tensor.dtype() == DType::float64 && tensor.size() == 1)
+      best = &tensor;
+    else if (name == "best_epoch" && tensor.dtype() == DType::int64 && tensor.size() == 1)
+      epoch = &tensor;
+    else if (name.starts_with("model."))
+      best_state.push_back({name.substr(6), tensor});
+    else
+      known = false;
+  }
+  if (!known || best == nullptr || epoch == nullptr)
+    fail<ValueError>("load_state_dict", "the state is not an EarlyStopping's", "",
+                     "give the callbacks of the interrupted fit, in the same order");
+  best_ = best->data<double>()[0];
+  best_epoch_ = epoch->data<std::int64_t>()[0];
+  best_state_ = std::move(best_state);
+}
+
 std::shared_ptr<Callback> EarlyStopping::clone() const { return std::make_shared<EarlyStopping>(options_); }
 
 }  // namespace callbacks

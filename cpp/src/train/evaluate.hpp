@@ -13,8 +13,11 @@ namespace chainrule {
 // stay inside the floating-point environment.
 class WeightedMean {
  public:
+  WeightedMean() = default;
+  WeightedMean(double weighted, double weights) : weighted_(weighted), weights_(weights) {}
   void add(double batch_weighted, double batch_weights);
   double mean() const;  // NaN where nothing was added
+  std::pair<double, double> sums() const { return {weighted_, weights_}; }
 
  private:
   void add_in_environment(double batch_weighted, double batch_weights);

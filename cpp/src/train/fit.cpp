@@ -33,6 +33,8 @@ FitRun::FitRun(Trainer& trainer, FitData data, const FitOptions& options)
       rollback_(check_steps(), s_.saved, also_written(s_, options)) {
   check_validation();
   fit_->trainer_ = &trainer_;
+  fit_->run_ = this;
+  fit_->warn_ = options.on_warning;
   fit_->columns_ = columns();
   fit_->epochs = options_.epochs;
   fit_->batches = batches_;
@@ -45,6 +47,7 @@ FitRun::FitRun(Trainer& trainer, FitData data, const FitOptions& options)
 
 FitRun::~FitRun() {
   fit_->trainer_ = nullptr;
+  fit_->warn_ = nullptr;
   fit_->history = nullptr;
 }
 
@@ -55,6 +58,7 @@ void FitRun::run() {
   try {
     call_back([&](Callback& c) { c.on_fit_begin(*fit_); });
     if (stop_) s_.history.stopped = *fit_->stop_;
+    if (resumed_) take_up();
     epochs();
   } catch (...) {
     for (const auto& callback : options_.callbacks) try {
@@ -67,8 +71,9 @@ void FitRun::run() {
 }
 
 void FitRun::epochs() {
-  for (std::int64_t epoch = 1; epoch <= options_.epochs && !stop_; ++epoch) {
+  for (std::int64_t epoch = finished_ + 1; epoch <= options_.epochs && !stop_; ++epoch) {
     begin_epoch(epoch);
+    if (resumed_) go_on_in_epoch();
     while (done_ < batches_ && !stop_) slice();
     if (done_ == batches_) end_epoch();
   }
@@ -126,8 +131,9 @@ std::vector<Tensor> FitRun::also_written(Trainer::State& state, const FitOptions
 
 void FitRun::begin_epoch(std::int64_t epoch) {
   epoch_ = epoch;
-  done_ = 0;
-  if (s_.sums.batches > 0) s_.sums.clear();  // of an epoch that was ended within an update, or of steps by hand
+  done_ = before_ = 0;
+  // Of an epoch that was ended within an update, or of steps by hand.
+  if (s_.sums.batches > 0 && !resumed_) s_.sums.clear();
   observed_.push_back(s_.optimizer.schedule_memory());
   begin_schedule();
   order_ = data::epoch_order(data_.rows, s_.seed, s_.epochs, options_.shuffle);
@@ -237,7 +243,7 @@ void FitRun::slice() {
   // A batch that fails has changed nothing, so the last one needs no place to go back to.
   const bool last = epoch_ == options_.epochs && done_ + 1 == batches_;
   if ((at % batches_between_saves == 0 || at == changed_) && !last)
-    rollback_.save({at, s_.global_step, s_.epochs, s_.optimizer.step_count()}, /*keep_start=*/epoch_ == 1);
+    rollback_.save({at, s_.global_step, s_.epochs, s_.optimizer.step_count()}, /*keep_first=*/epoch_ == 1);
   keep_outputs(step_of(size), size);
   const std::int64_t affordable = step_seconds_ > 0 ? static_cast<std::int64_t>(slice_seconds / step_seconds_) : 4;
   const std::int64_t count = std::clamp<std::int64_t>(affordable, 1, std::min(most_from(done_, at), until_call(at)));
@@ -252,18 +258,27 @@ void FitRun::report_slice() {
   if (options_.callbacks.empty() && !options_.on_progress) return;
   fit_->batch = done_;
   fit_->loss = sums_.mean();
-  fit_->samples_per_second = static_cast<double>(std::min(done_ * batch_, data_.rows)) / seconds_since(epoch_start_);
+  fit_->samples_per_second =
+      static_cast<double>(std::min(done_ * batch_, data_.rows) - before_ * batch_) / seconds_since(epoch_start_);
   call_back([&](Callback& c) {
     if (const std::int64_t every = c.every(); every > 0 && position() % every == 0) c.on_batch_end(*fit_);
   });
   if (done_ == batches_) return;
   call_back([&](Callback& c) { c.on_slice(*fit_); });
-  const std::string place = "epoch " + std::to_string(epoch_) + " after batch " + std::to_string(done_);
   const bool goes_on = stop_ || report();
-  if (fit_->stop_) s_.history.stopped = *fit_->stop_ + " (" + place + ")";
-  if (stop_ || goes_on) return;
-  s_.history.stopped = "interrupted in " + place;
-  stop_ = true;
+  if (fit_->stop_) s_.history.stopped = *fit_->stop_ + " (" + place() + ")";
+  if (!stop_ && !goes_on) s_.history.stopped = "interrupted in " + place();
+  stop_ |= !goes_on;
+  settle();
+}
+
+std::string FitRun::place() const {
+  return "epoch " + std::to_string(epoch_) + " after batch " + std::to_string(done_);
+}
+
+void FitRun::settle() {
+  fit_->ending = stop_ || (fit_->epoch_end && epoch_ == options_.epochs);
+  call_back([&](Callback& c) { c.on_settled(*fit_); });
 }
 
 // The model's outputs of the whole epoch, in the order of the samples, for the metrics.
@@ -294,17 +309,18 @@ void FitRun::end_epoch() {
   }
   fit_->batch = batches_;
   fit_->loss = history["loss"].back();
-  fit_->samples_per_second = static_cast<double>(data_.rows) / seconds_since(epoch_start_);
+  fit_->samples_per_second = static_cast<double>(data_.rows - before_ * batch_) / seconds_since(epoch_start_);
   fit_->epoch_end = true;
   call_back([&](Callback& c) { c.on_epoch_end(*fit_); });
   history.log(fit_->logged_);
   s_.optimizer.observe([&](const std::string& watched) { return history[watched].back(); });
   const bool goes_on = report();
-  if (epoch_ == options_.epochs) return;
-  if (stop_) history.stopped = *fit_->stop_;
-  if (stop_ || goes_on) return;
-  history.stopped = "interrupted after epoch " + std::to_string(epoch_);
-  stop_ = true;
+  if (epoch_ < options_.epochs) {
+    if (stop_) history.stopped = *fit_->stop_;
+    if (!stop_ && !goes_on) history.stopped = "interrupted after epoch " + std::to_string(epoch_);
+    stop_ |= !goes_on;
+  }
+  settle();
 }
 
 History Trainer::fit(const Tensor& x, const Tensor& y, const FitOptions& options) {
@@ -317,9 +333,11 @@ History Trainer::fit(const std::vector<Tensor>& x, const Tensor& y, const FitOpt
   for (const auto& callback : options.callbacks)
     if (!callback) fail<StateError>("fit", "a callback is null", "", "make one first");
   const NoGrad nothing;
-  FitData data = fit_data(x, y, options, options.seed.value_or(s.seed));
-  FittedLayers fitted(s.model, data.x);
+  std::optional<SavedFit> saved = checkpoint_to_resume(options);
+  FitData data = fit_data(x, y, options, saved ? saved->seed() : options.seed.value_or(s.seed));
+  FittedLayers fitted = saved ? FittedLayers(s.model, saved->model) : FittedLayers(s.model, data.x);
   FitRun run(*this, std::move(data), options);
+  if (saved) run.resume_from(std::move(*saved));
   if (options.seed) {
     s.seed = *options.seed;
     s.global_step = s.epochs = 0;

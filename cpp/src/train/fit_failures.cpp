@@ -57,7 +57,7 @@ void FitRun::check_data() {
 }
 
 void FitRun::back_to_start() {
-  if (const Rollback::Place* start = rollback_.place_before(0)) restore(*start);
+  if (const Rollback::Place* start = rollback_.place_before(begin_at_)) restore(*start);
   if (s_.optimizer.driver()) s_.optimizer.load_state_dict(driver_start_);
 }
 void FitRun::restore(const Rollback::Place& place) {

@@ -3,8 +3,11 @@
 #pragma once
 
 #include <chrono>
+#include <memory>
+#include <string>
 #include <vector>
 
+#include "train/checkpoint_file.hpp"
 #include "train/evaluate.hpp"
 #include "train/fit_data.hpp"
 #include "train/rollback.hpp"
@@ -18,9 +21,11 @@ class FitRun {
   FitRun(const FitRun&) = delete;
   FitRun& operator=(const FitRun&) = delete;
   ~FitRun();
+  void resume_from(SavedFit saved);  // before run; throws what tells it from this fit, and nothing is changed
   void run();
 
  private:
+  friend class FitState;
   using Clock = std::chrono::steady_clock;
 
   std::int64_t size_of_batch(std::int64_t b) const { return b + 1 < batches_ ? batch_ : data_.rows - b * batch_; }
@@ -49,6 +54,8 @@ class FitRun {
   std::int64_t run_batches(std::int64_t first, std::int64_t count, bool record);
   std::int64_t run_alike(CompiledStep& step, std::int64_t first, std::int64_t count, bool updates, bool record);
   std::int64_t count_steps(Workspace& workspace, std::int64_t finished, bool updates);
+  void settle();
+  std::string place() const;
   void keep_results(const CompiledStep& step, std::int64_t b);
   void keep_outputs(const CompiledStep& step, std::int64_t size);
   std::int64_t most_from(std::int64_t first, std::int64_t at) const;
@@ -67,6 +74,14 @@ class FitRun {
   };
   Changes changes() const;
   static std::vector<Tensor> also_written(Trainer::State& state, const FitOptions& options);
+
+  FitArguments arguments() const;
+  std::vector<Tensor> parameters_beside() const;
+  std::vector<Tensor> all_parameters() const;
+  CheckpointWriter& writer();
+  void write_checkpoint(const std::string& path);
+  void take_up();
+  void go_on_in_epoch();
 
   void fail_at(CompiledStep& step);
   void check_data();
@@ -91,7 +106,13 @@ class FitRun {
   std::vector<std::vector<optim::ScheduleMemory>> observed_{};  // at the start of each epoch of this fit
   std::int64_t changed_ = -1;  // the last batch before which a callback has changed what is trained
 
+  // Of a fit that goes on: the checkpoint, until its epoch is taken up; epochs finished in it, and batches.
+  std::unique_ptr<SavedFit> resumed_{};
+  std::int64_t finished_ = 0, begin_at_ = 0;
+  std::unique_ptr<CheckpointWriter> writer_{};  // once something is written
+
   // Of the present epoch.
+  std::int64_t before_ = 0;  // batches of it that were done before this fit went on
   std::int64_t epoch_ = 0, done_ = 0;
   std::vector<std::int64_t> order_;
   Clock::time_point epoch_start_;

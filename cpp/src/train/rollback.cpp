@@ -41,8 +41,8 @@ template <class Copy> void Rollback::copy_all(const Copy& copy) const {
   });
 }
 
-void Rollback::save(const Place& place, bool keep_start) {
-  const std::size_t older = keep_start && place.batch > 0 ? 1 : places_[0].batch <= places_[1].batch ? 0 : 1;
+void Rollback::save(const Place& place, bool keep_first) {
+  const std::size_t older = keep_first && places_[0].batch >= 0 ? 1 : places_[0].batch <= places_[1].batch ? 0 : 1;
   Block& block = blocks_[older];
   if (block.bytes != total_) {
     block = {};

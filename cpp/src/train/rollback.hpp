@@ -28,7 +28,7 @@ class Rollback {
 
   // A step's program: all steps of a trainer write the same tensors. also: what is written outside of it.
   Rollback(const Program& step, Blocks& blocks, const std::vector<Tensor>& also = {});
-  void save(const Place& place, bool keep_start);  // over the older place; keep_start: never over batch 0
+  void save(const Place& place, bool keep_first);  // over the older place; keep_first: never over the first one
   // The newest place at or before a batch; null where there is none.
   const Place* place_before(std::int64_t batch) const;
   void restore(const Place& place) const;

@@ -189,7 +189,10 @@ std::vector<nn::NamedTensor> Trainer::state_dict() const {
 
 void Trainer::load_state_dict(const std::vector<nn::NamedTensor>& state) {
   check_not_fitting("load_state_dict");
-  State& s = *state_;
+  state_->load(state);
+}
+
+void Trainer::State::load(const std::vector<nn::NamedTensor>& state) {
   const std::string prefix = "optimizer.";
   std::vector<nn::NamedTensor> of_optimizer, of_sums;
   std::map<std::string, std::uint64_t> position;
@@ -211,16 +214,16 @@ void Trainer::load_state_dict(const std::vector<nn::NamedTensor>& state) {
     fail<ValueError>("load_state_dict", "the state is not a Trainer's", "seed, global_step or epochs is missing",
                      "give what trainer.state_dict() returned");
   if (!of_sums.empty()) {  // refused before anything is changed
-    GradientSums sums;
-    sums.fit_to(s.optimizer.parameters());
-    sums.load_state_dict(of_sums, s.options.accumulate);
+    GradientSums found;
+    found.fit_to(optimizer.parameters());
+    found.load_state_dict(of_sums, options.accumulate);
   }
-  s.optimizer.load_state_dict(of_optimizer);
-  if (!of_sums.empty()) s.sums.fit_to(s.optimizer.parameters());
-  s.sums.load_state_dict(of_sums, s.options.accumulate);
-  s.seed = position["seed"];
-  s.global_step = position["global_step"];
-  s.epochs = position["epochs"];
+  optimizer.load_state_dict(of_optimizer);
+  if (!of_sums.empty()) sums.fit_to(optimizer.parameters());
+  sums.load_state_dict(of_sums, options.accumulate);
+  seed = position["seed"];
+  global_step = position["global_step"];
+  epochs = position["epochs"];
 }
 
 optim::Optimizer& Trainer::optimizer() { return state_->optimizer; }

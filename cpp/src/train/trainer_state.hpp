@@ -30,6 +30,7 @@ struct Trainer::State {
   History history;         // of the last fit
   bool fitting = false;    // in the middle of one
 
+  void load(const std::vector<nn::NamedTensor>& state);  // what state_dict gave
   // updates: whether the optimizer steps behind this batch, as it always does unless options.accumulate is more than 1.
   CompiledStep& step_for(const StepInputs& inputs, bool updates = true);
   void count_batches(std::int64_t batches, bool updates);  // that were run

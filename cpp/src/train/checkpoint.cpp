@@ -1,0 +1,138 @@
+// The Checkpoint callback: when to write, which files to keep, and what to do where writing fails.
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+
+#include "core/fail.hpp"
+#include "io/file.hpp"
+#include "train/checkpoint_file.hpp"
+
+namespace chainrule::callbacks {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* who = "Checkpoint";
+
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+bool same_folder(const fs::path& a, const fs::path& b) {
+  std::error_code code;
+  return fs::equivalent(a.empty() ? "." : a, b, code);
+}
+
+}  // namespace
+
+Checkpoint::Checkpoint(const CheckpointOptions& options) : options_(options), best_(std::nan("")) {
+  if (options.folder.empty()) fail<ValueError>(who, "the folder's name is empty");
+  if (options.every_epochs < 0 || options.every_batches < 0 || !(options.every_minutes >= 0))
+    fail<ValueError>(who, "every_epochs, every_batches and every_minutes must be 0 or more",
+                     std::to_string(options.every_epochs) + ", " + std::to_string(options.every_batches) + ", " +
+                         std::to_string(options.every_minutes));
+  if (options.every_epochs == 0 && options.every_batches == 0 && options.every_minutes == 0)
+    fail<ValueError>(who, "is never due", "", "give every_epochs, every_batches or every_minutes");
+  if (options.keep_last < 1) fail<ValueError>(who, "keep_last must be at least 1", std::to_string(options.keep_last));
+  if (options.mode != "auto" && options.mode != "min" && options.mode != "max")
+    fail<ValueError>(who, "unknown mode", "\"" + options.mode + "\"", "use \"auto\", \"min\" or \"max\"");
+  if (options.mode == "max") greater_ = true;
+  if (options.mode == "auto" && !options.monitor.empty()) greater_ = greater_is_better(options.monitor);
+}
+
+std::string Checkpoint::path_of(const std::string& name) const { return (fs::path(options_.folder) / name).string(); }
+
+void Checkpoint::on_fit_begin(FitState& fit) {
+  monitor_ = options_.monitor;
+  if (monitor_.empty()) {
+    const auto& columns = fit.columns();
+    monitor_ = std::find(columns.begin(), columns.end(), "val_loss") != columns.end() ? "val_loss" : "loss";
+  }
+  if (options_.keep_best) fit.require_column(who, monitor_);
+  fit.check_save();
+  std::error_code code;
+  fs::create_directories(options_.folder, code);
+  if (!fs::is_directory(options_.folder))
+    io::file_fail(who, options_.folder, "is no folder and cannot be made one", code ? code.message() : "");
+  const bool goes_on =
+      !fit.resumed_from.empty() && same_folder(fs::path(fit.resumed_from).parent_path(), options_.folder);
+  std::vector<std::string> there = checkpoints_in(options_.folder);
+  if (fs::exists(path_of(best_checkpoint))) there.emplace_back(best_checkpoint);
+  if (!goes_on && !there.empty())
+    fail<StateError>(who, "the folder holds checkpoints of another fit", path_of(there.front()),
+                     "go on with it by fit's resume_from=\"auto\", or give another folder");
+  io::remove_temporaries(options_.folder, checkpoint_begin);
+  io::remove_temporaries(options_.folder, best_checkpoint);
+  best_ = std::nan("");
+  best_epoch_ = failures_ = 0;
+  error_.clear();
+  written_ = goes_on ? fit.resumed_from : "";
+  place_ = {};
+  seconds_ = now();
+}
+
+std::int64_t Checkpoint::every() const { return options_.every_batches; }
+
+void Checkpoint::on_settled(FitState& fit) {
+  const std::pair place = fit.epoch_end ? std::pair{fit.epoch, std::int64_t{0}} : std::pair{fit.epoch - 1, fit.batch};
+  bool better = false;
+  if (fit.epoch_end && options_.keep_best) {
+    const double value = fit.value(monitor_);
+    better = greater_ ? value > best_ : value < best_;
+    better |= best_epoch_ == 0 && !std::isnan(value);
+    if (better) best_ = value, best_epoch_ = fit.epoch;
+  }
+  const auto every = [](std::int64_t count, std::int64_t n) { return n > 0 && count % n == 0; };
+  const bool due = (fit.epoch_end && every(fit.epoch, options_.every_epochs)) ||
+                   every(place.first * fit.batches + place.second, options_.every_batches) ||
+                   (options_.every_minutes > 0 && now() - seconds_ >= 60 * options_.every_minutes) || fit.ending;
+  if (!better && !due) return;
+  try {
+    if (better) fit.save(path_of(best_checkpoint));
+    if (due) {
+      const std::string path = path_of(checkpoint_name(place.first, place.second));
+      if (!better || !io::link_file(path_of(best_checkpoint), path)) fit.save(path);
+      written_ = path;
+      place_ = place;
+      remove_others();
+    }
+    error_.clear();
+  } catch (const FileError& error) {
+    if (written_.empty()) throw;  // nothing to come back to: better told at once
+    ++failures_;
+    if (error_.empty())
+      fit.warn(std::string(error.what()) + "; training goes on, " + written_ + " is the newest checkpoint");
+    error_ = error.what();
+  }
+  if (due) seconds_ = now();
+}
+
+// All but the last ones up to what was just written: behind it can only be those of a fit that was gone back in.
+void Checkpoint::remove_others() const {
+  const std::vector<std::string> names = checkpoints_in(options_.folder);
+  const std::string newest = checkpoint_name(place_.first, place_.second);
+  const auto at = static_cast<std::int64_t>(std::find(names.begin(), names.end(), newest) - names.begin());
+  std::error_code code;
+  for (std::int64_t i = 0; i < static_cast<std::int64_t>(names.size()); ++i)
+    if (i > at || i <= at - options_.keep_last) fs::remove(path_of(names[static_cast<std::size_t>(i)]), code);
+}
+
+std::vector<nn::NamedTensor> Checkpoint::state_dict() const {
+  return {{"best", Tensor::from(std::vector{best_}, {})}, {"best_epoch", Tensor::from(std::vector{best_epoch_}, {})}};
+}
+
+void Checkpoint::load_state_dict(const std::vector<nn::NamedTensor>& state) {
+  const double* best = nullptr;
+  const std::int64_t* epoch = nullptr;
+  for (const auto& [name, tensor] : state) {
+    if (name == "best" && tensor.dtype() == DType::float64 && tensor.size() == 1) best = tensor.data<double>();
+    if (name == "best_epoch" && tensor.dtype() == DType::int64 && tensor.size() == 1)
+      epoch = tensor.data<std::int64_t>();
+  }
+  if (best == nullptr || epoch == nullptr || state.size() != 2)
+    fail<ValueError>("load_state_dict", "the state is not a Checkpoint's", "",
+                     "give the callbacks of the interrupted fit, in the same order");
+  best_ = *best;
+  best_epoch_ = *epoch;
+}
+
+}  // namespace chainrule::callbacks

@@ -1,0 +1,66 @@
+// A checkpoint as a file: a model file with the state of a fit beside the model. Writes and reads it, and finds the one
+// to go on from; knows nothing of running fits.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "chainrule/trainer.hpp"
+#include "io/model_file.hpp"
+
+namespace chainrule {
+
+// What tells one fit from another: names of arguments and what was given.
+using FitArguments = std::vector<std::pair<std::string, std::string>>;
+
+struct CheckpointFacts {
+  std::int64_t epoch = 0, batch = 0;  // finished epochs of the fit, and batches of the next one
+  std::int64_t first_rate = 0;        // the optimizer's epoch when the fit began
+  FitArguments arguments{};
+  std::string schedule{};                        // of the learning rate; empty: a number
+  std::vector<std::string> columns{}, logged{};  // of the history, and of the present epoch's row
+  std::optional<std::string> stopped{};          // by a callback, for this reason
+};
+
+struct SavedFit {
+  std::string path;
+  CheckpointFacts facts;
+  std::map<std::string, Tensor> model, state;  // by path, and by name
+
+  std::uint64_t seed() const;
+  // One of the state with this type; FileError where there is none.
+  const Tensor& at(const std::string& name, DType dtype, const Shape& shape) const;
+  // Those whose names begin so, without that beginning.
+  std::vector<nn::NamedTensor> below(const std::string& begin) const;
+};
+
+class CheckpointWriter {
+ public:
+  CheckpointWriter(nn::Module model, std::vector<Shape> samples);
+  // Throws what save throws for a model that cannot be saved.
+  void describe();
+  void write(const std::string& path, const CheckpointFacts& facts, const std::vector<nn::NamedTensor>& state);
+
+ private:
+  nn::Module model_;
+  std::vector<Shape> samples_;
+  std::vector<bool> trained_;  // of its parameters, when it was described
+  io::ModelDescription described_;
+};
+
+SavedFit read_checkpoint(const std::string& path);  // FileError: there is none, or it is damaged
+
+// Names of checkpoints in a folder, by their place in the fit; the last is the newest.
+std::string checkpoint_name(std::int64_t epoch, std::int64_t batch);
+inline constexpr const char* checkpoint_begin = "checkpoint-";
+inline constexpr const char* best_checkpoint = "best.safetensors";
+std::vector<std::string> checkpoints_in(const std::string& folder);
+
+// What resume_from names; none where a fit begins anew.
+std::optional<SavedFit> checkpoint_to_resume(const FitOptions& options);
+
+}  // namespace chainrule
