@@ -1492,14 +1492,15 @@ class Trainer:
         >>> trainer.diagnose([[0.0, 1.0], [1.0, 2.0]], [[1.0], [3.0]]).warnings
         []
         """
-    def evaluate(self, X: typing.Any, y: typing.Any, batch_size: typing.SupportsIndex = 1024) -> dict[str, float]:
+    def evaluate(self, X: typing.Any, y: typing.Any = None, batch_size: typing.SupportsIndex = 1024) -> dict[str, float]:
         """
-        Loss and metrics on a whole set, in eval mode, as a dict of floats.
+        Loss and metrics on a whole set, (X, y) or a source alone, in eval mode, as a dict of floats.
         """
-    def fit(self, X: typing.Any, y: typing.Any, *, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, shuffle: bool = True, validation_data: typing.Any = None, validation_split: typing.SupportsFloat | typing.SupportsIndex = 0.0, sample_weight: typing.Any = None, class_weight: collections.abc.Mapping[typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] | None = None, callbacks: typing.Any = (), seed: typing.Any = None, progress: typing.Any = 'auto') -> History:
+    def fit(self, X: typing.Any, y: typing.Any = None, *, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, shuffle: bool = True, validation_data: typing.Any = None, validation_split: typing.SupportsFloat | typing.SupportsIndex = 0.0, sample_weight: typing.Any = None, class_weight: collections.abc.Mapping[typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] | None = None, sampler: typing.Any = None, callbacks: typing.Any = (), seed: typing.Any = None, progress: typing.Any = 'auto') -> History:
         """
-        Train for some epochs and return their History. A second call goes on where the first ended; Ctrl-C ends training
-        at the next batch and leaves a usable model. callbacks: of chainrule.callbacks, or functions of the FitState that are
+        Train on X and y, or on a source of chainrule.data alone, for some epochs and return their History. A second call goes on where the first ended; Ctrl-C ends training
+        at the next batch and leaves a usable model. sampler: which rows an epoch takes, a data.WeightedSampler, a
+        data.StratifiedSampler or an object with a method order(seed, epoch) that gives row numbers. callbacks: of chainrule.callbacks, or functions of the FitState that are
         called at the end of every epoch. progress: "auto" (a bar on a terminal), True, False, "log" (a line per
         epoch), or a function of the reports.
         """
@@ -1539,7 +1540,7 @@ class Trainer:
         """
     def predict(self, X: typing.Any, batch_size: typing.SupportsIndex = 1024, output: str = 'raw') -> typing.Any:
         """
-        As model.predict.
+        As model.predict; X may be a source.
         """
     def profile(self, X: typing.Any, y: typing.Any, *, batch_size: typing.SupportsIndex = 32, runs: typing.SupportsIndex = 100) -> Profile:
         """
@@ -1802,6 +1803,49 @@ class TrainingStep:
         """
         Steps taken.
         """
+class Sampler:
+    """
+    Which rows an epoch takes, and in which order: `sampler` of Trainer.fit and data.batches. One of your own is any object
+    with a method order(seed, epoch) that returns row numbers, as many in every epoch and the same for the same arguments.
+    """
+    def __len__(self) -> int:
+        ...
+    def __repr__(self) -> str:
+        ...
+    def order(self, seed: typing.Any, epoch: typing.SupportsIndex, batch_size: typing.SupportsIndex = 32) -> numpy.typing.NDArray[typing.Any]:
+        """
+        The rows of pass `epoch` as an int64 array; batches are cut off from it in order.
+        """
+class WeightedSampler(Sampler):
+    """
+    Draws rows with probabilities proportional to their weights: with replacement each time from all rows, without it from
+    those not drawn yet.
+
+    weights: one number per row, 0 or more. num_samples: how many an epoch has; None: as many as there are rows, or without
+    replacement as many as have a weight above 0. Raises ValueError for weights that are negative, NaN, infinite or all 0.
+
+    >>> import numpy as np
+    >>> labels = np.array([0] * 90 + [1] * 10)
+    >>> sampler = cr.data.WeightedSampler(1 / np.bincount(labels)[labels], num_samples=1000)
+    >>> bool(450 < labels[sampler.order(seed=0, epoch=0)].sum() < 550)
+    True
+    """
+    def __init__(self, weights: typing.Any, num_samples: typing.SupportsIndex | None = None, replacement: bool = True) -> None:
+        ...
+class StratifiedSampler(Sampler):
+    """
+    Every row once, such that each batch holds every class by its share: rows of each class in random order, class after
+    class, are dealt to the batches like cards. Batches of one size differ by at most one row of a class.
+
+    labels: one per row, integers or text.
+
+    >>> labels = [0] * 90 + [1] * 10
+    >>> order = cr.data.StratifiedSampler(labels).order(seed=0, epoch=0, batch_size=20)
+    >>> [sum(labels[row] for row in batch) for batch in order.reshape(5, 20)]
+    [2, 2, 2, 2, 2]
+    """
+    def __init__(self, labels: typing.Any) -> None:
+        ...
 class _BatchIterator:
     def __iter__(self) -> typing.Any:
         ...
@@ -1819,6 +1863,9 @@ class Table:
     """
     A table read from a CSV file: columns of numbers (missing: NaN) or text (missing: empty).
     """
+    @staticmethod
+    def _from_columns(columns: collections.abc.Sequence[tuple[str, typing.Any]]) -> Table:
+        ...
     def __contains__(self, name: str) -> bool:
         ...
     def __getitem__(self, name: str) -> typing.Any:
@@ -1893,6 +1940,94 @@ class Schema:
         """
         Features after encoding.
         """
+class Source:
+    """
+    Data that need not fit into memory: Trainer.fit, evaluate and predict take it in the place of (X, y), as fit does for
+    validation_data. It is read in windows of rows, the next one while the present one trains.
+
+    An epoch takes every row once: windows in random order, and the rows of each window in random order; the last window,
+    if it is shorter, comes last. Rows of different windows do not meet in a batch. A source of one window gives the bits of
+    fit(X, y).
+
+    One of your own is any object with an int `rows` and a method read(first, count) that returns X, (X, y) or (X, y, weight)
+    of those rows, in new arrays; X may be a tuple of inputs. It may have `window_rows`, and any_order = False if it reads fast
+    in order only: then fit takes the windows in order, and shuffles within them. Another thread calls it.
+    """
+    def __len__(self) -> int:
+        ...
+    def __repr__(self) -> str:
+        ...
+    def read(self, first: typing.SupportsIndex, count: typing.SupportsIndex) -> typing.Any:
+        """
+        Rows first ... first + count - 1: X, (X, y) or (X, y, weight), as new arrays.
+        """
+    @property
+    def any_order(self) -> bool:
+        """
+        Whether fit takes the windows in random order.
+        """
+    @property
+    def rows(self) -> int:
+        """
+        How many rows there are.
+        """
+class ArraySource(Source):
+    """
+    Arrays in memory, read in place; a numpy.memmap is one of them. One window unless window_rows is given.
+
+    window_rows: rows read at a time; None: as many as 64 MB hold. fit takes whole batches.
+
+    >>> source = cr.data.ArraySource([[0.0], [1.0], [2.0]], [[1.0], [3.0], [5.0]])
+    >>> trainer = cr.Trainer(nn.Linear(1, 1), nn.MSELoss(), optim.SGD(lr=0.1))
+    >>> trainer.fit(source, epochs=200)["loss"][-1] < 0.01
+    True
+    """
+    def __init__(self, X: typing.Any, y: typing.Any = None, weight: typing.Any = None, *, window_rows: typing.SupportsIndex | None = None) -> None:
+        ...
+class NpySource(Source):
+    """
+    NPY files, mapped into memory: rows of float32, float64, int32, int64 and uint8 are read where they lie in the system's
+    cache, others are converted window by window. X: a path, or a tuple of paths for several inputs; y: a path, or None.
+    The files must not change while they are used.
+
+    window_rows: rows read at a time; None: as many as 64 MB hold. fit takes whole batches.
+    Raises FileError for files that are no NPY files, or in Fortran order.
+    """
+    def __init__(self, X: typing.Any, y: typing.Any = None, *, window_rows: typing.SupportsIndex | None = None) -> None:
+        ...
+class CsvSource(Source):
+    """
+    A CSV file, encoded by a schema: learn that from some rows with fit_schema(read_csv(path, rows=100_000), target).
+    One pass at the beginning counts rows, notes where they are, and finds which columns are numbers. The file must not
+    change while it is used. Other arguments are those of read_csv.
+
+    window_rows: rows read at a time; None: as many as 64 MB hold. fit takes whole batches.
+    """
+    def __init__(self, path: typing.Any, schema: Schema, *, delimiter: str = '', decimal: str = '.', header: bool = True, missing: typing.Any = None, text: collections.abc.Sequence[str] = (), window_rows: typing.SupportsIndex | None = None) -> None:
+        ...
+class GeneratorSource(Source):
+    """
+    Pieces of any number of rows, one after the other: X, (X, y) or (X, y, weight). make: a function that returns what to
+    iterate over, called anew for each pass, or an object that can be iterated over again. Every pass must give the same rows.
+    rows: how many an epoch has, also of endless generators; None: they are counted by one pass before the first epoch.
+    Windows are taken in order, rows are shuffled within them.
+
+    window_rows: rows read at a time; None: as many as 64 MB hold. fit takes whole batches.
+
+    >>> import numpy as np
+    >>> def pieces():
+    ...     for seed in range(10):
+    ...         X = np.random.default_rng(seed).normal(size=(100, 2)).astype("float32")
+    ...         yield X, X[:, :1] + X[:, 1:]
+    >>> source = cr.data.GeneratorSource(pieces, window_rows=256)
+    >>> source.rows
+    1000
+    >>> trainer = cr.Trainer(nn.Linear(2, 1), nn.MSELoss(), optim.SGD(lr=0.1))
+    >>> trainer.fit(source, epochs=5)["loss"][-1] < 0.001
+    True
+    """
+    def __init__(self, make: typing.Any, *, rows: typing.SupportsIndex | None = None, window_rows: typing.SupportsIndex | None = None) -> None:
+        ...
 class Ensemble:
     """
     Models of one task that predict together: Ensemble([model, ...]), Ensemble.train, or what CrossValidation.ensemble() gives.
@@ -2455,9 +2590,10 @@ def balanced_accuracy(output: typing.Any, target: typing.Any, *, sample_weight: 
     >>> cr.metrics.balanced_accuracy([0, 0, 0, 0], [0, 0, 0, 1])
     0.5
     """
-def batches(X: typing.Any, y: typing.Any = None, *, batch_size: typing.SupportsIndex = 32, shuffle: bool = True, seed: typing.Any = 0) -> Batches:
+def batches(X: typing.Any, y: typing.Any = None, *, batch_size: typing.SupportsIndex = 32, shuffle: bool = True, seed: typing.Any = 0, sampler: typing.Any = None) -> Batches:
     """
     Pairs of NumPy arrays (xb, yb), in the order in which a Trainer with this seed takes them. The last batch may be smaller.
+    sampler: as fit takes it.
     """
 def broadcast_to(x: typing.Any, shape: typing.Any) -> Tensor:
     """
@@ -3087,10 +3223,10 @@ def random_uniform(shape: typing.Any, low: typing.SupportsFloat | typing.Support
     Uniform draws in [low, high), new in each call, and in a compiled function in each run; manual_seed(s) starts
     them again. Constants to every derivative.
     """
-def read_csv(path: typing.Any, *, delimiter: str = '', decimal: str = '.', header: bool = True, missing: typing.Any = None, text: collections.abc.Sequence[str] = ()) -> Table:
+def read_csv(path: typing.Any, *, delimiter: str = '', decimal: str = '.', header: bool = True, missing: typing.Any = None, text: collections.abc.Sequence[str] = (), rows: typing.SupportsIndex | None = None) -> Table:
     """
     Read a CSV file. The delimiter is found from the first lines where it is not given; missing lists what counts as
-    missing, text the columns kept as text even where all their cells are numbers.
+    missing, text the columns kept as text even where all their cells are numbers. rows: only the first so many.
     """
 def read_idx(path: typing.Any) -> numpy.typing.NDArray[typing.Any]:
     """

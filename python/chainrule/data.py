@@ -1,9 +1,20 @@
-"""Mini-batches, splits, and readers for IDX and CSV files. Everything returns NumPy arrays."""
+"""Mini-batches, splits, samplers, sources larger than memory, and readers for IDX and CSV files.
+
+Everything returns NumPy arrays.
+"""
 
 from ._core import (
+    ArraySource,
     Batches,
+    CsvSource,
+    GeneratorSource,
+    NpySource,
+    Sampler,
     Schema,
+    Source,
+    StratifiedSampler,
     Table,
+    WeightedSampler,
     batches,
     fit_schema,
     k_fold,
@@ -14,11 +25,22 @@ from ._core import (
     split_rows,
     time_series_folds,
 )
+from ._tables import FrameSource, ParquetSource, to_table
 
 __all__ = [
+    "ArraySource",
     "Batches",
+    "CsvSource",
+    "FrameSource",
+    "GeneratorSource",
+    "NpySource",
+    "ParquetSource",
+    "Sampler",
     "Schema",
+    "Source",
+    "StratifiedSampler",
     "Table",
+    "WeightedSampler",
     "batches",
     "fit_schema",
     "k_fold",
@@ -28,4 +50,5 @@ __all__ = [
     "split_data",
     "split_rows",
     "time_series_folds",
+    "to_table",
 ]

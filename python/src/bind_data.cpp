@@ -1,5 +1,7 @@
 // Data: batches, splits, IDX and CSV files, and the schema that turns a table into numbers.
 #include "path.hpp"
+#include "sampling.hpp"
+#include "sources.hpp"
 
 namespace chainrule::python {
 namespace {
@@ -31,19 +33,40 @@ void bind_batches(py::module_& m) {
       .def("__len__", &data::Batches::size);
   m.def(
       "batches",
-      [](const py::object& x, const py::object& y, std::int64_t batch_size, bool shuffle, const py::object& seed) {
+      [](const py::object& x, const py::object& y, std::int64_t batch_size, bool shuffle, const py::object& seed,
+         const py::object& sampler) {
         const Tensor target = y.is_none() ? Tensor() : borrow(y, "batches");
-        return data::batches(borrow(x, "batches"), target, {batch_size, shuffle, to_seed(seed, "batches")});
+        return data::batches(borrow(x, "batches"), target,
+                             {batch_size, shuffle, to_seed(seed, "batches"), to_sampler(sampler, "batches")});
       },
       "X"_a, "y"_a = py::none(), py::kw_only(), "batch_size"_a = d.batch_size, "shuffle"_a = d.shuffle,
-      "seed"_a = d.seed,
+      "seed"_a = d.seed, "sampler"_a = py::none(),
       "Pairs of NumPy arrays (xb, yb), in the order in which a Trainer with this seed takes them. The last batch may "
-      "be smaller.");
+      "be smaller.\nsampler: as fit takes it.");
 }
 
 py::object column_values(const data::Column& column) {
   if (!column.numeric) return py::cast(column.text);
   return py::array_t<double>(static_cast<py::ssize_t>(column.numbers.size()), column.numbers.data());
+}
+
+// (name, float64 array or list of strings) pairs: data.to_table makes them.
+data::Table table_of(const std::vector<std::pair<std::string, py::object>>& columns) {
+  data::Table table;
+  for (const auto& [name, values] : columns) {
+    data::Column column{name, py::isinstance<py::array>(values), {}, {}};
+    if (column.numeric)
+      column.numbers = values.cast<std::vector<double>>();
+    else
+      column.text = values.cast<std::vector<std::string>>();
+    const auto rows = static_cast<std::int64_t>(column.numeric ? column.numbers.size() : column.text.size());
+    if (!table.columns.empty() && rows != table.rows)
+      throw ShapeError("to_table: columns differ in length: \"" + name + "\" has " + std::to_string(rows) +
+                       " rows, \"" + table.columns[0].name + "\" " + std::to_string(table.rows));
+    table.rows = rows;
+    table.columns.push_back(std::move(column));
+  }
+  return table;
 }
 
 void bind_tables(py::module_& m) {
@@ -87,31 +110,26 @@ void bind_tables(py::module_& m) {
           "rows"_a, "The table of these rows.")
       .def(
           "is_numeric", [](const Table& t, const std::string& name) { return t.column(name).numeric; }, "name"_a)
+      .def_static("_from_columns", &table_of, "columns"_a)
       .def("__repr__", [](const Table& t) {
         return "Table(" + std::to_string(t.rows) + " rows, " + std::to_string(t.columns.size()) + " columns)";
       });
   m.def(
       "read_csv",
       [](const py::object& path, const std::string& delimiter, const std::string& decimal, bool header,
-         const py::object& missing, const std::vector<std::string>& text) {
-        data::CsvOptions options;
-        if (delimiter.size() > 1)
-          throw ValueError("read_csv: delimiter must be one character, got \"" + delimiter + "\"");
-        if (decimal.size() != 1) throw ValueError("read_csv: decimal must be one character, got \"" + decimal + "\"");
-        options.delimiter = delimiter.empty() ? char{0} : delimiter[0];
-        options.decimal = decimal[0];
-        options.header = header;
-        options.text = text;
-        if (!missing.is_none()) options.missing = missing.cast<std::vector<std::string>>();
+         const py::object& missing, const std::vector<std::string>& text, std::optional<std::int64_t> rows) {
+        data::CsvOptions options = to_csv_options("read_csv", delimiter, decimal, header, missing, text);
+        if (rows && *rows < 1) throw ValueError("read_csv: rows must be at least 1: " + std::to_string(*rows));
+        options.rows = rows.value_or(0);
         const std::string name = path_of(path);
         const py::gil_scoped_release unlocked;
         return data::read_csv(name, options);
       },
       "path"_a, py::kw_only(), "delimiter"_a = "", "decimal"_a = std::string(1, d.decimal), "header"_a = d.header,
-      "missing"_a = py::none(), "text"_a = py::tuple(),
+      "missing"_a = py::none(), "text"_a = py::tuple(), "rows"_a = py::none(),
       "Read a CSV file. The delimiter is found from the first lines where it is not given; missing lists what counts "
       "as\n"
-      "missing, text the columns kept as text even where all their cells are numbers.");
+      "missing, text the columns kept as text even where all their cells are numbers. rows: only the first so many.");
   using data::Schema;
   py::class_<Schema>(m, "Schema", "How a table becomes numbers: learned from training rows, saved with the model.")
       .def_readonly("target", &Schema::target)
@@ -159,7 +177,24 @@ void bind_tables(py::module_& m) {
 
 }  // namespace
 
+data::CsvOptions to_csv_options(const char* who, const std::string& delimiter, const std::string& decimal, bool header,
+                                const py::object& missing, const std::vector<std::string>& text) {
+  const auto one = [&](const char* name, const std::string& given) {
+    throw ValueError(std::string(who) + ": " + name + " must be one character, got \"" + given + "\"");
+  };
+  if (delimiter.size() > 1) one("delimiter", delimiter);
+  if (decimal.size() != 1) one("decimal", decimal);
+  data::CsvOptions options;
+  options.delimiter = delimiter.empty() ? char{0} : delimiter[0];
+  options.decimal = decimal[0];
+  options.header = header;
+  options.text = text;
+  if (!missing.is_none()) options.missing = missing.cast<std::vector<std::string>>();
+  return options;
+}
+
 void bind_data(py::module_& m) {
+  bind_samplers(m);
   bind_batches(m);
   m.def(
       "parse_idx",
@@ -172,6 +207,7 @@ void bind_data(py::module_& m) {
       "read_idx", [](const py::object& path) { return to_numpy(data::read_idx(path_of(path))); }, "path"_a,
       "An array from an IDX file (MNIST's format), gzip-compressed or not.");
   bind_tables(m);
+  bind_sources(m);  // after the schema
 }
 
 }  // namespace chainrule::python

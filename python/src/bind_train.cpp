@@ -5,6 +5,8 @@
 #include "bind_diagnostics.hpp"
 #include "callbacks.hpp"
 #include "path.hpp"
+#include "sampling.hpp"
+#include "sources.hpp"
 #include "watcher.hpp"
 
 namespace chainrule::python {
@@ -51,23 +53,28 @@ py::object from_metric(const Metric& metric) {
 
 ValidationData validation_pair(const py::object& data) {
   if (data.is_none()) return {};
+  if (is_source(data)) return {to_source(data, "validation_data")};
   if (!py::isinstance<py::sequence>(data) || py::len(data) != 2)
-    throw ValueError("fit: validation_data must be a pair (X, y), got " + type_name(data));
+    throw ValueError("fit: validation_data must be a pair (X, y) or a source, got " + type_name(data));
   return {borrow_inputs(data[py::int_(0)], "validation_data"), borrow_target(data[py::int_(1)], "validation_data")};
 }
 
 History fit(Trainer& trainer, const py::object& x, const py::object& y, std::int64_t epochs, std::int64_t batch_size,
             bool shuffle, const py::object& validation_data, double validation_split, const py::object& sample_weight,
-            const std::optional<std::map<std::int64_t, double>>& class_weight, const py::object& callbacks,
-            const py::object& seed, const py::object& progress, const py::object& resume_from) {
-  const std::vector<Tensor> inputs = borrow_inputs(x, "fit");
-  const Tensor target = borrow_target(y, "fit");
+            const std::optional<std::map<std::int64_t, double>>& class_weight, const py::object& sampler,
+            const py::object& callbacks, const py::object& seed, const py::object& progress,
+            const py::object& resume_from) {
+  const bool alone = is_source_alone(x, y, "fit");
+  const std::shared_ptr<data::Source> source = alone ? to_source(x, "fit") : nullptr;
+  const std::vector<Tensor> inputs = alone ? std::vector<Tensor>() : borrow_inputs(x, "fit");
+  const Tensor target = alone ? Tensor() : borrow_target(y, "fit");
   FitOptions options;
   options.epochs = epochs, options.batch_size = batch_size, options.shuffle = shuffle;
   options.validation_data = validation_pair(validation_data);
   options.validation_split = validation_split;
   if (!sample_weight.is_none()) options.sample_weight = borrow(sample_weight, "sample_weight");
   if (class_weight) options.class_weight = *class_weight;
+  options.sampler = to_sampler(sampler, "fit");
   if (!seed.is_none()) options.seed = to_seed(seed, "fit");
   options.callbacks = to_callbacks(callbacks, "fit");
   if (!resume_from.is_none()) {
@@ -83,7 +90,7 @@ History fit(Trainer& trainer, const py::object& x, const py::object& y, std::int
     options.on_progress = [&watcher](const FitState& fit) {
       return watcher([&] { return py::cast(std::const_pointer_cast<FitState>(fit.shared_from_this())); });
     };
-    return trainer.fit(inputs, target, options);
+    return source ? trainer.fit(source, options) : trainer.fit(inputs, target, options);
   });
 }
 
@@ -279,13 +286,16 @@ void bind_trainer(py::module_& m) {
            "Raises\n"
            "StateError where has_bf16() is False, DTypeError for a model that is not float32.")
       .def(
-          "fit", &fit, "X"_a, "y"_a, py::kw_only(), "epochs"_a = d.epochs, "batch_size"_a = d.batch_size,
+          "fit", &fit, "X"_a, "y"_a = py::none(), py::kw_only(), "epochs"_a = d.epochs, "batch_size"_a = d.batch_size,
           "shuffle"_a = d.shuffle, "validation_data"_a = py::none(), "validation_split"_a = d.validation_split,
-          "sample_weight"_a = py::none(), "class_weight"_a = py::none(), "callbacks"_a = py::tuple(),
-          "seed"_a = py::none(), "progress"_a = "auto", "resume_from"_a = py::none(),
-          "Train for some epochs and return their History. A second call goes on where the first ended; Ctrl-C ends "
+          "sample_weight"_a = py::none(), "class_weight"_a = py::none(), "sampler"_a = py::none(),
+          "callbacks"_a = py::tuple(), "seed"_a = py::none(), "progress"_a = "auto", "resume_from"_a = py::none(),
+          "Train on X and y, or on a source of chainrule.data alone, for some epochs and return their History. A "
+          "second call goes on where the first ended; Ctrl-C ends "
           "training\n"
-          "at the next batch and leaves a usable model. callbacks: of chainrule.callbacks, or functions of the "
+          "at the next batch and leaves a usable model. sampler: which rows an epoch takes, a data.WeightedSampler, a\n"
+          "data.StratifiedSampler or an object with a method order(seed, epoch) that gives row numbers. callbacks: of "
+          "chainrule.callbacks, or functions of the "
           "FitState "
           "that are\n"
           "called at the end of every epoch. progress: \"auto\" (a bar on a terminal), True, False, \"log\" (a line "
@@ -300,18 +310,30 @@ void bind_trainer(py::module_& m) {
       .def(
           "evaluate",
           [](const Trainer& t, const py::object& x, const py::object& y, std::int64_t batch_size) {
+            if (is_source_alone(x, y, "evaluate")) {
+              const std::shared_ptr<data::Source> source = to_source(x, "evaluate");
+              const py::gil_scoped_release unlocked;
+              return t.evaluate(source, batch_size);
+            }
             const std::vector<Tensor> inputs = borrow_inputs(x, "evaluate");
             const Tensor target = borrow_target(y, "evaluate");
             const py::gil_scoped_release unlocked;
             return t.evaluate(inputs, target, batch_size);
           },
-          "X"_a, "y"_a, "batch_size"_a = 1024, "Loss and metrics on a whole set, in eval mode, as a dict of floats.")
+          "X"_a, "y"_a = py::none(), "batch_size"_a = 1024,
+          "Loss and metrics on a whole set, (X, y) or a source alone, in eval mode, as a dict of floats.")
       .def(
           "predict",
           [](const Trainer& t, const py::object& x, std::int64_t batch_size, const std::string& output) {
-            return predict_arrays(t.model(), x, batch_size, output);
+            if (!is_source(x)) return predict_arrays(t.model(), x, batch_size, output);
+            const std::shared_ptr<data::Source> source = to_source(x, "predict");
+            const Tensor result = [&] {
+              const py::gil_scoped_release unlocked;
+              return t.predict(source, batch_size, output);
+            }();
+            return py::object(to_numpy(result));
           },
-          "X"_a, "batch_size"_a = 1024, "output"_a = "raw", "As model.predict.")
+          "X"_a, "batch_size"_a = 1024, "output"_a = "raw", "As model.predict; X may be a source.")
       .def(
           "step",
           [](Trainer& t, const py::object& x, const py::object& y, const py::object& weight) {

@@ -4,6 +4,8 @@
 #include "chainrule/callbacks.hpp"
 #include "chainrule/config.hpp"
 #include "chainrule/data.hpp"
+#include "chainrule/data_samplers.hpp"
+#include "chainrule/data_sources.hpp"
 #include "chainrule/data_splits.hpp"
 #include "chainrule/diagnostics.hpp"
 #include "chainrule/drivers.hpp"

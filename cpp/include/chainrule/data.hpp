@@ -1,4 +1,5 @@
-// Data: shuffled mini-batches, and readers for IDX, CSV, NPY and NPZ files. Splits are in data_splits.hpp.
+// Data: shuffled mini-batches, and readers for IDX, CSV, NPY and NPZ files. Splits are in data_splits.hpp, samplers in
+// data_samplers.hpp.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "chainrule/data_samplers.hpp"
 #include "chainrule/data_splits.hpp"
 #include "chainrule/tensor.hpp"
 
@@ -25,6 +27,7 @@ struct BatchOptions {
   std::int64_t batch_size = 32;
   bool shuffle = true;
   std::uint64_t seed = 0;
+  std::shared_ptr<const Sampler> sampler{};  // makes the order; null: every row once
 };
 // Re-iterable; each pass has a new order. The last batch may be smaller. An iterator must not outlive its Batches.
 class CHAINRULE_API Batches {
@@ -52,6 +55,7 @@ class CHAINRULE_API Batches {
   std::int64_t size() const;  // batches per pass
 
  private:
+  std::int64_t samples() const;  // per pass
   Tensor x_, y_;
   BatchOptions options_;
   std::uint64_t pass_ = 0;
@@ -80,6 +84,7 @@ struct CsvOptions {
   bool header = true;  // false: the columns are named "column 1", "column 2", ...
   std::vector<std::string> missing = {"", "NA", "N/A", "NaN", "nan", "null", "None", "?"};
   std::vector<std::string> text{};  // columns kept as text even where all their cells are numbers
+  std::int64_t rows = 0;            // read_csv: only the first so many; 0: all
 };
 struct CHAINRULE_API Table {
   std::vector<Column> columns;

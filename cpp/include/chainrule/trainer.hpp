@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "chainrule/callbacks.hpp"
+#include "chainrule/data_samplers.hpp"
+#include "chainrule/data_sources.hpp"
 #include "chainrule/losses.hpp"
 #include "chainrule/metrics.hpp"
 #include "chainrule/nn.hpp"
@@ -51,13 +53,15 @@ struct TrainerOptions {
   std::string precision = "float32";
 };
 
-// Inputs and targets to validate on. Several inputs: {{X1, X2}, y}.
+// Inputs and targets to validate on. Several inputs: {{X1, X2}, y}; or a source of both.
 struct ValidationData {
   ValidationData() = default;
   ValidationData(Tensor input, Tensor target) : x{std::move(input)}, y(std::move(target)) {}
   ValidationData(std::vector<Tensor> inputs, Tensor target) : x(std::move(inputs)), y(std::move(target)) {}
+  ValidationData(std::shared_ptr<data::Source> rows) : source(std::move(rows)) {}
   std::vector<Tensor> x{};
   Tensor y{};
+  std::shared_ptr<data::Source> source{};
 };
 
 struct FitOptions {
@@ -68,6 +72,7 @@ struct FitOptions {
   double validation_split = 0.0;
   Tensor sample_weight{};
   std::map<std::int64_t, double> class_weight{};
+  std::shared_ptr<const data::Sampler> sampler{};  // which rows an epoch takes; null: every one once
   std::optional<std::uint64_t> seed{};
   std::vector<std::shared_ptr<Callback>> callbacks{};
   // Called between slices (50 ms) and once at the end of an epoch, after the callbacks; returning false ends training
@@ -81,15 +86,25 @@ struct FitOptions {
   std::function<void(const std::string&)> on_warning{};  // hears of what does not end the fit
 };
 
+struct FitData;
+struct SavedFit;
+
 class CHAINRULE_API Trainer {
  public:
   Trainer(nn::Module model, Loss loss, const optim::Optimizer& optimizer, const TrainerOptions& options = {});
   History fit(const Tensor& x, const Tensor& y, const FitOptions& options = {});
   History fit(const std::vector<Tensor>& x, const Tensor& y, const FitOptions& options = {});
+  // Window by window, read ahead by another thread. An error of the source leaves what is trained until then.
+  History fit(const std::shared_ptr<data::Source>& source, const FitOptions& options = {});
   std::map<std::string, double> evaluate(const Tensor& x, const Tensor& y, std::int64_t batch_size = 1024) const;
   std::map<std::string, double> evaluate(const std::vector<Tensor>& x, const Tensor& y,
                                          std::int64_t batch_size = 1024) const;
+  std::map<std::string, double> evaluate(const std::shared_ptr<data::Source>& source,
+                                         std::int64_t batch_size = 1024) const;
   Tensor predict(const Tensor& x, std::int64_t batch_size = 1024, const std::string& output = "raw") const;
+  // Inputs of a source, which needs no targets.
+  Tensor predict(const std::shared_ptr<data::Source>& source, std::int64_t batch_size = 1024,
+                 const std::string& output = "raw") const;
   // The loss before the update, which with accumulate = k every k-th call makes.
   double step(const Tensor& xb, const Tensor& yb, const Tensor& sample_weight = {});
   double step(const std::vector<Tensor>& xb, const Tensor& yb, const Tensor& sample_weight = {});
@@ -114,6 +129,7 @@ class CHAINRULE_API Trainer {
  private:
   friend class FitRun;
   struct State;
+  History train(FitData data, const FitOptions& options, std::unique_ptr<SavedFit> saved);
   void check_not_fitting(const char* call) const;
   std::shared_ptr<State> state_;
 };

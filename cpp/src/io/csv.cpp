@@ -4,11 +4,14 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <unordered_set>
 
 #include "chainrule/data.hpp"
+#include "io/csv.hpp"
 #include "io/csv_records.hpp"
 #include "io/inflate.hpp"
+#include "io/mapped_file.hpp"
 
 namespace chainrule::data {
 namespace {
@@ -85,7 +88,9 @@ std::string at_cell(const std::string& name, std::int64_t line, const std::strin
   return name + " line " + std::to_string(line) + ", column \"" + column + "\"";
 }
 
-void check_text(std::string_view text, const std::string& name) {
+}  // namespace
+
+void check_csv_text(std::string_view text, const std::string& name) {
   if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF"))
     file_fail(reader, name, "is UTF-16 text", "", "save it as UTF-8");
   const auto line_of = [&](std::size_t at) {
@@ -97,6 +102,8 @@ void check_text(std::string_view text, const std::string& name) {
   if (const std::size_t at = find_invalid_utf8(text); at != std::string_view::npos)
     file_fail(reader, name, "is not UTF-8", "a byte in " + line_of(at), "save it as UTF-8");
 }
+
+namespace {
 
 void check_names(const std::vector<std::string_view>& cells, const std::string& name) {
   std::unordered_set<std::string_view> seen;
@@ -138,44 +145,52 @@ bool decide_numeric(const Findings& f, const std::string& column, const std::str
 
 }  // namespace
 
-Table parse_csv(std::string_view text, const CsvOptions& options, const std::string& name) {
+CsvBeginning csv_beginning(std::string_view text, const CsvOptions& options, const std::string& name) {
   if (options.decimal != '.' && options.decimal != ',') fail<ValueError>(reader, "decimal is neither '.' nor ','");
-  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
-  check_text(text, name);
-  const char delimiter = options.delimiter != 0 ? options.delimiter : find_delimiter(text);
-  if (delimiter == '"' || delimiter == '\n' || delimiter == '\r' || delimiter == options.decimal)
-    fail<ValueError>(reader, "the delimiter cannot be told from the cells", in_quotes(std::string(1, delimiter)),
+  CsvBeginning begin;
+  begin.delimiter = options.delimiter != 0 ? options.delimiter : find_delimiter(text);
+  if (begin.delimiter == '"' || begin.delimiter == '\n' || begin.delimiter == '\r' ||
+      begin.delimiter == options.decimal)
+    fail<ValueError>(reader, "the delimiter cannot be told from the cells", in_quotes(std::string(1, begin.delimiter)),
                      "use , ; tab or |");
+  std::vector<std::string_view> cells;
+  CsvRecords records(text, begin.delimiter, name);
+  if (!records.next(cells))
+    file_fail(reader, name, "is empty", "", "a line of column names and at least one row are needed");
+  if (options.header) check_names(cells, name);
+  for (std::size_t i = 0; i < cells.size(); ++i)
+    begin.names.push_back(options.header ? std::string(cells[i]) : "column " + std::to_string(i + 1));
+  if (!options.header) return begin;
+  begin.data = records.end();
+  begin.line = records.end_line();
+  if (!records.next(cells))
+    file_fail(reader, name, "has a header but no rows",
+              std::to_string(begin.names.size()) + " column" + (begin.names.size() == 1 ? "" : "s"),
+              "add at least one row");
+  return begin;
+}
 
+Table parse_csv_rows(std::string_view text, std::int64_t line, const CsvBeginning& beginning, const CsvOptions& options,
+                     const std::string& name) {
+  const char delimiter = beginning.delimiter;
+  const std::size_t width = beginning.names.size();
   Table table;
   table.name = name;
-  std::vector<std::string_view> cells;
-  CsvRecords records(text, delimiter, name);
-  bool more = records.next(cells);
-  if (!more) file_fail(reader, name, "is empty", "", "a line of column names and at least one row are needed");
-  const std::size_t width = cells.size();
-  if (options.header) check_names(cells, name);
-  for (std::size_t i = 0; i < width; ++i)
-    table.columns.push_back({options.header ? std::string(cells[i]) : "column " + std::to_string(i + 1), true, {}, {}});
+  for (const std::string& column : beginning.names) table.columns.push_back({column, true, {}, {}});
   std::vector<Findings> findings(width);
   for (const std::string& wanted : options.text) {
     const Column& column = table.column(wanted);
     findings[static_cast<std::size_t>(&column - table.columns.data())].keep_text = true;
-  }
-  if (options.header) {
-    more = records.next(cells);
-    if (!more)
-      file_fail(reader, name, "has a header but no rows", std::to_string(width) + " column" + (width == 1 ? "" : "s"),
-                "add at least one row");
   }
 
   // Pass one: every cell as a number, and what else there is.
   const MissingWords missing(options.missing);
   constexpr double no_value = std::numeric_limits<double>::quiet_NaN();
   const auto expected = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')) + 1;
-  const std::int64_t first_data = records.line();
   for (Column& column : table.columns) column.numbers.reserve(expected);
-  for (; more; more = records.next(cells)) {
+  std::vector<std::string_view> cells;
+  CsvRecords records(text, delimiter, name, line);
+  while (records.next(cells)) {
     if (cells.size() != width)
       file_fail(reader, name + " line " + std::to_string(records.line()),
                 cells.size() < width ? "too few cells" : "too many cells",
@@ -223,9 +238,8 @@ Table parse_csv(std::string_view text, const CsvOptions& options, const std::str
     column.text.reserve(table.lines.size());
   }
   if (!any_text) return table;
-  CsvRecords again(text, delimiter, name);
+  CsvRecords again(text, delimiter, name, line);
   while (again.next(cells)) {
-    if (again.line() < first_data) continue;
     for (std::size_t i = 0; i < width; ++i)
       if (!table.columns[i].numeric)
         table.columns[i].text.emplace_back(missing.contains(cells[i]) ? std::string_view() : cells[i]);
@@ -233,7 +247,34 @@ Table parse_csv(std::string_view text, const CsvOptions& options, const std::str
   return table;
 }
 
+Table parse_csv(std::string_view text, const CsvOptions& options, const std::string& name) {
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  check_csv_text(text, name);
+  const CsvBeginning beginning = csv_beginning(text, options, name);
+  return parse_csv_rows(text.substr(beginning.data), beginning.line, beginning, options, name);
+}
+
+namespace {
+
+// Of a plain file, which may be far larger than memory.
+Table read_first_rows(const std::string& path, const CsvOptions& options) {
+  const MappedFile file(path, reader);
+  std::string_view text{reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  const CsvBeginning beginning = csv_beginning(text, options, path);
+  CsvRecords records(text.substr(beginning.data), beginning.delimiter, path, beginning.line);
+  std::vector<std::string_view> cells;
+  for (std::int64_t i = 0; i < options.rows && records.next(cells);) ++i;
+  text = text.substr(0, beginning.data + records.end());
+  check_csv_text(text, path);
+  return parse_csv_rows(text.substr(beginning.data), beginning.line, beginning, options, path);
+}
+
+}  // namespace
+
 Table read_csv(const std::string& path, const CsvOptions& options) {
+  if (options.rows < 0) fail<ValueError>(reader, "rows must be at least 1", std::to_string(options.rows));
+  if (options.rows > 0 && !path.ends_with(".gz")) return read_first_rows(path, options);
   Bytes bytes = read_file(path, reader);
   if (is_gzip(bytes)) {
     try {
@@ -245,7 +286,11 @@ Table read_csv(const std::string& path, const CsvOptions& options) {
       file_fail(reader, path, "cannot be unpacked", error.what(), "download it again");
     }
   }
-  return parse_csv({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, options, path);
+  const Table all = parse_csv({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, options, path);
+  if (options.rows == 0 || options.rows >= all.rows) return all;
+  std::vector<std::int64_t> first(static_cast<std::size_t>(options.rows));
+  std::iota(first.begin(), first.end(), std::int64_t{0});
+  return all.take(first);
 }
 
 }  // namespace chainrule::data

@@ -14,11 +14,14 @@ namespace chainrule::io {
 // record. Spaces around cells that are not quoted are dropped; blank lines are skipped.
 class CsvRecords {
  public:
-  CsvRecords(std::string_view text, char delimiter, const std::string& name)
-      : text_(text), delimiter_(delimiter), name_(name) {}
+  CsvRecords(std::string_view text, char delimiter, const std::string& name, std::int64_t first_line = 1)
+      : text_(text), delimiter_(delimiter), name_(name), line_(first_line) {}
 
   bool next(std::vector<std::string_view>& cells);         // false at the end
   std::int64_t line() const noexcept { return started_; }  // where the last record begins, from 1
+  // Behind it.
+  std::size_t end() const noexcept { return at_; }
+  std::int64_t end_line() const noexcept { return line_; }
 
  private:
   std::string_view quoted_cell();

@@ -133,7 +133,7 @@ Element element_of(const std::string& descr, const std::string& name, std::strin
 
 }  // namespace
 
-Tensor parse_npy(ByteSpan bytes, const std::string& name, std::string_view reader) {
+NpyLayout npy_layout(ByteSpan bytes, const std::string& name, std::string_view reader) {
   constexpr std::string_view magic = "\x93NUMPY";
   if (bytes.empty()) file_fail(reader, name, "is empty");
   if (bytes.size() < 10 || std::memcmp(bytes.data(), magic.data(), magic.size()) != 0)
@@ -170,13 +170,21 @@ Tensor parse_npy(ByteSpan bytes, const std::string& name, std::string_view reade
         "save or download it again");
   bool big_endian = header.descr.front() == '>';
   if (header.descr.front() == '=') big_endian = std::endian::native == std::endian::big;
+  return {element, big_endian, *header.fortran_order, *header.shape, at, *count};
+}
+
+Tensor npy_elements(ByteSpan elements, const NpyLayout& layout, const std::vector<std::uint64_t>& shape) {
+  if (layout.element != Element::boolean)
+    return tensor_from_elements(elements, shape, layout.element, layout.big_endian, layout.fortran_order);
   // Bytes of a bool may only be 0 or 1; what else a file holds counts as true.
-  if (element == Element::boolean) {
-    Bytes clean(bytes.begin() + static_cast<std::ptrdiff_t>(at), bytes.end());
-    for (unsigned char& b : clean) b = b != 0;
-    return tensor_from_elements(clean, *header.shape, element, false, *header.fortran_order);
-  }
-  return tensor_from_elements(bytes.subspan(at), *header.shape, element, big_endian, *header.fortran_order);
+  Bytes clean(elements.begin(), elements.end());
+  for (unsigned char& b : clean) b = b != 0;
+  return tensor_from_elements(clean, shape, layout.element, false, layout.fortran_order);
+}
+
+Tensor parse_npy(ByteSpan bytes, const std::string& name, std::string_view reader) {
+  const NpyLayout layout = npy_layout(bytes, name, reader);
+  return npy_elements(bytes.subspan(layout.offset), layout, layout.shape);
 }
 
 }  // namespace chainrule::io

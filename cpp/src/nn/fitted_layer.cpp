@@ -107,6 +107,16 @@ std::vector<std::shared_ptr<FittedImpl>> fit_layers(const Module& model, const s
   return scope.fitted;
 }
 
+void check_fitted(const Module& model) {
+  each_module(*model.impl(), [&](const std::string& name, ModuleImpl& module) {
+    const auto* layer = dynamic_cast<const FittedImpl*>(&module);
+    if (layer != nullptr && !layer->fitted())
+      fail<StateError>("fit", "a layer has to be fitted to the data, which a source of several windows does not hold",
+                       module.kind() + (name.empty() ? "" : " \"" + name + "\""),
+                       "call its fit(rows) on a sample of the rows first");
+  });
+}
+
 void unfit_layers(ModuleImpl& model) {
   each_module(model, [](const std::string&, ModuleImpl& module) {
     if (auto* layer = dynamic_cast<FittedImpl*>(&module)) layer->unfit();

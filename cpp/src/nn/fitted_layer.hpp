@@ -67,6 +67,7 @@ class FittingScope {
 
 // Fits all of the model's layers that are not fitted on x; returns them. On an error all are as before.
 std::vector<std::shared_ptr<FittedImpl>> fit_layers(const Module& model, const std::vector<Tensor>& x);
+void check_fitted(const Module& model);  // refuses a model with layers that fit would have to fit first
 void unfit_layers(ModuleImpl& model);
 bool fills_missing(ModuleImpl& model);  // whether NaN in the data is what the model expects
 

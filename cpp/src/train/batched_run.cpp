@@ -38,11 +38,11 @@ std::size_t row_bytes(const Tensor& x) {
 
 void run_batches(const std::vector<Tensor>& rows_of, std::int64_t batch_size,
                  const std::function<GraphData(std::int64_t rows)>& trace,
-                 const std::function<void(const Workspace&, std::int64_t first, std::int64_t rows)>& receive) {
+                 const std::function<void(const Workspace&, std::int64_t first, std::int64_t rows)>& receive,
+                 RowsProgram& program) {
   if (batch_size < 1) fail<ValueError>("batch_size", "must be at least 1", std::to_string(batch_size));
   const std::int64_t total = rows_of[0].shape(0);
-  std::unique_ptr<Workspace> workspace;
-  std::int64_t traced_rows = -1;
+  auto& [workspace, traced_rows] = program;
   for (std::int64_t first = 0; first < total; first += batch_size) {
     const std::int64_t rows = std::min(batch_size, total - first);
     if (rows != traced_rows) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "graph/tensor_data.hpp"
@@ -15,10 +16,16 @@ std::int64_t common_rows(const char* who, const std::vector<Tensor>& x, const Te
 TensorType batch_type(const Tensor& x, std::int64_t rows);
 std::size_t row_bytes(const Tensor& x);
 
+// Compiled for so many rows.
+struct RowsProgram {
+  std::unique_ptr<Workspace> workspace{};
+  std::int64_t rows = -1;
+};
 // For each batch: after the run, receive(workspace, first row, rows). trace makes the graph for a number of rows.
 void run_batches(const std::vector<Tensor>& rows_of, std::int64_t batch_size,
                  const std::function<GraphData(std::int64_t rows)>& trace,
-                 const std::function<void(const Workspace&, std::int64_t first, std::int64_t rows)>& receive);
+                 const std::function<void(const Workspace&, std::int64_t first, std::int64_t rows)>& receive,
+                 RowsProgram& program);  // of the last call, kept for the next
 
 // Whole-set result of one output, filled batch by batch.
 class Gathered {

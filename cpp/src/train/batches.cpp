@@ -6,6 +6,7 @@
 #include "chainrule/data.hpp"
 #include "core/fail.hpp"
 #include "graph/tensor_data.hpp"
+#include "train/samplers.hpp"
 #include "train/shuffle.hpp"
 
 namespace chainrule::data {
@@ -49,25 +50,30 @@ Batches::Batches(Tensor x, Tensor y, const BatchOptions& options)
     fail<ShapeError>("batches", "x and y differ in length", "x is " + x_.shape().str() + ", y is " + y_.shape().str(),
                      "give one target per row");
   if (options.batch_size < 1) fail<ValueError>("batches", "batch_size is below 1", std::to_string(options.batch_size));
+  check_sampler("batches", options.sampler.get(), x_.shape(0), options.shuffle);
 }
 
 Batches::Iterator Batches::begin() {
   std::shared_ptr<const std::vector<std::int64_t>> order;
   if (options_.shuffle)
-    order = std::make_shared<const std::vector<std::int64_t>>(epoch_order(x_.shape(0), options_.seed, pass_, true));
+    order = std::make_shared<const std::vector<std::int64_t>>(sampled_order("batches", options_.sampler.get(),
+                                                                            x_.shape(0), options_.seed, pass_, true,
+                                                                            std::min(options_.batch_size, samples())));
   ++pass_;
   return {this, 0, std::move(order)};
 }
 
 Batches::Iterator Batches::end() const { return {this, size(), nullptr}; }
 
+std::int64_t Batches::samples() const { return options_.sampler ? options_.sampler->size() : x_.shape(0); }
+
 std::int64_t Batches::size() const {
-  const std::int64_t n = x_.shape(0), batch = std::min(options_.batch_size, n);
+  const std::int64_t n = samples(), batch = std::min(options_.batch_size, n);
   return (n + batch - 1) / batch;
 }
 
 std::pair<Tensor, Tensor> Batches::Iterator::operator*() const {
-  const std::int64_t n = owner_->x_.shape(0), size = std::min(owner_->options_.batch_size, n);
+  const std::int64_t n = owner_->samples(), size = std::min(owner_->options_.batch_size, n);
   const std::int64_t begin = batch_ * size, end = std::min(begin + size, n);
   if (begin >= n)
     fail<IndexError>("batches", "read past the last batch",

@@ -67,8 +67,8 @@ const Tensor& SavedFit::at(const std::string& name, DType dtype, const Shape& sh
   return found->second;
 }
 
-std::uint64_t SavedFit::seed() const {
-  return static_cast<std::uint64_t>(at("trainer/seed", DType::int64, {}).data<std::int64_t>()[0]);
+std::uint64_t SavedFit::number(const std::string& name) const {
+  return static_cast<std::uint64_t>(at("trainer/" + name, DType::int64, {}).data<std::int64_t>()[0]);
 }
 
 std::vector<nn::NamedTensor> SavedFit::below(const std::string& begin) const {
@@ -147,7 +147,7 @@ std::vector<std::string> checkpoints_in(const std::string& folder) {
   return names;
 }
 
-std::optional<SavedFit> checkpoint_to_resume(const FitOptions& options) {
+std::unique_ptr<SavedFit> checkpoint_to_resume(const FitOptions& options) {
   if (options.resume_from.empty()) return {};
   std::string from = options.resume_from;
   const bool if_any = from == "auto";
@@ -160,7 +160,7 @@ std::optional<SavedFit> checkpoint_to_resume(const FitOptions& options) {
                        "add callbacks.Checkpoint(folder)");
     from = own->options().folder;
   }
-  if (!if_any && !std::filesystem::is_directory(from)) return read_checkpoint(from);
+  if (!if_any && !std::filesystem::is_directory(from)) return std::make_unique<SavedFit>(read_checkpoint(from));
   std::vector<std::string> names = checkpoints_in(from);
   if (names.empty() && if_any) return {};
   if (names.empty())
@@ -171,7 +171,7 @@ std::optional<SavedFit> checkpoint_to_resume(const FitOptions& options) {
       SavedFit saved = read_checkpoint((std::filesystem::path(from) / names.back()).string());
       if (!first.empty() && options.on_warning)
         options.on_warning("fit: went back to " + saved.path + ", newer checkpoints cannot be read: " + first);
-      return saved;
+      return std::make_unique<SavedFit>(std::move(saved));
     } catch (const FileError& error) {
       if (first.empty()) first = error.what();
     }

@@ -31,7 +31,7 @@ struct SavedFit {
   CheckpointFacts facts;
   std::map<std::string, Tensor> model, state;  // by path, and by name
 
-  std::uint64_t seed() const;
+  std::uint64_t number(const std::string& name) const;  // of the trainer: seed, global_step or epochs
   // One of the state with this type; FileError where there is none.
   const Tensor& at(const std::string& name, DType dtype, const Shape& shape) const;
   // Those whose names begin so, without that beginning.
@@ -60,7 +60,7 @@ inline constexpr const char* checkpoint_begin = "checkpoint-";
 inline constexpr const char* best_checkpoint = "best.safetensors";
 std::vector<std::string> checkpoints_in(const std::string& folder);
 
-// What resume_from names; none where a fit begins anew.
-std::optional<SavedFit> checkpoint_to_resume(const FitOptions& options);
+// What resume_from names; null where a fit begins anew.
+std::unique_ptr<SavedFit> checkpoint_to_resume(const FitOptions& options);
 
 }  // namespace chainrule

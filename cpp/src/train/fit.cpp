@@ -28,8 +28,9 @@ FitRun::FitRun(Trainer& trainer, FitData data, const FitOptions& options)
       s_(*trainer.state_),
       data_(std::move(data)),
       options_(options),
-      batch_(std::min(options.batch_size, data_.rows)),
-      batches_((data_.rows + batch_ - 1) / batch_),
+      batch_(std::min(options.batch_size, data_.samples)),
+      batches_((data_.samples + batch_ - 1) / batch_),
+      per_window_(data_.windows && data_.windows->windows() > 1 ? data_.windows->window_rows() / batch_ : batches_),
       rollback_(check_steps(), s_.saved, also_written(s_, options)) {
   check_validation();
   fit_->trainer_ = &trainer_;
@@ -136,10 +137,10 @@ void FitRun::begin_epoch(std::int64_t epoch) {
   if (s_.sums.batches > 0 && !resumed_) s_.sums.clear();
   observed_.push_back(s_.optimizer.schedule_memory());
   begin_schedule();
-  order_ = data::epoch_order(data_.rows, s_.seed, s_.epochs, options_.shuffle);
+  begin_order();
   epoch_start_ = Clock::now();
   sums_ = {};
-  outputs_ = {};
+  outputs_ = targets_ = {};
   per_row_output_ = !s_.options.metrics.empty();
   fit_->epoch = epoch;
   fit_->epoch_end = false;
@@ -225,9 +226,9 @@ void FitRun::keep_results(const CompiledStep& step, std::int64_t b) {
 
 // How many batches from `first` may run at once: of one shape, and up to the next save.
 std::int64_t FitRun::most_from(std::int64_t first, std::int64_t at) const {
-  const bool smaller_last = data_.rows % batch_ != 0 && size_of_batch(first) == batch_;
+  const bool smaller_last = data_.samples % batch_ != 0 && size_of_batch(first) == batch_;
   const std::int64_t same_shape = batches_ - first - (smaller_last ? 1 : 0);
-  return std::min(same_shape, batches_between_saves - at % batches_between_saves);
+  return std::min({same_shape, per_window_ - first % per_window_, batches_between_saves - at % batches_between_saves});
 }
 
 // The same up to the next batch after which a callback wants to be called.
@@ -239,10 +240,12 @@ std::int64_t FitRun::until_call(std::int64_t at) const {
 }
 
 void FitRun::slice() {
+  if (data_.windows) open_window(done_);
   const std::int64_t size = size_of_batch(done_), at = position();
   // A batch that fails has changed nothing, so the last one needs no place to go back to.
   const bool last = epoch_ == options_.epochs && done_ + 1 == batches_;
-  if ((at % batches_between_saves == 0 || at == changed_) && !last)
+  const bool no_way_back = data_.windows && !data_.windows->any_order() && done_ == first_batch_;
+  if ((at % batches_between_saves == 0 || at == changed_ || no_way_back) && !last)
     rollback_.save({at, s_.global_step, s_.epochs, s_.optimizer.step_count()}, /*keep_first=*/epoch_ == 1);
   keep_outputs(step_of(size), size);
   const std::int64_t affordable = step_seconds_ > 0 ? static_cast<std::int64_t>(slice_seconds / step_seconds_) : 4;
@@ -259,7 +262,7 @@ void FitRun::report_slice() {
   fit_->batch = done_;
   fit_->loss = sums_.mean();
   fit_->samples_per_second =
-      static_cast<double>(std::min(done_ * batch_, data_.rows) - before_ * batch_) / seconds_since(epoch_start_);
+      static_cast<double>(std::min(done_ * batch_, data_.samples) - before_ * batch_) / seconds_since(epoch_start_);
   call_back([&](Callback& c) {
     if (const std::int64_t every = c.every(); every > 0 && position() % every == 0) c.on_batch_end(*fit_);
   });
@@ -287,7 +290,7 @@ void FitRun::keep_outputs(const CompiledStep& step, std::int64_t size) {
   TensorType type = step.output_type();
   per_row_output_ = type.shape.rank() > 0 && type.shape[0] == size;
   if (!per_row_output_ || outputs_.defined()) return;
-  type.shape[0] = data_.rows;
+  type.shape[0] = data_.samples;
   outputs_ = make_tensor(type);
 }
 
@@ -297,19 +300,22 @@ void FitRun::end_epoch() {
   History& history = s_.history;
   history.append("loss", sums_.mean());
   if (per_row_output_) {
-    const Tensor targets = data::take_rows(data_.y, order_);
+    const Tensor targets = data_.windows ? targets_ : data::take_rows(data_.y, order_);
     for (const Metric& metric : s_.options.metrics)
       history.append(metric.name, measure(metric, s_.loss, outputs_, targets));
   }
-  if (!data_.validation.x.empty()) {
-    const Evaluation e = evaluate_all(s_.model, s_.loss, s_.options.metrics, data_.validation.x, data_.validation.y, {},
-                                      validation_batch());
+  if (data_.validates()) {
+    const Evaluation e =
+        data_.validation_windows
+            ? evaluate_windows(s_.model, s_.loss, s_.options.metrics, *data_.validation_windows, validation_batch())
+            : evaluate_all(s_.model, s_.loss, s_.options.metrics, data_.validation.x, data_.validation.y, {},
+                           validation_batch());
     history.append("val_loss", e.loss);
     for (const auto& [name, value] : e.metrics) history.append("val_" + name, value);
   }
   fit_->batch = batches_;
   fit_->loss = history["loss"].back();
-  fit_->samples_per_second = static_cast<double>(data_.rows - before_ * batch_) / seconds_since(epoch_start_);
+  fit_->samples_per_second = static_cast<double>(data_.samples - before_ * batch_) / seconds_since(epoch_start_);
   fit_->epoch_end = true;
   call_back([&](Callback& c) { c.on_epoch_end(*fit_); });
   history.log(fit_->logged_);
@@ -328,16 +334,29 @@ History Trainer::fit(const Tensor& x, const Tensor& y, const FitOptions& options
 }
 
 History Trainer::fit(const std::vector<Tensor>& x, const Tensor& y, const FitOptions& options) {
-  State& s = *state_;
   check_not_fitting("fit");
+  std::unique_ptr<SavedFit> saved = checkpoint_to_resume(options);
+  const std::uint64_t seed = saved ? saved->number("seed") : options.seed.value_or(state_->seed);
+  return train(fit_data(x, y, options, seed), options, std::move(saved));
+}
+
+History Trainer::fit(const std::shared_ptr<data::Source>& source, const FitOptions& options) {
+  check_not_fitting("fit");
+  std::unique_ptr<SavedFit> saved = checkpoint_to_resume(options);
+  const std::uint64_t seed = saved ? saved->number("seed") : options.seed.value_or(state_->seed);
+  const std::uint64_t epoch = saved ? saved->number("epochs") : options.seed ? 0 : state_->epochs;
+  return train(fit_data(source, options, seed, epoch), options, std::move(saved));
+}
+
+History Trainer::train(FitData data, const FitOptions& options, std::unique_ptr<SavedFit> saved) {
+  State& s = *state_;
   for (const auto& callback : options.callbacks)
     if (!callback) fail<StateError>("fit", "a callback is null", "", "make one first");
   const NoGrad nothing;
-  std::optional<SavedFit> saved = checkpoint_to_resume(options);
-  FitData data = fit_data(x, y, options, saved ? saved->seed() : options.seed.value_or(s.seed));
+  if (data.windows && data.windows->windows() > 1) nn::check_fitted(s.model);
   FittedLayers fitted = saved ? FittedLayers(s.model, saved->model) : FittedLayers(s.model, data.x);
   FitRun run(*this, std::move(data), options);
-  if (saved) run.resume_from(std::move(*saved));
+  if (saved) run.resume_from(std::move(saved));
   if (options.seed) {
     s.seed = *options.seed;
     s.global_step = s.epochs = 0;

@@ -26,11 +26,11 @@ const Program& FitRun::check_steps() {
     if (last > 1) throw;
     const std::string refused = error.what();
     std::int64_t better = std::max<std::int64_t>(batch_, 2);
-    while (better < data_.rows && data_.rows % better == 1) ++better;
+    while (better < data_.samples && data_.samples % better == 1) ++better;
     fail<ValueError>("fit", "the last batch would hold one sample, which the model refuses",
-                     std::to_string(data_.rows) + " samples, batch_size=" + std::to_string(options_.batch_size) + ", " +
-                         refused.substr(0, refused.find(';')),
-                     data_.rows == 1 ? "give more samples" : "write batch_size=" + std::to_string(better));
+                     std::to_string(data_.samples) + " samples, batch_size=" + std::to_string(options_.batch_size) +
+                         ", " + refused.substr(0, refused.find(';')),
+                     data_.samples == 1 ? "give more samples" : "write batch_size=" + std::to_string(better));
   }
   CompiledStep& step = step_of(batch_);
   const Shape output = step.output_type().shape;
@@ -41,20 +41,23 @@ const Program& FitRun::check_steps() {
 }
 
 void FitRun::check_validation() {
-  if (data_.validation.x.empty()) return;
+  if (!data_.validates()) return;
+  const data::SourceRows given = data_.validation_windows
+                                     ? data_.validation_windows->take(0, -1)
+                                     : data::SourceRows{data_.validation.x, data_.validation.y, {}};
   StepInputs inputs;
-  const std::int64_t rows = std::min(validation_batch(), data_.validation.y.shape(0));
-  for (const Tensor& t : data_.validation.x) inputs.x.push_back(batch_type(t, rows));
-  inputs.target = batch_type(data_.validation.y, rows);
+  const std::int64_t rows = std::min(validation_batch(), given.y.shape(0));
+  for (const Tensor& t : given.x) inputs.x.push_back(batch_type(t, rows));
+  inputs.target = batch_type(given.y, rows);
   const GraphData graph = trace_evaluation(s_.model, s_.loss, inputs);
   const ValueId output = graph.outputs[2];
-  s_.loss.impl()->check_target(data_.validation.y, graph.types[static_cast<std::size_t>(output)].shape);
+  s_.loss.impl()->check_target(given.y, graph.types[static_cast<std::size_t>(output)].shape);
 }
 
 std::vector<std::string> FitRun::columns() const {
   std::vector<std::string> columns{"loss"};
   for (const Metric& metric : s_.options.metrics) columns.push_back(metric.name);
-  if (!data_.validation.x.empty())
+  if (data_.validates())
     for (std::size_t i = 0, n = columns.size(); i < n; ++i) columns.push_back("val_" + columns[i]);
   return columns;
 }

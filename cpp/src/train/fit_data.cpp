@@ -10,6 +10,7 @@
 #include "core/float_environment.hpp"
 #include "graph/tensor_data.hpp"
 #include "train/batched_run.hpp"
+#include "train/samplers.hpp"
 
 namespace chainrule {
 namespace {
@@ -20,7 +21,7 @@ void check_options(const FitOptions& options) {
     fail<ValueError>("fit", "batch_size must be at least 1", std::to_string(options.batch_size));
   if (!(options.validation_split >= 0.0 && options.validation_split < 1.0))
     fail<ValueError>("fit", "validation_split must be in [0, 1)", std::to_string(options.validation_split));
-  if (options.validation_split > 0 && options.validation_data.y.defined())
+  if (options.validation_split > 0 && (options.validation_data.y.defined() || options.validation_data.source))
     fail<ValueError>("fit", "validation_data and validation_split were both given", "", "give one of them");
 }
 
@@ -43,11 +44,11 @@ Tensor class_weights(const Tensor& y, const std::map<std::int64_t, double>& weig
   return result;
 }
 
-Tensor combined_weight(const Tensor& y, const FitOptions& options) {
-  if (options.class_weight.empty()) return options.sample_weight;
+Tensor combined_weight(const Tensor& y, const Tensor& sample_weight, const FitOptions& options) {
+  if (options.class_weight.empty()) return sample_weight;
   const Tensor weights = class_weights(y, options.class_weight);
-  if (!options.sample_weight.defined()) return weights;
-  return cast(reshape(options.sample_weight, {-1}), DType::float32) * weights;
+  if (!sample_weight.defined()) return weights;
+  return cast(reshape(sample_weight, {-1}), DType::float32) * weights;
 }
 
 void check_weight(const Tensor& weight, std::int64_t rows) {
@@ -67,6 +68,24 @@ void check_weight(const Tensor& weight, std::int64_t rows) {
   if (total == 0) fail<ValueError>("fit", "all sample weights are 0", "", "give some samples a weight");
 }
 
+void add_validation(FitData& data, const FitOptions& options) {
+  data.validation = options.validation_data;
+  std::size_t inputs = data.validation.x.size();
+  if (data.validation.source) {
+    if (inputs > 0) fail<ValueError>("fit", "validation_data holds tensors and a source", "", "give one of them");
+    data.validation_windows = std::make_shared<WindowReader>("fit: validation_data", data.validation.source,
+                                                             std::max<std::int64_t>(options.batch_size, 1024));
+    const data::SourceRows& first = data.validation_windows->take(0, -1);
+    if (!first.y.defined()) fail<StateError>("fit", "validation_data has no targets", data.validation_windows->str());
+    inputs = first.x.size();
+  } else if (inputs > 0) {
+    common_rows("fit: validation_data", data.validation.x, data.validation.y);
+  }
+  if (data.validates() && inputs != data.x.size())
+    fail<ValueError>("fit", "validation_data has another number of inputs",
+                     std::to_string(inputs) + " for " + std::to_string(data.x.size()));
+}
+
 }  // namespace
 
 FitData fit_data(const std::vector<Tensor>& x, const Tensor& y, const FitOptions& options, std::uint64_t seed) {
@@ -77,16 +96,13 @@ FitData fit_data(const std::vector<Tensor>& x, const Tensor& y, const FitOptions
   data.x = x;
   data.y = data.given_y = y;
   data.rows = common_rows("fit", x, y);
+  data::check_sampler("fit", options.sampler.get(), data.rows, options.shuffle);
+  data.sampler = options.sampler;
   check_weight(options.sample_weight, data.rows);
-  data.weight = combined_weight(y, options);
+  data.weight = combined_weight(y, options.sample_weight, options);
   if (!options.class_weight.empty()) check_weight(data.weight, data.rows);  // together they may leave nothing
-  data.validation = options.validation_data;
-  if (!data.validation.x.empty()) {
-    common_rows("fit: validation_data", data.validation.x, data.validation.y);
-    if (data.validation.x.size() != x.size())
-      fail<ValueError>("fit", "validation_data has another number of inputs",
-                       std::to_string(data.validation.x.size()) + " for " + std::to_string(x.size()));
-  } else if (options.validation_split > 0) {
+  add_validation(data, options);
+  if (options.validation_split > 0) {
     const auto [train_rows, held_out] = data::split_rows(data.rows, options.validation_split, seed);
     for (Tensor& t : data.x) {
       data.validation.x.push_back(data::take_rows(t, held_out));
@@ -96,9 +112,40 @@ FitData fit_data(const std::vector<Tensor>& x, const Tensor& y, const FitOptions
     data.y = data::take_rows(y, train_rows);
     if (data.weight.defined()) data.weight = data::take_rows(data.weight, train_rows);
     data.rows = static_cast<std::int64_t>(train_rows.size());
+    if (data.sampler) data.sampler = data.sampler->of_rows(train_rows);
     data.given_row = train_rows;
   }
+  data.samples = data.sampler ? data.sampler->size() : data.rows;
   return data;
+}
+
+FitData fit_data(const std::shared_ptr<data::Source>& source, const FitOptions& options, std::uint64_t seed,
+                 std::uint64_t epoch) {
+  const FloatEnvironment environment;
+  check_options(options);
+  const auto refuse = [](const char* what, const char* instead) {
+    fail<ValueError>("fit", std::string(what) + " goes with tensors, not with a source", "", instead);
+  };
+  if (options.validation_split > 0) refuse("validation_split", "give validation_data: a source of its own, or tensors");
+  if (options.sample_weight.defined()) refuse("sample_weight", "let the source give weights beside its targets");
+  if (options.sampler) refuse("sampler", "sample where the source is made");
+  FitData data;
+  data.windows = std::make_shared<WindowReader>("fit", source, options.batch_size);
+  data.samples = data.windows->rows();
+  const std::vector<std::int64_t> order = data.windows->order(seed, epoch, options.shuffle);
+  set_window(data, data.windows->take(order[0], order.size() > 1 ? order[1] : -1), options);
+  add_validation(data, options);
+  return data;
+}
+
+void set_window(FitData& data, const data::SourceRows& rows, const FitOptions& options) {
+  if (!rows.y.defined())
+    fail<StateError>("fit", "the source gives no targets", data.windows->str(), "let it give (inputs, targets)");
+  data.rows = rows.y.shape(0);
+  check_weight(rows.weight, data.rows);
+  data.x = rows.x;
+  data.y = data.given_y = rows.y;
+  data.weight = combined_weight(rows.y, rows.weight, options);
 }
 
 std::string not_finite_in(const Tensor& values, std::span<const std::int64_t> rows,

@@ -1,5 +1,6 @@
 // A batch that fails: what it says, and the way back to the parameters before it.
 #include <cmath>
+#include <numeric>
 
 #include "chainrule/data.hpp"
 #include "core/fail.hpp"
@@ -31,7 +32,7 @@ void FitRun::fail_at(CompiledStep& step) {
   const Rollback::Place* place = at > 0 ? rollback_.place_before(at - 1) : nullptr;
   if (s_.optimizer.driver()) {
     stopped += "the parameters are those that last gave a finite loss";
-  } else if (finite_loss || place == nullptr || place->batch < changed_) {
+  } else if (finite_loss || place == nullptr || place->batch < changed_ || !can_replay(place->batch, at - 1)) {
     stopped += "the parameters are those before that batch";
   } else {
     return_to(at - 1);
@@ -42,6 +43,11 @@ void FitRun::fail_at(CompiledStep& step) {
 
 void FitRun::check_data() {
   const auto rows = rows_of(done_, size_of_batch(done_));
+  if (data_.windows) {  // rows are named as the source counts them
+    data_.given_row.resize(static_cast<std::size_t>(data_.rows));
+    std::iota(data_.given_row.begin(), data_.given_row.end(),
+              data_.windows->first_row(window_order_[static_cast<std::size_t>(slot_)]));
+  }
   const auto check = [&](const std::string& name, const Tensor& values) {
     // Where the very first batch of all fails, no layer has filled what is missing.
     const bool missing = name[0] == 'X' && s_.global_step > 0 && nn::fills_missing(*s_.model.impl());
@@ -87,8 +93,9 @@ void FitRun::return_to(std::int64_t target) {
     const std::int64_t epoch = at / batches_, first = at % batches_;
     s_.epochs = first_epoch_ + static_cast<std::uint64_t>(epoch);
     begin_schedule();
-    if (ordered != epoch) order_ = data::epoch_order(data_.rows, s_.seed, s_.epochs, options_.shuffle);
+    if (ordered != epoch) begin_order();
     ordered = epoch;
+    if (data_.windows) open_window(first);
     const std::int64_t count = std::min(target - at, most_from(first, at));
     const std::int64_t finished = run_batches(first, count, /*record=*/false);
     if (ran_->workspace().failed()) break;  // as good as it gets: every finished batch had a finite loss

@@ -21,17 +21,18 @@ class FitRun {
   FitRun(const FitRun&) = delete;
   FitRun& operator=(const FitRun&) = delete;
   ~FitRun();
-  void resume_from(SavedFit saved);  // before run; throws what tells it from this fit, and nothing is changed
+  void resume_from(std::unique_ptr<SavedFit> from);  // before run; throws what tells it from this fit, and nothing is changed
   void run();
 
  private:
   friend class FitState;
   using Clock = std::chrono::steady_clock;
 
-  std::int64_t size_of_batch(std::int64_t b) const { return b + 1 < batches_ ? batch_ : data_.rows - b * batch_; }
+  std::int64_t size_of_batch(std::int64_t b) const { return b + 1 < batches_ ? batch_ : data_.samples - b * batch_; }
   std::int64_t position() const { return (epoch_ - 1) * batches_ + done_; }  // in batches since fit began
   std::span<const std::int64_t> rows_of(std::int64_t b, std::int64_t size) const {
-    return std::span(order_).subspan(static_cast<std::size_t>(b * batch_), static_cast<std::size_t>(size));
+    return std::span(order_).subspan(static_cast<std::size_t>((b - first_batch_) * batch_),
+                                     static_cast<std::size_t>(size));
   }
   std::int64_t validation_batch() const { return std::max<std::int64_t>(batch_, 1024); }
   std::span<const double> rates_of(std::int64_t i) const {  // of batch i of the slice
@@ -48,6 +49,8 @@ class FitRun {
 
   void epochs();
   void begin_epoch(std::int64_t epoch);
+  void begin_order();
+  void open_window(std::int64_t b);
   void slice();
   void report_slice();
   void end_epoch();
@@ -89,14 +92,15 @@ class FitRun {
   void restore(const Rollback::Place& place);
   void begin_schedule();
   void return_to(std::int64_t target);
+  bool can_replay(std::int64_t first, std::int64_t last) const;
 
   Trainer& trainer_;
   Trainer::State& s_;
   FitData data_;
   const FitOptions& options_;
-  const std::int64_t batch_, batches_;
-  std::uint64_t first_epoch_ = 0;  // of the stream, when this fit began
-  std::int64_t first_rate_ = 0;    // the optimizer's epoch then
+  const std::int64_t batch_, batches_, per_window_;  // batches of an epoch, and of a window
+  std::uint64_t first_epoch_ = 0;                    // of the stream, when this fit began
+  std::int64_t first_rate_ = 0;                      // the optimizer's epoch then
   Rollback rollback_;
   std::vector<nn::NamedTensor> driver_start_{};  // what a driver remembered when this fit began
   CompiledStep* ran_ = nullptr;                  // the last one
@@ -114,10 +118,12 @@ class FitRun {
   // Of the present epoch.
   std::int64_t before_ = 0;  // batches of it that were done before this fit went on
   std::int64_t epoch_ = 0, done_ = 0;
-  std::vector<std::int64_t> order_;
+  std::vector<std::int64_t> order_;  // of the rows of the epoch, or of the present window
+  std::vector<std::int64_t> window_order_{};
+  std::int64_t slot_ = -1, first_batch_ = 0;  // the present window's place in it, and its first batch
   Clock::time_point epoch_start_;
   WeightedMean sums_;
-  Tensor outputs_;
+  Tensor outputs_, targets_;  // targets_: of a source, in the order of outputs_
   bool per_row_output_ = false;
   const std::shared_ptr<FitState> fit_ = std::make_shared<FitState>();
 };

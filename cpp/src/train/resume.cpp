@@ -1,6 +1,8 @@
 // A fit's whole state, into a checkpoint and out of it.
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "core/arguments.hpp"
 #include "core/fail.hpp"
@@ -22,12 +24,32 @@ std::string types_text(const std::vector<Tensor>& all) {
   return text.empty() ? "none" : text;
 }
 
-// The optimizer with everything but its learning rate, which may change while it trains.
-std::string method_text(const optim::Method& method) {
+// Everything but a learning rate that is a number, which may change while it trains.
+std::string arguments_text(const nn::Arguments& arguments) {
   std::string text;
-  for (const auto& [name, value] : method.arguments())
-    if (name != "lr") text += (text.empty() ? "" : ", ") + name + "=" + nn::text_of(value);
-  return method.name() + "(" + text + ")";
+  for (const auto& [name, value] : arguments)
+    if (name != "lr" || !std::holds_alternative<double>(value))
+      text += (text.empty() ? "" : ", ") + name + "=" + nn::text_of(value);
+  return "(" + text + ")";
+}
+std::string optimizer_text(const optim::Optimizer& optimizer) {
+  std::string text = optimizer.method().name() + arguments_text(optimizer.method().arguments());
+  if (optimizer.group_count() > 1)
+    for (const optim::ParameterGroup& group : optimizer.groups())
+      text += ", " + std::to_string(group.parameters().size()) + " parameters " + arguments_text(group.arguments());
+  return text;
+}
+
+// The learning rate of each group, not yet scaled; NaN where it is a schedule.
+std::vector<double> group_rates(const optim::Optimizer& optimizer) {
+  std::vector<double> rates;
+  for (const optim::ParameterGroup& group : optimizer.groups())
+    for (const auto& [name, value] : group.arguments())
+      if (name == "lr") {
+        const auto* number = std::get_if<double>(&value);
+        rates.push_back(number != nullptr ? *number : std::numeric_limits<double>::quiet_NaN());
+      }
+  return rates;
 }
 
 void overwrite(const Tensor& target, const Tensor& source) {
@@ -53,20 +75,33 @@ std::vector<std::string> state_names(const std::vector<std::shared_ptr<Callback>
 
 FitArguments FitRun::arguments() const {
   const TrainerOptions& o = s_.options;
+  // Windows of a source are not all of one size.
+  const auto source = [](const WindowReader& windows) {
+    return windows.str() + ", " + std::to_string(windows.rows()) + " rows in windows of " +
+           std::to_string(windows.window_rows());
+  };
+  const auto types = [&](const std::vector<Tensor>& all) {
+    if (!data_.windows) return types_text(all);
+    std::vector<Tensor> rows;
+    for (const Tensor& t : all) rows.push_back(t.defined() ? make_tensor(batch_type(t, 1)) : t);
+    return "a row: " + types_text(rows);
+  };
   std::string metrics;
   for (const Metric& metric : o.metrics) metrics += (metrics.empty() ? "" : ", ") + metric.name;
   return {{"model", s_.model.str()},
           {"loss", s_.loss.str()},
-          {"optimizer", method_text(s_.optimizer.method())},
+          {"optimizer", optimizer_text(s_.optimizer)},
           {"metrics", "[" + metrics + "]"},
           {"clip_norm", o.clip_norm ? io::number_text(*o.clip_norm) : "none"},
           {"clip_value", o.clip_value ? io::number_text(*o.clip_value) : "none"},
           {"accumulate", std::to_string(o.accumulate)},
           {"precision", o.precision},
-          {"X", types_text(data_.x)},
-          {"y", type_text(data_.y)},
-          {"sample_weight", type_text(data_.weight)},
-          {"validation X", types_text(data_.validation.x)},
+          {"data", data_.windows ? source(*data_.windows) : "arrays"},
+          {"X", types(data_.x)},
+          {"y", types({data_.y})},
+          {"sample_weight", types({data_.weight})},
+          {"sampler", data_.sampler ? data_.sampler->str() : "none"},
+          {"validation X", data_.validation_windows ? source(*data_.validation_windows) : types_text(data_.validation.x)},
           {"batch_size", std::to_string(batch_)},
           {"shuffle", options_.shuffle ? "true" : "false"}};
 }
@@ -115,6 +150,8 @@ void FitRun::write_checkpoint(const std::string& path) {
   std::vector<nn::NamedTensor> state;
   for (const nn::NamedTensor& own : trainer_.state_dict()) state.push_back({"trainer/" + own.name, own.tensor});
   if (!schedule.defined()) state.push_back({"lr", doubles({s_.optimizer.lr()}, {})});
+  if (const auto rates = group_rates(s_.optimizer); rates.size() > 1)
+    state.push_back({"group_lr", doubles(rates, {static_cast<std::int64_t>(rates.size())})});
   const std::vector<Tensor> beside = parameters_beside();
   for (std::size_t i = 0; i < beside.size(); ++i) state.push_back({"parameters/" + std::to_string(i), beside[i]});
   std::vector<std::uint8_t> flags;
@@ -139,6 +176,11 @@ void FitRun::write_checkpoint(const std::string& path) {
       Shape shape = outputs_.shape();
       shape[0] = done_ * batch_;
       state.push_back({"outputs", Tensor::view_raw(outputs_.raw_data(), shape, outputs_.dtype())});
+      if (targets_.defined()) {
+        shape = targets_.shape();
+        shape[0] = done_ * batch_;
+        state.push_back({"targets", Tensor::view_raw(targets_.raw_data(), shape, targets_.dtype())});
+      }
     }
   }
   const std::vector<std::string> names = state_names(options_.callbacks);
@@ -149,7 +191,8 @@ void FitRun::write_checkpoint(const std::string& path) {
 }
 
 // Refuses a checkpoint of another fit, before anything is changed.
-void FitRun::resume_from(SavedFit saved) {
+void FitRun::resume_from(std::unique_ptr<SavedFit> from) {
+  const SavedFit& saved = *from;
   std::string differences;
   const auto differs = [&](const std::string& text) { differences += (differences.empty() ? "" : "; ") + text; };
   const CheckpointFacts& facts = saved.facts;
@@ -176,8 +219,8 @@ void FitRun::resume_from(SavedFit saved) {
         differs(own.name + " is " + type_text(own.tensor) + " here, " + type_text(found->second) +
                 " in the checkpoint");
     }
-  if (options_.seed && *options_.seed != saved.seed())
-    differs("seed is " + std::to_string(*options_.seed) + " here, " + std::to_string(saved.seed()) +
+  if (options_.seed && *options_.seed != saved.number("seed"))
+    differs("seed is " + std::to_string(*options_.seed) + " here, " + std::to_string(saved.number("seed")) +
             " in the checkpoint");
   if (facts.epoch > options_.epochs || (facts.epoch == options_.epochs && facts.batch > 0))
     differs("epochs is " + std::to_string(options_.epochs) + " here, the checkpoint has finished " +
@@ -197,7 +240,7 @@ void FitRun::resume_from(SavedFit saved) {
     fail<ValueError>("fit", "the checkpoint " + saved.path + " is of another fit", differences,
                      "nothing was changed; give the model, the Trainer and fit what they were given then");
   fit_->resumed_from = saved.path;
-  resumed_ = std::make_unique<SavedFit>(std::move(saved));
+  resumed_ = std::move(from);
 }
 
 // After on_fit_begin, so that what callbacks set there is replaced, too. Those that refuse their state come first.
@@ -216,6 +259,12 @@ void FitRun::take_up() {
   if (facts.schedule.empty()) {
     const double lr = saved.at("lr", DType::float64, {}).data<double>()[0];
     if (s_.optimizer.schedule().defined() || s_.optimizer.lr() != lr) s_.optimizer.set_lr(lr);
+  }
+  if (const std::vector<double> here = group_rates(s_.optimizer); here.size() > 1) {
+    const Tensor& rates = saved.at("group_lr", DType::float64, {static_cast<std::int64_t>(here.size())});
+    for (std::size_t g = 0; g < here.size(); ++g)
+      if (const double rate = rates.data<double>()[g]; !std::isnan(rate) && rate != here[g])
+        s_.optimizer.groups()[g].set_lr(rate);
   }
   for (std::size_t i = 0; i < all.size(); ++i)  // first: what a driver remembers is of those that are trained
     Tensor(all[i]).requires_grad_(flags.data<std::uint8_t>()[i] != 0);
@@ -264,12 +313,16 @@ void FitRun::go_on_in_epoch() {
   sums_ = WeightedMean(sums[0], sums[1]);
   per_row_output_ &= saved->state.contains("outputs");
   if (!per_row_output_) return;
-  TensorType type = step_of(batch_).output_type();
-  type.shape[0] = done_ * batch_;
-  const Tensor& outputs = saved->at("outputs", type.dtype, type.shape);
-  type.shape[0] = data_.rows;
-  outputs_ = make_tensor(type);
-  std::memcpy(bytes_of(outputs_), outputs.raw_data(), static_cast<std::size_t>(done_ * batch_) * row_bytes(outputs_));
+  const auto first_rows = [&](const char* name, TensorType type) {
+    type.shape[0] = done_ * batch_;
+    const Tensor& rows = saved->at(name, type.dtype, type.shape);
+    type.shape[0] = data_.samples;
+    Tensor all = make_tensor(type);
+    std::memcpy(bytes_of(all), rows.raw_data(), static_cast<std::size_t>(done_ * batch_) * row_bytes(all));
+    return all;
+  };
+  outputs_ = first_rows("outputs", step_of(batch_).output_type());
+  if (data_.windows) targets_ = first_rows("targets", type_of(data_.y));
 }
 
 void FitState::save(const std::string& path) {

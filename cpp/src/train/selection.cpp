@@ -192,6 +192,7 @@ std::function<void()> Selection::train_fold(const Recipe& recipe, std::size_t fo
     const Tensor target = data::take_rows(y_, rows.validation);
     fit.validation_data = {held_out, target};
     if (fit.sample_weight.defined()) fit.sample_weight = data::take_rows(fit.sample_weight, rows.train);
+    if (fit.sampler) fit.sampler = fit.sampler->of_rows(rows.train);
     result.history = trainer.fit(rows_of(x_, rows.train), data::take_rows(y_, rows.train), fit);
     result.train_rows = static_cast<std::int64_t>(rows.train.size());
     result.validation_rows = static_cast<std::int64_t>(rows.validation.size());

@@ -12,7 +12,8 @@ namespace chainrule::data {
 
 // Streams of Philox kept apart from those of layers and dropout, which count from 0.
 constexpr std::uint32_t shuffle_stream = 0xFFFF0001u, split_stream = 0xFFFF0002u, fold_stream = 0xFFFF0003u;
-constexpr std::uint32_t search_stream = 0xFFFF0004u;
+constexpr std::uint32_t search_stream = 0xFFFF0004u, sampler_stream = 0xFFFF0010u;
+constexpr std::uint32_t window_stream = 0xFFFF0011u;
 
 // Words of one stream, in order.
 class Words {

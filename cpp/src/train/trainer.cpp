@@ -143,15 +143,35 @@ double Trainer::step(const std::vector<Tensor>& xb, const Tensor& yb, const Tens
   return step.scalar(step_loss);
 }
 
+namespace {
+
+std::map<std::string, double> named(const Evaluation& e) {
+  std::map<std::string, double> result{{"loss", e.loss}};
+  for (const auto& [name, value] : e.metrics) result[name] = value;
+  return result;
+}
+
+}  // namespace
+
 std::map<std::string, double> Trainer::evaluate(const Tensor& x, const Tensor& y, std::int64_t batch_size) const {
   return evaluate(std::vector<Tensor>{x}, y, batch_size);
 }
 std::map<std::string, double> Trainer::evaluate(const std::vector<Tensor>& x, const Tensor& y,
                                                 std::int64_t batch_size) const {
-  const Evaluation e = evaluate_all(state_->model, state_->loss, state_->options.metrics, x, y, {}, batch_size);
-  std::map<std::string, double> result{{"loss", e.loss}};
-  for (const auto& [name, value] : e.metrics) result[name] = value;
-  return result;
+  return named(evaluate_all(state_->model, state_->loss, state_->options.metrics, x, y, {}, batch_size));
+}
+std::map<std::string, double> Trainer::evaluate(const std::shared_ptr<data::Source>& source,
+                                                std::int64_t batch_size) const {
+  WindowReader windows("evaluate", source, batch_size);
+  return named(evaluate_windows(state_->model, state_->loss, state_->options.metrics, windows, batch_size));
+}
+Tensor Trainer::predict(const std::shared_ptr<data::Source>& source, std::int64_t batch_size,
+                        const std::string& output) const {
+  WindowReader windows("predict", source, batch_size);
+  const std::vector<Tensor> results = predict_windows(state_->model, windows, batch_size, output);
+  if (results.size() != 1)
+    fail<ValueError>("predict", "the model does not have one output", std::to_string(results.size()) + " outputs");
+  return results[0];
 }
 Tensor Trainer::predict(const Tensor& x, std::int64_t batch_size, const std::string& output) const {
   return state_->model.predict(x, batch_size, output);

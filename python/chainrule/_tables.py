@@ -1,0 +1,207 @@
+"""Data frames and Parquet files: as tables, and as sources of windows.
+
+Not a public module: chainrule.data has its names. pandas, polars and pyarrow are imported by users only.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from . import _core
+
+_Columns = dict[str, Any]
+
+
+def to_table(frame: Any) -> _core.Table:
+    """A Table from a pandas, polars or pyarrow table, or a dict of columns.
+
+    Numbers become float64 with NaN where they are missing, all else text: what read_csv would have read.
+
+    >>> table = cr.data.to_table({"age": [31, 40], "job": ["baker", None]})
+    >>> table["age"].tolist(), table["job"]
+    ([31.0, 40.0], ['baker', ''])
+    """
+    return _core.Table._from_columns([(name, _cells(values)) for name, values in _columns(frame).items()])
+
+
+def _columns(frame: Any) -> _Columns:
+    if isinstance(frame, dict):
+        return frame
+    if hasattr(frame, "column_names"):  # pyarrow
+        return {name: frame.column(name) for name in frame.column_names}
+    if hasattr(frame, "columns"):  # pandas, polars
+        return {str(name): frame[name] for name in frame.columns}
+    raise _core.DTypeError(
+        "to_table: expected a pandas, polars or pyarrow table or a dict of columns, got "
+        + type(frame).__name__
+    )
+
+
+def _array(values: Any) -> np.ndarray[Any, Any]:
+    return np.asarray(values.to_numpy() if hasattr(values, "to_numpy") else values)
+
+
+def _rows(values: Any, first: int, count: int) -> Any:
+    return getattr(values, "iloc", values)[first : first + count]  # pandas' own [] goes by labels
+
+
+def _cells(values: Any) -> np.ndarray[Any, Any] | list[str]:
+    array = _array(values)
+    if array.dtype.kind in "iuf":
+        return array.astype(np.float64)
+    cells = array.tolist()
+    if hasattr(values, "isna"):  # pandas has a value of its own for what is missing
+        cells = [None if missing else c for c, missing in zip(cells, values.isna().tolist(), strict=True)]
+    if array.dtype.kind == "O" and any(isinstance(c, int | float) for c in cells):
+        numbers = [np.nan if c is None else c for c in cells]
+        if all(isinstance(c, int | float) and not isinstance(c, bool) for c in numbers):
+            return np.array(numbers, dtype=np.float64)
+    return ["" if c is None or c != c else str(c) for c in cells]
+
+
+class _ColumnSource:
+    """What sources of named columns share: those of a window become X and y."""
+
+    rows: int
+    any_order = True
+
+    def __init__(
+        self,
+        who: str,
+        names: Iterable[str],
+        target: str | None,
+        features: Iterable[str] | None,
+        schema: _core.Schema | None,
+        window_rows: int | None,
+    ) -> None:
+        known = list(names)
+        if schema is not None and (target is not None or features is not None):
+            raise _core.ValueError(f"{who}: a schema names the target and the features; leave them out")
+        if schema is not None:
+            target = schema.target if schema.target in known else None
+            features = [name for name, _ in schema.columns]
+        elif features is None:
+            features = [name for name in known if name != target]
+        self._who, self._target, self._features, self._schema = who, target, list(features), schema
+        for name in [*self._features, *([] if target is None else [target])]:
+            if name not in known:
+                raise _core.IndexError(f'{who}: there is no column "{name}"; there are {", ".join(known)}')
+        self.window_rows = window_rows
+
+    def _window(self, first: int, count: int) -> _Columns:
+        raise NotImplementedError
+
+    def read(self, first: int, count: int) -> Any:
+        """Rows first ... first + count - 1: X, or (X, y)."""
+        columns = self._window(first, count)
+        if self._schema is not None:
+            table = to_table(columns)
+            X = self._schema.encode(table)
+            return X if self._target is None else (X, self._schema.encode_target(table))
+        X = np.stack(
+            [self._numbers(name, columns[name]) for name in self._features], axis=1, dtype=np.float32
+        )
+        if self._target is None:
+            return X
+        y = self._numbers(self._target, columns[self._target])
+        return X, y.astype(np.float32)[:, None] if y.dtype.kind == "f" else y.astype(np.int64)
+
+    def _numbers(self, name: str, values: Any) -> np.ndarray[Any, Any]:
+        array = _array(values)
+        if array.dtype.kind not in "iufb":
+            raise _core.DTypeError(
+                f'{self._who}: column "{name}" holds no numbers; give a schema: '
+                "fit_schema(to_table(some rows), target)"
+            )
+        return array
+
+    def __repr__(self) -> str:
+        return f"{self._who}({self.rows} rows, {len(self._features)} features)"
+
+
+class FrameSource(_ColumnSource):
+    """A pandas, polars or pyarrow table in memory, converted window by window.
+
+    Without a schema all features are numbers, which become float32; a target of floats becomes float32
+    (n, 1), one of integers int64 labels. A schema (of fit_schema) encodes text as well.
+
+    frame: the table. target: the name of a column; None: no targets. features: names of columns; None: all
+    others. window_rows: rows converted at a time; None: as many as 64 MB hold.
+
+    >>> source = cr.data.FrameSource({"a": [0.0, 1.0, 2.0], "b": [1.0, 0.0, 1.0], "y": [0, 1, 1]}, "y")
+    >>> source.read(1, 2)[1].tolist()
+    [1, 1]
+    """
+
+    def __init__(
+        self,
+        frame: Any,
+        target: str | None = None,
+        *,
+        features: Iterable[str] | None = None,
+        schema: _core.Schema | None = None,
+        window_rows: int | None = None,
+    ) -> None:
+        self._columns = _columns(frame)
+        super().__init__("FrameSource", self._columns, target, features, schema, window_rows)
+        self.rows = len(next(iter(self._columns.values()), ()))
+
+    def _window(self, first: int, count: int) -> _Columns:
+        used = [*self._features, *([] if self._target is None else [self._target])]
+        return {name: _rows(self._columns[name], first, count) for name in used}
+
+
+class ParquetSource(_ColumnSource):
+    """A Parquet file, read by row groups with pyarrow (`pip install chainrule[parquet]`).
+
+    Arguments are those of FrameSource. A row group is decompressed at once: windows are fastest where they
+    are not much smaller.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        target: str | None = None,
+        *,
+        features: Iterable[str] | None = None,
+        schema: _core.Schema | None = None,
+        window_rows: int | None = None,
+    ) -> None:
+        try:
+            import pyarrow.parquet
+        except ImportError as error:
+            raise ImportError(
+                "ParquetSource needs pyarrow; install it with: pip install chainrule[parquet]"
+            ) from error
+        try:
+            self._file = pyarrow.parquet.ParquetFile(os.fspath(path))
+        except (OSError, pyarrow.lib.ArrowInvalid) as error:
+            raise _core.FileError(f"ParquetSource: {os.fspath(path)}: cannot be read: {error}") from error
+        super().__init__(
+            "ParquetSource", self._file.schema_arrow.names, target, features, schema, window_rows
+        )
+        metadata = self._file.metadata
+        sizes = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
+        self._starts = np.concatenate([[0], np.cumsum(sizes)]).tolist()
+        self.rows = self._starts[-1]
+        self._group: tuple[int, Any] = (-1, None)
+
+    def _window(self, first: int, count: int) -> _Columns:
+        import pyarrow
+
+        parts = []
+        for i, (start, end) in enumerate(zip(self._starts, self._starts[1:], strict=False)):
+            low, high = max(first, start), min(first + count, end)
+            if low < high:
+                parts.append(self._row_group(i).slice(low - start, high - low))
+        return _columns(pyarrow.concat_tables(parts))
+
+    def _row_group(self, i: int) -> Any:
+        if self._group[0] != i:
+            used = [*self._features, *([] if self._target is None else [self._target])]
+            self._group = (i, self._file.read_row_group(i, columns=used))
+        return self._group[1]
