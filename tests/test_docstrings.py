@@ -8,10 +8,11 @@ import inspect
 import chainrule as cr
 import numpy as np
 import pytest
-from chainrule import data, datasets, metrics, nn, optim, schedules
+from chainrule import callbacks, data, datasets, metrics, nn, optim, schedules
 
 MODULES = {
     "cr": cr,
+    "callbacks": callbacks,
     "nn": nn,
     "optim": optim,
     "schedules": schedules,
@@ -45,6 +46,8 @@ def test_there_are_examples():
 def test_example(name, tmp_path, monkeypatch):
     if "plot" in name:
         pytest.importorskip("matplotlib")
+    if "TensorBoard" in name:
+        pytest.importorskip("tensorboardX")
     monkeypatch.chdir(tmp_path)
     text = inspect.cleandoc(EXAMPLES[name].__doc__)
     globs = {**MODULES, "chainrule": cr, "np": np}

@@ -194,6 +194,7 @@ from ._core import (
     zeros,
 )
 from ._recording import enable_grad, no_grad, set_grad_enabled
+from .histograms import histograms, plot_histograms
 from .plots import plot_confusion_matrix, plot_schedule
 
 __all__ = [
@@ -287,6 +288,7 @@ __all__ = [
     "grid_search",
     "has_bf16",
     "hessian",
+    "histograms",
     "hstack",
     "hvp",
     "inner",
@@ -340,6 +342,7 @@ __all__ = [
     "outer",
     "pad",
     "plot_confusion_matrix",
+    "plot_histograms",
     "plot_schedule",
     "power",
     "prod",

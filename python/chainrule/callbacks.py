@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import os
+import time
 import warnings
 from typing import Any
 
+import numpy as np
+
 from ._core import Checkpoint, EarlyStopping, FitState, StateError
 
-__all__ = ["CSVLogger", "Callback", "Checkpoint", "EarlyStopping", "FitState", "Health"]
+__all__ = [
+    "CSVLogger",
+    "Callback",
+    "Checkpoint",
+    "EarlyStopping",
+    "FitState",
+    "Health",
+    "LearningRate",
+    "TensorBoard",
+    "Timer",
+]
 
 
 class Callback:
@@ -94,6 +107,7 @@ class Health(Callback):
     >>> trainer = cr.Trainer(nn.Linear(2, 1, seed=0), nn.MSELoss(), optim.SGD(lr=1e-9))
     >>> X, y = [[1e3, 2e3], [3e3, 1e3]], [[1.0], [2.0]]
     >>> with warnings.catch_warnings(record=True) as seen:
+    ...     warnings.simplefilter("always")
     ...     _ = trainer.fit(X, y, epochs=5, callbacks=[cr.callbacks.Health(X, y)])
     >>> [str(w.message).split(",")[0] for w in seen]
     ['epoch 1: weight: its gradient explodes']
@@ -122,3 +136,142 @@ class Health(Callback):
             if layer not in self._warned:
                 self._warned.add(layer)
                 warnings.warn(f"epoch {fit.epoch}: {text}", RuntimeWarning, stacklevel=2)
+
+
+class LearningRate(Callback):
+    """A column `lr` of the history: the rate that the epoch began with.
+
+    >>> falling = schedules.Exponential(0.1, 0.5, per="epoch")
+    >>> trainer = cr.Trainer(nn.Linear(2, 1, seed=0), nn.MSELoss(), optim.SGD(lr=falling))
+    >>> trainer.fit([[0.0, 1.0]], [[1.0]], epochs=3, callbacks=[cr.callbacks.LearningRate()])["lr"]
+    [0.1, 0.05, 0.025]
+    """
+
+    def on_fit_begin(self, fit: FitState) -> None:
+        self._lr = fit.trainer.optimizer.lr
+
+    def on_epoch_end(self, fit: FitState) -> None:
+        fit.log("lr", self._lr)
+        self._lr = fit.trainer.optimizer.lr
+
+
+class Timer(Callback):
+    """A column `seconds` of the history: how long the epoch took, its validation included.
+
+    It is no column of every history, since it is never the same twice.
+
+    >>> trainer = cr.Trainer(nn.Linear(2, 1, seed=0), nn.MSELoss(), optim.SGD(lr=0.1))
+    >>> history = trainer.fit([[0.0, 1.0]], [[1.0]], epochs=3, callbacks=[cr.callbacks.Timer()])
+    >>> len(history["seconds"]), min(history["seconds"]) > 0
+    (3, True)
+    """
+
+    def on_fit_begin(self, fit: FitState) -> None:
+        self._start = time.perf_counter()
+
+    def on_epoch_end(self, fit: FitState) -> None:
+        now = time.perf_counter()
+        fit.log("seconds", now - self._start)
+        self._start = now
+
+
+class TensorBoard(Callback):
+    """Writes a log for TensorBoard: the columns of the history as scalars, and histograms where asked for.
+
+    Parameters
+    ----------
+    folder
+        Where the event files go; `tensorboard --logdir FOLDER` shows them, and those of the folders in it.
+    histograms : int
+        Every so many epochs, histograms of every parameter's values (0: none).
+    X, y
+        Where given, also histograms of the gradients over these rows, which are trainer.gradients(X, y): a
+        few hundred rows will do.
+
+    Raises
+    ------
+    ImportError
+        Where tensorboardX is not installed: pip install "chainrule[tensorboard]".
+
+    Notes
+    -----
+    A metric is logged as "loss/train" and "loss/validation", in one chart; a column that a callback has
+    logged under its own name, an epoch later. Steps are epochs, counted over all fits this object has served.
+    A resumed fit goes on at the epoch it resumes from: TensorBoard then no longer shows what an interrupted
+    run has logged after it.
+
+    >>> X, y = cr.datasets.load_digits(split="test")
+    >>> trainer = cr.Trainer(nn.MLP([64, 16, 10], seed=0), nn.CrossEntropyLoss(), optim.Adam())
+    >>> log = cr.callbacks.TensorBoard("runs/first", histograms=2, X=X, y=y)
+    >>> _ = trainer.fit(X, y, epochs=4, validation_split=0.2, callbacks=[log])
+    """
+
+    def __init__(
+        self, folder: str | os.PathLike[str], histograms: int = 0, X: Any = None, y: Any = None
+    ) -> None:
+        if histograms < 0:
+            raise ValueError(f"TensorBoard: histograms must be 0 or a number of epochs: {histograms}")
+        if (X is None) != (y is None):
+            raise ValueError("TensorBoard: X and y belong together; give both or none")
+        if X is not None and histograms == 0:
+            raise ValueError("TensorBoard: X and y are for histograms of gradients; give histograms, too")
+        try:
+            import tensorboardX  # noqa: F401
+        except ImportError as error:
+            raise ImportError(
+                'TensorBoard: tensorboardX is not installed; pip install "chainrule[tensorboard]"'
+            ) from error
+        self.folder, self.histograms, self.X, self.y = folder, histograms, X, y
+        self._before = 0  # epochs of earlier fits
+        self._writer: Any = None
+        self._written: dict[str, int] = {}
+        self._first = 0
+
+    def __deepcopy__(self, memo: object) -> TensorBoard:
+        raise StateError(f"TensorBoard: writes one log, in {self.folder}; give each fit a folder of its own")
+
+    def on_fit_begin(self, fit: FitState) -> None:
+        self._writer, self._written = None, {}
+
+    def on_epoch_end(self, fit: FitState) -> None:
+        step = self._before + fit.epoch
+        if self._writer is None:
+            from tensorboardX import SummaryWriter
+
+            suffix = f".{step:08d}"  # two files within a second are two files
+            self._writer = SummaryWriter(os.fspath(self.folder), purge_step=step, filename_suffix=suffix)
+            self._first = fit.epoch - 1
+        self._scalars(fit)
+        if self.histograms and fit.epoch % self.histograms == 0:
+            for name, parameter in fit.trainer.model.named_parameters():
+                self._histogram(f"weights/{name}", parameter.numpy(), step)
+            if self.X is not None:
+                for name, gradient in fit.trainer.gradients(self.X, self.y).items():
+                    self._histogram(f"gradients/{name}", gradient, step)
+        self._writer.flush()
+
+    def on_fit_end(self, fit: FitState) -> None:
+        if self._writer is not None:
+            self._scalars(fit)
+            self._writer.close()
+            self._writer = None
+        self._before += fit.epoch
+
+    def _scalars(self, fit: FitState) -> None:
+        for name, values in fit.history.items():
+            for epoch in range(self._written.get(name, self._first), len(values)):
+                if values[epoch] == values[epoch]:  # a callback may skip epochs
+                    self._writer.add_scalar(_tag(name, fit.columns), values[epoch], self._before + epoch + 1)
+            self._written[name] = len(values)
+
+    def _histogram(self, tag: str, values: Any, step: int) -> None:
+        finite = values[np.isfinite(values)]
+        if finite.size:
+            self._writer.add_histogram(tag, finite, step)
+
+
+def _tag(column: str, columns: list[str]) -> str:
+    if column not in columns:
+        return column
+    metric = column.removeprefix("val_")
+    return f"{metric}/{'train' if metric == column else 'validation'}"

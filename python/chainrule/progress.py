@@ -1,4 +1,7 @@
-"""The progress bar of Trainer.fit, or plain lines. tqdm is imported only when a bar is shown."""
+"""The progress bar of Trainer.fit, or plain lines. tqdm is imported only when a bar is shown.
+
+In a notebook the bar is a widget where ipywidgets are there, else a line of text, as on a terminal.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,27 @@ from typing import Any
 from ._core import FitState, SelectionProgress
 
 __all__ = ["Bar", "Log", "ModelsBar", "bar", "models_bar", "rate"]
+
+
+def _in_notebook() -> bool:
+    """Whether a Jupyter kernel runs this: only then a bar may be a widget."""
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return shell is not None and "IPKernelApp" in shell.config
+
+
+def _tqdm() -> Any:
+    """The bar that suits where we are; tqdm.auto warns where it has to fall back, this does not."""
+    import tqdm
+
+    if _in_notebook():
+        try:
+            import ipywidgets  # noqa: F401
+            from tqdm.notebook import tqdm as widget
+        except ImportError:
+            return tqdm.tqdm
+        return widget
+    return tqdm.tqdm
 
 
 def rate(samples_per_second: float) -> str:
@@ -37,9 +61,7 @@ class Bar:
     def __call__(self, report: FitState) -> None:
         total = report.epochs * report.batches
         if self._bar is None:
-            from tqdm import tqdm
-
-            self._bar = tqdm(
+            self._bar = _tqdm()(
                 total=total,
                 file=sys.stderr,
                 dynamic_ncols=True,
@@ -79,7 +101,7 @@ class Log:
 
 
 def bar(progress: bool | str) -> Bar | Log | None:
-    """For fit's argument `progress`: True, False, "auto" (only where stderr is a terminal), or "log"."""
+    """For fit's argument `progress`: True, False, "auto" (on a terminal or in a notebook), or "log"."""
     if progress == "log":
         return Log()
     return Bar() if _shown("fit", progress, '"auto", "log"') else None
@@ -93,9 +115,7 @@ class ModelsBar:
 
     def __call__(self, report: SelectionProgress) -> None:
         if self._bar is None:
-            from tqdm import tqdm
-
-            self._bar = tqdm(
+            self._bar = _tqdm()(
                 total=report.total,
                 file=sys.stderr,
                 dynamic_ncols=True,
@@ -118,7 +138,7 @@ def models_bar(progress: bool | str) -> ModelsBar | None:
 
 def _shown(who: str, progress: bool | str, words: str = '"auto"') -> bool:
     if progress == "auto":
-        return sys.stderr.isatty()
+        return sys.stderr.isatty() or _in_notebook()
     if not isinstance(progress, bool):
         raise ValueError(f"{who}: progress must be {words}, True, False or a function, got {progress!r}")
     return progress
