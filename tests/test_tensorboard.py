@@ -97,6 +97,38 @@ class TestLog:
         logged = [*before["loss/train"].values(), *after["loss/train"].values()]
         assert logged == pytest.approx(first["loss"] + second["loss"], rel=1e-6)
 
+    def test_a_resumed_fit_goes_on_at_its_step(self, tmp_path):
+        """A run that ends in epoch 3, with a checkpoint of epoch 2, and one that goes on from there."""
+
+        class Cut(cr.callbacks.Callback):
+            def on_epoch_end(self, fit):
+                if fit.epoch == 3:
+                    raise KeyError("cut")
+
+        def callbacks(*more):
+            keep = cr.callbacks.Checkpoint(tmp_path / "kept", every_epochs=2)
+            return [cr.callbacks.LearningRate(), cr.callbacks.TensorBoard(tmp_path / "run"), *more, keep]
+
+        rate = cr.schedules.Exponential(0.01, 0.5, per="epoch")
+        whole = cr.Trainer(small_model(), nn.CrossEntropyLoss(), optim.Adam(lr=rate)).fit(
+            X, y, epochs=5, callbacks=[cr.callbacks.LearningRate()]
+        )
+        cut = cr.Trainer(small_model(), nn.CrossEntropyLoss(), optim.Adam(lr=rate))
+        with pytest.raises(KeyError, match="cut"):
+            cut.fit(X, y, epochs=5, callbacks=callbacks(Cut()))
+        for path in (tmp_path / "kept").glob("checkpoint-00003*"):
+            path.unlink()
+        again = cr.Trainer(small_model(), nn.CrossEntropyLoss(), optim.Adam(lr=rate))
+        history = again.fit(X, y, epochs=5, callbacks=callbacks(cr.callbacks.Callback()), resume_from="auto")
+        assert history.to_dict() == whole.to_dict()
+        assert history["lr"] == [0.01, 0.005, 0.0025, 0.00125, 0.000625]
+        (_, before), (purged, after) = events(tmp_path / "run")
+        assert list(before["loss/train"]) == [1, 2, 3]
+        assert purged == 3
+        assert list(after["loss/train"]) == [3, 4, 5]
+        assert list(after["loss/train"].values()) == pytest.approx(whole["loss"][2:], rel=1e-6)
+        assert list(after["lr"]) == [2, 3, 4, 5]  # that of epoch 2 may not have been written
+
     def test_what_is_not_finite_is_left_out_of_histograms(self, tmp_path):
         trainer = trainer_of()
 

@@ -154,6 +154,12 @@ class LearningRate(Callback):
         fit.log("lr", self._lr)
         self._lr = fit.trainer.optimizer.lr
 
+    def state_dict(self) -> dict[str, Any]:
+        return {"lr": np.float64(self._lr)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._lr = float(state["lr"])
+
 
 class Timer(Callback):
     """A column `seconds` of the history: how long the epoch took, its validation included.
@@ -257,9 +263,17 @@ class TensorBoard(Callback):
             self._writer = None
         self._before += fit.epoch
 
+    def state_dict(self) -> dict[str, Any]:
+        return {"before": np.int64(self._before)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._before = int(state["before"])
+
     def _scalars(self, fit: FitState) -> None:
         for name, values in fit.history.items():
-            for epoch in range(self._written.get(name, self._first), len(values)):
+            late = name not in fit.columns  # written an epoch later, which may be after the resuming
+            first = max(self._first - late, 0)
+            for epoch in range(self._written.get(name, first), len(values)):
                 if values[epoch] == values[epoch]:  # a callback may skip epochs
                     self._writer.add_scalar(_tag(name, fit.columns), values[epoch], self._before + epoch + 1)
             self._written[name] = len(values)

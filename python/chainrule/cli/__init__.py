@@ -24,6 +24,10 @@ def _run(options: Namespace) -> int:
         from .cv import cv
 
         return cv(options)
+    if options.command == "resume":
+        from .resume import resume
+
+        return resume(options)
     if options.command == "predict":
         from .predict import predict
 
@@ -43,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(Path(__file__).resolve().parent.parent / "lib" / "cmake" / "chainrule")
         return 0
     if options.command is None:
-        return _fail("name a command: train, cv, predict or info; see chainrule --help")
+        return _fail("name a command: train, cv, resume, predict or info; see chainrule --help")
     if "CHAINRULE_TRACEBACK" in os.environ:
         return _run(options)
     try:

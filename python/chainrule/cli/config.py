@@ -125,7 +125,7 @@ def _merge(
         elif key in keys:
             name = keys[key]
             read = _value(known[name], key, value, where)
-            if source.folder is not None and name in ("files", "test", "out"):
+            if source.folder is not None and name in ("files", "test", "out", "checkpoints"):
                 read = _beside(source.folder, read)
             if name in own:
                 options[name] = read

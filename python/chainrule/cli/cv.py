@@ -13,9 +13,9 @@ from .. import _core, nn
 from ..table import table
 from .errors import UserError
 from .inputs import Source, existing, load_source, source_name
-from .outputs import check_model
+from .outputs import check_model, finite, write_json
 from .recipe import callbacks, class_weight, make_optimizer, network, start_schedule, trainer_arguments
-from .train import announce, describe, finite, in_units, model_line, write_json
+from .train import announce, describe, in_units, model_line
 
 
 def cv(options: argparse.Namespace) -> int:

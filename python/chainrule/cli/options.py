@@ -256,6 +256,12 @@ def _add_train(commands: Any) -> argparse.ArgumentParser:
         "--validation", type=_SHARE, metavar="SHARE", help="share held out for validation (0.2); 0: none"
     )
     train.add_argument("--test", nargs="+", metavar="FILE", help="data to test on at the end, like FILE")
+    train.add_argument(
+        "--checkpoints", metavar="FOLDER", help="keep the run there, for chainrule resume FOLDER"
+    )
+    train.add_argument(
+        "--checkpoint-every", type=_count(1), default=1, metavar="N", help="epochs between checkpoints (1)"
+    )
     return train
 
 
@@ -302,6 +308,17 @@ def _add_predict(commands: Any) -> argparse.ArgumentParser:
     return predict
 
 
+def _add_resume(commands: Any) -> argparse.ArgumentParser:
+    resume: argparse.ArgumentParser = commands.add_parser(
+        "resume",
+        help="go on with a training that was interrupted",
+        description="Go on with a training begun by chainrule train --checkpoints, to the same result.",
+    )
+    resume.add_argument("folder", metavar="FOLDER", help="the folder of --checkpoints")
+    resume.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    return resume
+
+
 def parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
     """The command line's, and each command's by name."""
     parser = _Parser(prog="chainrule", description="Train, apply and inspect neural networks.")
@@ -317,6 +334,7 @@ def parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
     made = {
         "train": _add_train(commands),
         "cv": _add_cv(commands),
+        "resume": _add_resume(commands),
         "predict": _add_predict(commands),
         "info": info,
     }

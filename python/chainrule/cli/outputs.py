@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from .errors import UserError
 
@@ -40,6 +42,26 @@ def check_predictions(out: Path, head: list[str], force: bool) -> None:
             return file.readline().rstrip("\r\n") == ",".join(head)
 
     _check_replaceable(out, ours, force)
+
+
+def finite(value: Any) -> Any:
+    """The same with null where a number is inf or NaN, which JSON has no word for."""
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def write_json(path: Path, content: dict[str, Any]) -> Path:
+    """Written whole or not at all; returns the path."""
+    whole = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        whole.write_text(json.dumps(finite(content), indent=1) + "\n", encoding="utf-8")
+        os.replace(whole, path)
+    finally:
+        whole.unlink(missing_ok=True)
+    return path
 
 
 def _check_replaceable(path: Path, ours: Callable[[Path], bool], force: bool) -> None:

@@ -50,13 +50,16 @@ def _where(options: argparse.Namespace, table: str) -> str:
 
 
 def callbacks(options: argparse.Namespace) -> list[Any]:
-    """Early stopping, where --patience or a table asks for it."""
+    """Early stopping and checkpoints, where options or tables ask for them."""
+    asked: list[Any] = []
     arguments = dict(options.early_stopping_table)
     if options.patience is not None:
         arguments["patience"] = options.patience
-    if not arguments:
-        return []
-    return [made(options, "early_stopping", _core.EarlyStopping, arguments)]
+    if arguments:
+        asked.append(made(options, "early_stopping", _core.EarlyStopping, arguments))
+    if getattr(options, "checkpoints", None) is not None:
+        asked.append(_core.Checkpoint(options.checkpoints, every_epochs=options.checkpoint_every))
+    return asked
 
 
 def trainer(
@@ -111,7 +114,7 @@ def make_optimizer(options: argparse.Namespace, rows: int) -> optim.Optimizer:
     driver = optimizer.is_driver
     options.batch_size = options.batch_size or (rows if driver else 32)
     own = isinstance(arguments.get("lr"), _core.Schedule)
-    if own and options.schedule is not None:
+    if own and options.schedule not in (None, "own"):  # "own": of a run that goes on
         raise UserError(
             f"schedule: {options.schedule} was given, and [optimizer.lr] is a schedule; leave one away"
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
-import math
 import os
 import sys
 import time
@@ -17,9 +16,10 @@ from ..progress import Bar, rate, summary
 from ..table import table
 from .errors import UserError
 from .inputs import Samples, Source, existing, load_source, source_name
-from .outputs import check_model
+from .outputs import check_model, finite, write_json
 from .recipe import callbacks, class_weight, make_optimizer, network, start_schedule
 from .recipe import trainer as make_trainer
+from .runs import Run
 
 
 class _Lines:
@@ -38,27 +38,8 @@ class _Lines:
         pass
 
 
-class _Recorder:
-    """Keeps every finished epoch, even of an interrupted training."""
-
-    def __init__(self, show: Any) -> None:
-        self.history: dict[str, list[float]] = {}
-        self._show = show
-
-    def __call__(self, report: _core.FitState) -> None:
-        if report.epoch_end:
-            for name, value in report.row.items():
-                self.history.setdefault(name, []).append(value)
-        if self._show is not None:
-            self._show(report)
-
-    def close(self) -> None:
-        if self._show is not None:
-            self._show.close()
-
-
-def train(options: argparse.Namespace) -> int:
-    """Run the command."""
+def train(options: argparse.Namespace, run: Run | None = None) -> int:
+    """Run the command; with a run, go on with it."""
     for name in (*options.files, *(options.test or ())):
         existing(Path(name))
     out = Path(options.out or f"{source_name(options)}.safetensors")
@@ -68,6 +49,8 @@ def train(options: argparse.Namespace) -> int:
     watched = options.early_stopping_table.get("monitor", "val_loss")
     if callbacks(options) and source.validation is None and str(watched).startswith("val_"):
         raise UserError("--patience needs rows to watch; --validation 0 holds none out")
+    if run is not None:
+        run.check(source)
     sizes, loss, metrics = network(source, options)
     model = nn.MLP(sizes, activation=options.activation, dropout=options.dropout, seed=options.seed)
     optimizer = make_optimizer(options, len(source.train.y))
@@ -76,46 +59,55 @@ def train(options: argparse.Namespace) -> int:
         announce(source, sizes, trainer.optimizer)
 
     optimizer_text = repr(optimizer)
-    show = None if options.quiet else Bar() if sys.stderr.isatty() else _Lines()
-    recorder = _Recorder(show)
     start_schedule(trainer.optimizer, options)
-    start, interrupted, stopped = time.perf_counter(), False, ""
+    weights, watching = class_weight(source, options), callbacks(options)
+    if options.checkpoints is not None and run is None:
+        run = Run.begun(options, out, source)
+    start, interrupted = time.perf_counter(), False
     validation = None if source.validation is None else (source.validation.X, source.validation.y)
+    show = None if options.quiet else Bar() if sys.stderr.isatty() else _Lines()
     try:
-        history = trainer.fit(
+        trainer.fit(
             source.train.X,
             source.train.y,
             epochs=options.epochs,
             batch_size=options.batch_size,
             validation_data=validation,
             shuffle=options.shuffle,
-            callbacks=callbacks(options),
-            progress=recorder,
-            **class_weight(source, options),
+            callbacks=watching,
+            progress=False if show is None else show,
+            **weights,
+            **({} if run is None else {"resume_from": "auto"}),
         )
-        stopped = history.stopped
-        if not history.epochs and stopped:  # what there is has learned nothing
-            raise UserError(f"{stopped.partition(';')[0]}; lower --lr; nothing was written")
     except KeyboardInterrupt:
-        interrupted, stopped = True, "interrupted"
+        interrupted = True
     finally:
-        recorder.close()
+        if show is not None:
+            show.close()
+    history = {name: list(values) for name, values in trainer.history.to_dict().items()}
+    stopped = "interrupted" if interrupted else trainer.history.stopped
+    if not trainer.history.epochs and stopped and not interrupted:  # what there is has learned nothing
+        raise UserError(f"{stopped.partition(';')[0]}; lower --lr; nothing was written")
     seconds = time.perf_counter() - start
 
     results = {name: trainer.evaluate(part.X, part.y) for name, part in _parts(source).items()}
-    epochs = len(recorder.history.get("loss", ()))
+    epochs = len(history.get("loss", ()))
     training = describe(options, source, optimizer_text, loss, epochs, results, seconds, stopped)
     _core.save(model, out, schema=source.schema, training=json.dumps(finite(training)))
     files = [("model", out)]
-    files.append(("history", write_json(out.with_suffix(".json"), {**training, "history": recorder.history})))
+    files.append(("history", write_json(out.with_suffix(".json"), {**training, "history": history})))
     curve = _write_curve(
         out.with_suffix(".png"),
-        recorder.history,
+        history,
         next(iter(metrics), None),
         f"{source.name}: {model_line(sizes)}",
     )
     if not options.quiet:
         _report(source, results, files, curve, model, seconds, stopped)
+    if run is not None and not interrupted:
+        run.finish()
+    elif run is not None and not options.quiet:
+        print(f"chainrule resume {run.folder} goes on")
     return 130 if interrupted else 0
 
 
@@ -180,26 +172,6 @@ def describe(
     if stopped:
         record["stopped"] = stopped
     return record
-
-
-def finite(value: Any) -> Any:
-    """The same with null where a number is inf or NaN, which JSON has no word for."""
-    if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def write_json(path: Path, content: dict[str, Any]) -> Path:
-    """Written whole or not at all; returns the path."""
-    whole = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        whole.write_text(json.dumps(finite(content), indent=1) + "\n", encoding="utf-8")
-        os.replace(whole, path)
-    finally:
-        whole.unlink(missing_ok=True)
-    return path
 
 
 def _write_curve(path: Path, history: dict[str, list[float]], metric: str | None, title: str) -> str:

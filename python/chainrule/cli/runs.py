@@ -1,0 +1,116 @@
+"""A run that is kept in a folder: its options, what its data looked like, and its checkpoints."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import _core
+from .errors import UserError
+from .inputs import Samples, Source, existing
+from .outputs import write_json
+
+FILE = "run.json"
+_PATHS = ("files", "test")
+
+
+class Run:
+    """The folder of --checkpoints, and what `chainrule resume` finds in it."""
+
+    def __init__(self, folder: Path, content: dict[str, Any]) -> None:
+        self.folder, self.content = folder, content
+
+    @classmethod
+    def begun(cls, options: argparse.Namespace, out: Path, source: Source) -> Run:
+        """A new one: its options go into the folder before anything is trained."""
+        folder = Path(options.checkpoints)
+        if (folder / FILE).exists():
+            raise UserError(
+                f"--checkpoints: there is a run in {folder}; go on with it by chainrule resume {folder}, "
+                "or name another folder"
+            )
+        if any(folder.glob("checkpoint-*.safetensors")):
+            raise UserError(
+                f"--checkpoints: there are checkpoints of another fit in {folder}; name another folder"
+            )
+        if folder.exists() and not folder.is_dir():
+            raise UserError(f"--checkpoints: {folder} is no folder")
+        folder.mkdir(parents=True, exist_ok=True)
+        kept = {**vars(options), "out": str(out.resolve()), "checkpoints": None}
+        for name in _PATHS:
+            kept[name] = [str(Path(path).resolve()) for path in kept[name] or ()]
+        content = {
+            "chainrule": _core.__version__,
+            "finished": False,
+            "data": _looks(source),
+            "options": kept,
+        }
+        run = cls(folder, content)
+        run._write()
+        return run
+
+    @classmethod
+    def found(cls, folder: Path) -> Run:
+        """The one that was begun in this folder."""
+        path = folder / FILE
+        if not path.is_file():
+            what = "there is no run in it" if folder.is_dir() else "there is no such folder"
+            raise UserError(f"{folder}: {what}; name one that chainrule train --checkpoints has written")
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            whole = {"options", "data", "finished"} <= content.keys()
+        except (ValueError, AttributeError):
+            whole = False
+        if not whole:
+            raise UserError(f"{path}: is damaged; begin the run anew in another folder")
+        return cls(folder, content)
+
+    def options(self) -> argparse.Namespace:
+        """What it was begun with."""
+        options = argparse.Namespace(**self.content["options"])
+        options.checkpoints = str(self.folder)
+        for name in _PATHS:
+            for path in getattr(options, name):
+                existing(Path(path))
+        return options
+
+    def check(self, source: Source) -> None:
+        """Refuse data that are not those it was begun with."""
+        before, now = self.content["data"], _looks(source)
+        for part in sorted(before.keys() | now.keys()):
+            if before.get(part) != now.get(part):
+                then, here = _words(before.get(part)), _words(now.get(part))
+                raise UserError(
+                    f"the {part} rows are not those that the run in {self.folder} was begun with: "
+                    f"{then} then, {here} now; put the old data back, or begin anew"
+                )
+
+    def finish(self) -> None:
+        """Say that there is nothing more to do."""
+        self.content["finished"] = True
+        self._write()
+
+    def _write(self) -> None:
+        write_json(self.folder / FILE, self.content)
+
+
+def _looks(source: Source) -> dict[str, Any]:
+    parts = {"training": source.train, "validation": source.validation, "test": source.test}
+    return {name: _look(part) for name, part in parts.items() if part is not None}
+
+
+def _look(part: Samples) -> dict[str, Any]:
+    sums = [zlib.crc32(memoryview(np.ascontiguousarray(array))) for array in (part.X, part.y)]
+    return {"X": list(part.X.shape), "y": list(part.y.shape), "checksums": sums}
+
+
+def _words(look: dict[str, Any] | None) -> str:
+    if look is None:
+        return "none"
+    shapes = " and ".join(str(tuple(look[name])) for name in ("X", "y"))
+    return f"{shapes}, checksums {' and '.join(f'{value:08x}' for value in look['checksums'])}"

@@ -1,0 +1,177 @@
+"""`chainrule train --checkpoints` and `chainrule resume`: killed runs end with the bits of one left alone."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import chainrule as cr
+import numpy as np
+import pytest
+from command import fails, write_table
+
+OPTIONS = ("--epochs", 24, "--layers", "256,128", "--dropout", "0.2", "--patience", 20, "--seed", 3)
+
+
+def start(folder, *arguments):
+    return subprocess.Popen(
+        [sys.executable, "-m", "chainrule", *map(str, arguments)],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def kill(process):
+    process.kill()
+    process.communicate()
+
+
+def checkpoints(folder):
+    return sorted(path.name for path in folder.glob("checkpoint-*.safetensors"))
+
+
+def wait_for(what, process):
+    """Until it is true, or the process has ended."""
+    end = time.monotonic() + 60
+    while not what() and process.poll() is None:
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def same_runs(folder, a, b):
+    one, other = (cr.load(folder / f"{name}.safetensors").state_dict() for name in (a, b))
+    assert one.keys() == other.keys()
+    for name in one:
+        assert np.array_equal(one[name], other[name]), name
+    records = [json.loads((folder / f"{name}.json").read_text()) for name in (a, b)]
+    for record in records:
+        del record["date"], record["seconds"]
+    assert records[0] == records[1]
+
+
+def test_killed_again_and_again(run, tmp_path):
+    """Five kills at any moment, the first ones possibly before there is a checkpoint."""
+    run("train", *OPTIONS, "--out", "whole.safetensors")
+    draws, kills = random.Random(0), 0
+    process = start(tmp_path, "train", *OPTIONS, "--out", "cut.safetensors", "--checkpoints", "kept")
+    wait_for((tmp_path / "kept" / "run.json").is_file, process)
+    while kills < 5:
+        done = checkpoints(tmp_path / "kept")
+        wait_for(lambda done=done: checkpoints(tmp_path / "kept") != done, process)
+        time.sleep(draws.random() * 0.05)
+        if process.poll() is not None:  # it was faster
+            break
+        kill(process)
+        kills += 1
+        process = start(tmp_path, "resume", "kept")
+    out = process.communicate(timeout=120)[0]
+    assert process.returncode == 0, out
+    assert kills >= 2
+    same_runs(tmp_path, "whole", "cut")
+    assert "the run is finished; its model is" in run("resume", "kept").stdout
+
+
+def test_options_of_a_file_are_kept(run, tmp_path):
+    write_table(tmp_path / "flowers.csv")
+    (tmp_path / "run.toml").write_text(
+        'data = "flowers.csv"\ntarget = "species"\nlayers = [64]\nepochs = 30\ncheckpoint_every = 4\n'
+        'batch_size = 8\nclip_norm = 1.0\n[optimizer]\nname = "SGD"\nmomentum = 0.9\n[optimizer.lr]\n'
+        'schedule = "Warmup"\nsteps = 9\nthen = { schedule = "Cosine", lr = 0.1, steps = 300 }\n'
+        '[class_weight]\n"kind a" = 3.0\n'
+    )
+    run("train", "run.toml", "--out", "whole.safetensors")
+    process = start(tmp_path, "train", "run.toml", "--out", "cut.safetensors", "--checkpoints", "kept")
+    wait_for(lambda: checkpoints(tmp_path / "kept"), process)
+    kill(process)
+    (tmp_path / "run.toml").unlink()  # its options are in the folder
+    away = tmp_path / "elsewhere"
+    away.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-m", "chainrule", "resume", "../kept", "--quiet"],
+        cwd=away,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    same_runs(tmp_path, "whole", "cut")
+    assert all(
+        int(name.split("-")[1]) % 4 == 0 or "-00030-" in name for name in checkpoints(tmp_path / "kept")
+    )
+
+
+def test_after_ctrl_c(run, tmp_path):
+    run("train", *OPTIONS, "--out", "whole.safetensors")
+    process = start(tmp_path, "train", *OPTIONS, "--out", "cut.safetensors", "--checkpoints", "kept")
+    wait_for(lambda: checkpoints(tmp_path / "kept"), process)
+    process.send_signal(signal.SIGINT)
+    out = process.communicate(timeout=120)[0]
+    if process.returncode == 130:
+        assert "chainrule resume kept goes on" in out
+        run("resume", "kept")
+    same_runs(tmp_path, "whole", "cut")
+
+
+class TestRefusals:
+    @pytest.fixture
+    def kept(self, tmp_path):
+        """A run killed in its middle."""
+        write_table(tmp_path / "data.csv", n=400)
+        process = start(
+            tmp_path, "train", "data.csv", "--target", "species", "--epochs", 3000, "--checkpoints", "kept"
+        )
+        wait_for(lambda: checkpoints(tmp_path / "kept"), process)
+        kill(process)
+        return tmp_path / "kept"
+
+    def test_data_that_are_gone_or_others(self, run, tmp_path, kept):
+        data = tmp_path / "data.csv"
+        before = data.read_text()
+        data.unlink()
+        fails(run, r"data\.csv: no such file", "resume", "kept")
+        data.write_text("\n".join(before.splitlines()[:-40]) + "\n")
+        fails(
+            run,
+            r"the training rows are not those .* was begun with: \(320, 5\) and \(320,\),",
+            "resume",
+            "kept",
+        )
+        first = before.splitlines()[1]
+        data.write_text(before.replace(first, "9" + first))
+        fails(run, "rows are not those .* checksums .* then, .* now; put the old data back", "resume", "kept")
+        assert not list(tmp_path.glob("*.safetensors"))
+
+    def test_a_folder_with_a_run(self, run, tmp_path, kept):
+        again = ("train", "--epochs", 1, "--checkpoints")
+        fails(
+            run,
+            "--checkpoints: there is a run in kept; go on with it by chainrule resume kept,",
+            *again,
+            "kept",
+        )
+        (kept / "run.json").unlink()
+        fails(run, "there are checkpoints of another fit in kept; name another folder", *again, "kept")
+
+    def test_wrong_folders(self, run, tmp_path):
+        (tmp_path / "empty").mkdir()
+        fails(run, "nowhere: there is no such folder; name one that chainrule train", "resume", "nowhere")
+        fails(run, "empty: there is no run in it; name one that chainrule train", "resume", "empty")
+        for content in ("{", "[]", '{"options": 1}'):
+            (tmp_path / "empty" / "run.json").write_text(content)
+            fails(run, "empty/run.json: is damaged; begin the run anew", "resume", "empty")
+        (tmp_path / "file").write_text("")
+        fails(run, "--checkpoints: file is no folder", "train", "--checkpoints", "file")
+        fails(run, "--checkpoint-every: must be at least 1, got 0", "train", "--checkpoint-every", 0)
+
+    def test_changed_options(self, run, tmp_path, kept):
+        """What the run was begun with is in its file; who edits it is told."""
+        content = json.loads((kept / "run.json").read_text())
+        content["options"]["batch_size"] = 7
+        (kept / "run.json").write_text(json.dumps(content))
+        fails(run, "is of another fit: batch_size is 7 here, 32 in the checkpoint", "resume", "kept")
