@@ -1202,6 +1202,18 @@ class ParameterGroup:
 class Optimizer:
     """
     Moves parameters against their gradients. Without parameters it is a recipe that a Trainer copies.
+
+    Some parameters may move by other arguments: those of a Trainer's model by groups={"*.bias": {"weight_decay": 0.0}}, patterns
+    of their names as shells have them, of which all that fit count, the later ones more; by hand by a list of dicts in the place
+    of params, [{"params": [...], "lr": 1e-4}, ...]. Beside the optimizer's own arguments a group takes lr_scale, a factor of the
+    rate, and freeze=True, which is requires_grad_(False). decay_bias_and_norm=False: no weight_decay for parameters of fewer than
+    two axes.
+
+    >>> model = nn.MLP([2, 8, 1], seed=0)
+    >>> recipe = optim.AdamW(lr=1e-2, groups={"0.*": {"freeze": True}}, decay_bias_and_norm=False)
+    >>> trainer = cr.Trainer(model, nn.MSELoss(), recipe)
+    >>> [p.requires_grad for p in model.parameters()]
+    [False, False, True, True]
     """
     def __copy__(self) -> typing.Any:
         ...
@@ -2852,7 +2864,7 @@ def grid_search(make_model: typing.Any, grid: dict[typing.Any, typing.Any], X: t
     """
     Cross-validate every combination of the values in grid, a dict of lists, on the same folds, and train the best on all data.
 
-    A name in the grid is an argument of make_model, an option of fit (epochs, batch_size, shuffle, clip_norm), or an
+    A name in the grid is an argument of make_model, an option of fit (epochs, batch_size, shuffle, clip_norm, clip_value, accumulate), or an
     argument of the optimizer or of the loss, whichever has it; "model.width", "optimizer.lr", "loss.weight" or
     "fit.epochs" say which where several do. "optimizer" and "loss" are replaced as a whole. loss, optimizer, metrics, epochs, batch_size, shuffle, sample_weight, class_weight, clip_norm, clip_value, accumulate and precision are those of
     Trainer and fit. k, stratify, groups, repeats and seed make the folds as data.k_fold does; "auto" stratifies where y holds
