@@ -134,6 +134,7 @@ def test_epochs_take_every_row_once_windows_in_random_order():
         orders.add(tuple(w.pop() for w in windows[::4]))
         assert batches[12] | batches[13] == set(range(96, 110))  # the shorter one comes last
         assert batches[0] != set(range(min(batches[0]), min(batches[0]) + 8))  # shuffled within
+        assert {row % 32 for row in batches[0]} != {row % 32 for row in batches[4]}  # each in its own order
     assert len(orders) == 6
     assert threading.get_ident() not in source.threads or len(source.threads) > 1  # read ahead by others
 

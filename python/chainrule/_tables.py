@@ -6,6 +6,7 @@ Not a public module: chainrule.data has its names. pandas, polars and pyarrow ar
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable
 from typing import Any
 
@@ -189,15 +190,17 @@ class ParquetSource(_ColumnSource):
         self._starts = np.concatenate([[0], np.cumsum(sizes)]).tolist()
         self.rows = self._starts[-1]
         self._group: tuple[int, Any] = (-1, None)
+        self._lock = threading.Lock()  # a fit and an evaluation may read at once
 
     def _window(self, first: int, count: int) -> _Columns:
         import pyarrow
 
         parts = []
-        for i, (start, end) in enumerate(zip(self._starts, self._starts[1:], strict=False)):
-            low, high = max(first, start), min(first + count, end)
-            if low < high:
-                parts.append(self._row_group(i).slice(low - start, high - low))
+        with self._lock:
+            for i, (start, end) in enumerate(zip(self._starts, self._starts[1:], strict=False)):
+                low, high = max(first, start), min(first + count, end)
+                if low < high:
+                    parts.append(self._row_group(i).slice(low - start, high - low))
         return _columns(pyarrow.concat_tables(parts))
 
     def _row_group(self, i: int) -> Any:

@@ -167,7 +167,8 @@ void bind_sources(py::module_& m) {
       "of those rows, in new arrays; X may be a tuple of inputs. It may have `window_rows`, and any_order = False if "
       "it "
       "reads fast\n"
-      "in order only: then fit takes the windows in order, and shuffles within them. Another thread calls it.")
+      "in order only: then fit takes the windows in order, and shuffles within them. Another thread\n"
+      "calls it, and two at once where the same object is evaluated by a callback of the fit that trains on it.")
       .def_property_readonly(
           "rows",
           [](Source& s) {

@@ -70,7 +70,8 @@ History fit(Trainer& trainer, const py::object& x, const py::object& y, std::int
   const Tensor target = alone ? Tensor() : borrow_target(y, "fit");
   FitOptions options;
   options.epochs = epochs, options.batch_size = batch_size, options.shuffle = shuffle;
-  options.validation_data = validation_pair(validation_data);
+  // One object is read by one thread at a time.
+  options.validation_data = alone && validation_data.is(x) ? ValidationData(source) : validation_pair(validation_data);
   options.validation_split = validation_split;
   if (!sample_weight.is_none()) options.sample_weight = borrow(sample_weight, "sample_weight");
   if (class_weight) options.class_weight = *class_weight;

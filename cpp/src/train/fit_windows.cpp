@@ -30,8 +30,6 @@ void FitRun::open_window(std::int64_t b) {
     next = window_order_[at + 1];
   else if (epoch_ < options_.epochs)
     next = data_.windows->order(s_.seed, s_.epochs + 1, options_.shuffle)[0];
-  data_.x.clear();
-  data_.y = data_.given_y = data_.weight = {};
   const data::SourceRows& rows = data_.windows->take(window, next);
   try {
     set_window(data_, rows, options_);
