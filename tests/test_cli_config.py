@@ -98,6 +98,20 @@ class TestWhatAFileReaches:
         assert re.search(r"training ended early: val_accuracy", out)
         assert len(json.loads((tmp_path / "digits.json").read_text())["history"]["loss"]) < 10
 
+    def test_a_log_beside_the_file(self, call, tmp_path):
+        pytest.importorskip("tensorboardX")
+        (tmp_path / "here").mkdir()
+        file = write(
+            tmp_path / "here" / "run.toml", 'epochs = 2\n[tensorboard]\nfolder = "log"\nhistograms = 1\n'
+        )
+        call("train", file, "--layers", 8)
+        assert len(list((tmp_path / "here" / "log").iterdir())) == 1
+        assert "TensorBoard: writes one log" in call("cv", file, "--k", 2, code=2)
+
+    def test_an_empty_table_asks_for_defaults(self):
+        assert parse(["train", "--set", "early_stopping={}"]).early_stopping_table == {}
+        assert parse(["train"]).early_stopping_table is None
+
     def test_paths_go_from_the_file(self, call, tmp_path):
         folder = tmp_path / "flowers"
         folder.mkdir()
@@ -243,7 +257,10 @@ class TestRefusals:
             (("--set", "epocs=3"), "--set: there is no option epocs; did you mean epochs?"),
             (("--set", "epochs=x"), "--set: epochs: must be a whole number, got 'x'"),
             (("--set", "a b=3"), "--set: 'a b=3' is not a line of a TOML file: "),
-            (("--set", "early_stopping.name=x"), "--set: early_stopping: there is no argument name; "),
+            (
+                ("--set", "early_stopping.name=x"),
+                "--set: [early_stopping]: EarlyStopping: has no argument name; ",
+            ),
             (
                 ("--loss", "HuberLoss"),
                 "--loss: HuberLoss is not for classification; write CrossEntropyLoss or",

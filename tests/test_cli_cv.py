@@ -100,6 +100,25 @@ def test_early_stopping_and_no_model(run, tmp_path):
     assert history["results"]["validation"]["loss"] == pytest.approx(min(losses), rel=1e-5)
 
 
+def test_rows_in_the_order_of_time(run, tmp_path):
+    write_regression(tmp_path / "data.csv")
+    options = ("cv", "data.csv", "--target", "y", "--k", 4, "--time-series", "--layers", 0)
+    run(*options, "--optimizer", "lbfgs", "--metrics", "rmse", "--no-retrain")
+    found = json.loads((tmp_path / "data-cv.json").read_text())["cross_validation"]["metrics"]["rmse"]
+    assert len(found) == 4
+    assert max(found) < 1
+    fails(run, "--time-series has one order of rows, --repeats would change it", *options, "--repeats", 2)
+    fails(run, "--time-series has one order of rows, --groups would change it", *options, "--groups", "a")
+
+
+def test_no_stratification(run, tmp_path):
+    """A class of fewer rows than folds then is no reason to stop."""
+    write_table(tmp_path / "data.csv", n=30)
+    options = ("cv", "data.csv", "--target", "species", "--k", 12, *SMALL, "--epochs", 1, "--no-retrain")
+    fails(run, "--k 12: class 'kind .' has .* rows, and every fold needs one", *options)
+    run(*options, "--no-stratify")
+
+
 def test_the_picture(run, tmp_path):
     pytest.importorskip("matplotlib")
     write_table(tmp_path / "data.csv")

@@ -14,7 +14,8 @@ from .._search import advice
 from .errors import UserError
 from .options import LOSSES, OPTIMIZERS, Kind, parsers, shown
 
-TABLES = ("loss", "optimizer", "early_stopping")
+CALLBACKS = {"early_stopping": "EarlyStopping", "tensorboard": "TensorBoard"}  # tables with their arguments
+TABLES = ("loss", "optimizer", *CALLBACKS)
 _OF_THE_COMMAND = ("metrics", "seed")  # arguments of Trainer that are options as well
 
 
@@ -42,7 +43,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     if command not in ("train", "cv"):
         return argparse.Namespace(**{**options, **given})
     options |= {"file": None, "trainer": {}, "class_weights": None, "shuffle": True}
-    options |= {f"{table}_table": {} for table in TABLES}
+    options |= {"loss_table": {}, "optimizer_table": {}}
+    options |= {f"{table}_table": None for table in CALLBACKS}  # an empty one asks for a callback, too
     known = {key: action for taken in (actions["cv"], actions["train"]) for key, action in taken.items()}
     for source in _sources(given):
         _merge(options, source, known, set(actions[command]))
@@ -116,7 +118,11 @@ def _merge(
         options["file"] = source.name
     for key, value in source.values.items():
         where = f"{source.name}: {key}"
-        if key in TABLES:
+        if key in CALLBACKS:
+            _merge_callback(options, key, value, where)
+            if source.folder is not None and isinstance(value.get("folder"), str):
+                options[f"{key}_table"]["folder"] = _beside(source.folder, value["folder"])
+        elif key in TABLES:
             _merge_table(options, key, value, where)
         elif key == "class_weight":
             options["class_weights"] = _class_weight(value, where)
@@ -142,17 +148,14 @@ def _merge(
 
 def _merge_table(options: dict[str, Any], key: str, value: Any, where: str) -> None:
     table = options[f"{key}_table"]
-    if isinstance(value, str) and key != "early_stopping":
+    if isinstance(value, str):
         value = {"name": value}
     if not isinstance(value, dict):
-        kinds = "a table" if key == "early_stopping" else "a name or a table with one"
-        raise UserError(f"{where}: must be {kinds}, got {shown(value)}")
+        raise UserError(f"{where}: must be a name or a table with one, got {shown(value)}")
     if "name" in value:
         name = value["name"]
         if not isinstance(name, str):
             raise UserError(f"{where}.name: must be a name, got {shown(name)}")
-        if key == "early_stopping":
-            raise UserError(f"{where}: there is no argument name; {advice('name', ['monitor', 'patience'])}")
         choices = LOSSES if key == "loss" else OPTIMIZERS
         known = {choice.lower(): choice for choice in choices}
         if name.lower() not in known:
@@ -161,6 +164,12 @@ def _merge_table(options: dict[str, Any], key: str, value: Any, where: str) -> N
         table.clear()
         options[key] = known[name.lower()]
     table |= {argument: given for argument, given in value.items() if argument != "name"}
+
+
+def _merge_callback(options: dict[str, Any], key: str, value: Any, where: str) -> None:
+    if not isinstance(value, dict):
+        raise UserError(f"{where}: must be a table, got {shown(value)}")
+    options[f"{key}_table"] = {**(options[f"{key}_table"] or {}), **value}
 
 
 def _class_weight(value: Any, where: str) -> dict[str, float]:

@@ -14,7 +14,7 @@ from ..table import table
 from .errors import UserError
 from .inputs import Source, existing, load_source, source_name
 from .outputs import check_model, finite, write_json
-from .recipe import callbacks, class_weight, make_optimizer, network, start_schedule, trainer_arguments
+from .recipe import class_weight, make_callbacks, make_optimizer, network, start_schedule, trainer_arguments
 from .train import announce, describe, in_units, model_line
 
 
@@ -28,7 +28,7 @@ def cv(options: argparse.Namespace) -> int:
     options.validation, options.test = 0.0, None  # every fold holds out rows of its own
     source = load_source(options)
     source.test = None
-    _check_folds(source, options.k)
+    _check_folds(source, options)
     sizes, loss, metrics = network(source, options)
     optimizer = make_optimizer(options, len(source.train.y))
     optimizer_text = repr(optimizer)
@@ -49,10 +49,11 @@ def cv(options: argparse.Namespace) -> int:
             batch_size=options.batch_size,
             metrics=metrics,
             score=options.score or "",
-            callbacks=callbacks(options),
+            callbacks=make_callbacks(options),
             shuffle=options.shuffle,
-            stratify=source.task == "classification" and not options.no_stratify and source.groups is None,
+            stratify=_stratified(source, options),
             groups=source.groups,
+            folds="time_series" if options.time_series else None,
             retrain=not options.no_retrain,
             seed=options.seed,
             workers=options.workers,
@@ -100,12 +101,22 @@ def cv(options: argparse.Namespace) -> int:
     return 0
 
 
-def _check_folds(source: Source, k: int) -> None:
+def _stratified(source: Source, options: argparse.Namespace) -> bool:
+    """Whether the folds keep the shares of classes."""
+    free = source.groups is None and not options.time_series
+    return source.task == "classification" and free and not options.no_stratify
+
+
+def _check_folds(source: Source, options: argparse.Namespace) -> None:
     """Refuse folds that would be empty, or would lack a class."""
+    k = options.k
+    if options.time_series and (source.groups is not None or options.repeats > 1):
+        other = "--repeats" if options.repeats > 1 else "--groups"
+        raise UserError(f"--time-series has one order of rows, {other} would change it; leave one away")
     rows = len(source.train.y)
     if k > rows:
         raise UserError(f"--k {k}: there are {rows} rows, at most one fold for each; lower --k")
-    if source.task == "classification":
+    if _stratified(source, options):
         labels = source.train.y.tolist()
         for index, name in enumerate(source.classes):
             count = labels.count(index)

@@ -283,6 +283,11 @@ def _add_cv(commands: Any) -> argparse.ArgumentParser:
         "--repeats", type=_count(1), default=1, metavar="N", help="do it N times, split anew each time (1)"
     )
     cv.add_argument("--no-stratify", action="store_true", help="let the shares of classes differ by fold")
+    cv.add_argument(
+        "--time-series",
+        action="store_true",
+        help="rows are in the order of time: train on those before, hold out those after",
+    )
     cv.add_argument("--score", metavar="NAME", help="the metric to compare folds by (the first)")
     cv.add_argument("--workers", type=_count(1), metavar="N", help="models trained at a time (the threads)")
     cv.add_argument("--no-retrain", action="store_true", help="do not train on all data; write no model")

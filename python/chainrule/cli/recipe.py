@@ -7,8 +7,9 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from .. import _core, nn, optim, schedules
+from .. import _core, callbacks, nn, optim, schedules
 from .._search import advice
+from .config import CALLBACKS
 from .errors import UserError
 from .inputs import Source
 from .options import LOSSES, OPTIMIZERS, shown
@@ -49,17 +50,25 @@ def _where(options: argparse.Namespace, table: str) -> str:
     return f"{', '.join(places)}: [{table}]" if places else f"--{table}"
 
 
-def callbacks(options: argparse.Namespace) -> list[Any]:
-    """Early stopping and checkpoints, where options or tables ask for them."""
-    asked: list[Any] = []
-    arguments = dict(options.early_stopping_table)
-    if options.patience is not None:
-        arguments["patience"] = options.patience
-    if arguments:
-        asked.append(made(options, "early_stopping", _core.EarlyStopping, arguments))
+def make_callbacks(options: argparse.Namespace) -> list[Any]:
+    """Early stopping, a log and checkpoints, where options or tables ask for them."""
+    asked = []
+    for table, name in CALLBACKS.items():
+        arguments = getattr(options, f"{table}_table")
+        if table == "early_stopping" and options.patience is not None:
+            arguments = {**(arguments or {}), "patience": options.patience}
+        if arguments is not None:
+            asked.append(made(options, table, getattr(callbacks, name), arguments))
     if getattr(options, "checkpoints", None) is not None:
         asked.append(_core.Checkpoint(options.checkpoints, every_epochs=options.checkpoint_every))
     return asked
+
+
+def watches_validation(options: argparse.Namespace) -> bool:
+    """Whether early stopping goes by rows held out."""
+    table = options.early_stopping_table
+    asked = options.patience is not None or table is not None
+    return asked and str((table or {}).get("monitor", "val_loss")).startswith("val_")
 
 
 def trainer(

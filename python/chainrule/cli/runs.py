@@ -105,7 +105,7 @@ def _looks(source: Source) -> dict[str, Any]:
 
 
 def _look(part: Samples) -> dict[str, Any]:
-    sums = [zlib.crc32(memoryview(np.ascontiguousarray(array))) for array in (part.X, part.y)]
+    sums = [zlib.crc32(np.ascontiguousarray(array).data) for array in (part.X, part.y)]
     return {"X": list(part.X.shape), "y": list(part.y.shape), "checksums": sums}
 
 

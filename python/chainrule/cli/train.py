@@ -17,7 +17,7 @@ from ..table import table
 from .errors import UserError
 from .inputs import Samples, Source, existing, load_source, source_name
 from .outputs import check_model, finite, write_json
-from .recipe import callbacks, class_weight, make_optimizer, network, start_schedule
+from .recipe import class_weight, make_callbacks, make_optimizer, network, start_schedule, watches_validation
 from .recipe import trainer as make_trainer
 from .runs import Run
 
@@ -46,8 +46,7 @@ def train(options: argparse.Namespace, run: Run | None = None) -> int:
     check_model(out, options.force)
     nn.MLP([1, 1, 1], activation=options.activation)  # an unknown name is said before the data is read
     source = load_source(options)
-    watched = options.early_stopping_table.get("monitor", "val_loss")
-    if callbacks(options) and source.validation is None and str(watched).startswith("val_"):
+    if source.validation is None and watches_validation(options):
         raise UserError("--patience needs rows to watch; --validation 0 holds none out")
     if run is not None:
         run.check(source)
@@ -60,9 +59,11 @@ def train(options: argparse.Namespace, run: Run | None = None) -> int:
 
     optimizer_text = repr(optimizer)
     start_schedule(trainer.optimizer, options)
-    weights, watching = class_weight(source, options), callbacks(options)
+    arguments = {**class_weight(source, options), "callbacks": make_callbacks(options)}
     if options.checkpoints is not None and run is None:
         run = Run.begun(options, out, source)
+    if run is not None:
+        arguments["resume_from"] = "auto"  # from the beginning, where there is no checkpoint yet
     start, interrupted = time.perf_counter(), False
     validation = None if source.validation is None else (source.validation.X, source.validation.y)
     show = None if options.quiet else Bar() if sys.stderr.isatty() else _Lines()
@@ -74,10 +75,8 @@ def train(options: argparse.Namespace, run: Run | None = None) -> int:
             batch_size=options.batch_size,
             validation_data=validation,
             shuffle=options.shuffle,
-            callbacks=watching,
             progress=False if show is None else show,
-            **weights,
-            **({} if run is None else {"resume_from": "auto"}),
+            **arguments,
         )
     except KeyboardInterrupt:
         interrupted = True
