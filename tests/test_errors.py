@@ -145,7 +145,8 @@ class TestArguments:
             ),
             (
                 lambda: trainer().fit(X, Y, class_weight=[1, 2]),
-                "fit: class_weight must be a dict of integers to numbers or None, got [1, 2] (list)",
+                "fit: class_weight must be a string or a dict of integers to numbers or None, "
+                "got [1, 2] (list)",
             ),
             (lambda: trainer().fit(X, Y, epoch=3), "fit: has no argument epoch; did you mean epochs?"),
             (lambda: trainer().fit(X, Y, epochs=1.5), "fit: epochs must be an integer, got 1.5 (float)"),

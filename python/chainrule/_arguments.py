@@ -151,6 +151,8 @@ def _words(kind: str) -> str:
         return "a number"
     if kind == _RATE:
         return "a number, a schedule or a function of the step"
+    if len(kinds := _split(kind, "|")) > 1:
+        return " or ".join(map(_words, kinds))
     if kind == "bool":
         return "True or False"
     if kind in _PLAIN:
@@ -192,6 +194,8 @@ def _fits(kind: str, value: Any) -> bool:
     if kind == _RATE:
         number = _fits(_NUMBER, value) and not isinstance(value, bool)
         return number or callable(value)
+    if len(kinds := _split(kind, "|")) > 1:
+        return any(_fits(one, value) for one in kinds)
     if kind == "bool":
         return value is None or hasattr(type(value), "__bool__")
     if kind in _PLAIN:

@@ -893,6 +893,18 @@ class Dropout(Module):
     """
     def __init__(self, p: typing.SupportsFloat | typing.SupportsIndex = 0.5) -> None:
         ...
+class GaussianNoise(Module):
+    """
+    In train mode adds to each value a draw from N(0, std^2), a new one in each call; in eval mode x itself.
+    Bishop (1995), Training with noise is equivalent to Tikhonov regularization.
+
+    >>> layer = nn.GaussianNoise(0.1)
+    >>> y = layer(np.zeros((1000, 100))).numpy()
+    >>> float(y.std().round(2)), layer.eval()(np.ones((1, 2))).numpy().tolist()
+    (0.1, [[1.0, 1.0]])
+    """
+    def __init__(self, std: typing.SupportsFloat | typing.SupportsIndex) -> None:
+        ...
 class Linear(Module):
     """
     y = x W + b with W (in_features, out_features), drawn from U(-1/sqrt(in), 1/sqrt(in)).
@@ -1486,6 +1498,15 @@ class Trainer:
         clip_norm: largest norm of all gradients together. clip_value: largest element of each, in its place.
         accumulate: batches per update, which is that of one batch of all their samples; the last of an epoch may have fewer.
         seed: keys shuffling and dropout.
+    def __init__(self, model: typing.Any, loss: typing.Any, optimizer: typing.Any, *, metrics: typing.Any = (), clip_norm: typing.SupportsFloat | typing.SupportsIndex | None = None, l1: typing.SupportsFloat | typing.SupportsIndex = 0.0, max_norm: typing.SupportsFloat | typing.SupportsIndex | None = None, mixup: typing.SupportsFloat | typing.SupportsIndex = 0.0, seed: typing.Any = 0, precision: str = 'float32') -> None:
+        """
+        metrics: names as in chainrule.metrics ("accuracy", "f1_macro", "top_5_accuracy", "r2", ...) or functions
+        m(output, target) on whole-set NumPy arrays.
+        clip_norm: largest norm of all gradients together. seed: keys shuffling and dropout.
+        l1: times the sum of |w| over all parameters of two or more axes, it joins the objective (not the loss that is reported).
+        max_norm: after each update, the incoming weights of a unit (a column of a matrix) are scaled down to this norm where theirs is
+        above it (Srivastava et al., 2014, Dropout). mixup: above 0, each sample of a batch is mixed with the one at the mirrored place,
+        m x + (1 - m) x', and so is its loss, with one m for each step from Beta(mixup, mixup) (Zhang et al., 2018, mixup).
         precision: "float32", or "bf16" on processors with AMX: training steps round the operands of matrix products to
         bfloat16 and sum in float32; parameters, gradients, optimizer, evaluation and prediction stay float32. Raises
         StateError where has_bf16() is False, DTypeError for a model that is not float32.
@@ -1513,6 +1534,11 @@ class Trainer:
         Train on X and y, or on a source of chainrule.data alone, for some epochs and return their History. A second call goes on where the first ended; Ctrl-C ends training
         at the next batch and leaves a usable model. sampler: which rows an epoch takes, a data.WeightedSampler, a
         data.StratifiedSampler or an object with a method order(seed, epoch) that gives row numbers. callbacks: of chainrule.callbacks, or functions of the FitState that are
+    def fit(self, X: typing.Any, y: typing.Any, *, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, shuffle: bool = True, validation_data: typing.Any = None, validation_split: typing.SupportsFloat | typing.SupportsIndex = 0.0, sample_weight: typing.Any = None, class_weight: str | collections.abc.Mapping[typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] | None = None, callbacks: typing.Any = (), seed: typing.Any = None, progress: typing.Any = 'auto') -> History:
+        """
+        Train for some epochs and return their History. A second call goes on where the first ended; Ctrl-C ends training
+        at the next batch and leaves a usable model. class_weight: weights by label, {0: 1.0, 1: 5.0}, or "balanced": n / (classes *
+        count of the class), of the rows trained on, as in scikit-learn. callbacks: of chainrule.callbacks, or functions of the FitState that are
         called at the end of every epoch. progress: "auto" (a bar on a terminal), True, False, "log" (a line per
         epoch), or a function of the reports.
         """
@@ -1750,6 +1776,12 @@ class FitState:
         Running mean of this epoch.
         """
     @property
+    def model(self) -> Module:
+        """
+        What is validated, and what the trained model becomes when fit ends: the averages of EMA or SWA where there are any, else
+        the trainer's model.
+        """
+    @property
     def row(self) -> dict[typing.Any, typing.Any]:
         """
         The last finished epoch's values, by name.
@@ -1799,6 +1831,84 @@ class EarlyStopping(BuiltinCallback):
     def best_epoch(self) -> int:
         """
         Its epoch, from 1; 0 before one.
+        """
+class EMA(BuiltinCallback):
+    """
+    The exponential moving average of the weights: after every `every` batches, average = decay average + (1 - decay) weights;
+    at the first, the weights themselves. Buffers such as BatchNorm1d's running statistics are those of the trained model, or
+    averaged as well (average_buffers). Polyak and Juditsky (1992), Acceleration of stochastic approximation by averaging.
+
+    From the first average on, fit validates the averages in place of the weights that are trained; fit.model is the averaged
+    model (what EarlyStopping keeps as the best), and when fit ends, the model gets its parameters and buffers; where an exception
+    ends the fit, it keeps the trained ones. replace=False: the averages are only kept, in `model`. One callback of a fit may
+    replace the model.
+
+    >>> X, y = cr.datasets.load_digits(split="train")
+    >>> trainer = cr.Trainer(nn.MLP([64, 32, 10], seed=0), nn.CrossEntropyLoss(), optim.Adam(lr=0.01))
+    >>> ema = cr.callbacks.EMA(decay=0.99)
+    >>> history = trainer.fit(X, y, epochs=2, validation_split=0.2, callbacks=[ema])
+    >>> ema.updates, bool(np.array_equal(trainer.predict(X), ema.model.predict(X)))
+    (72, True)
+    """
+    def __getstate__(self) -> tuple[float, int, bool, bool]:
+        ...
+    def __init__(self, decay: typing.SupportsFloat | typing.SupportsIndex = 0.999, *, every: typing.SupportsIndex = 1, average_buffers: bool = False, replace: bool = True) -> None:
+        """
+        Raises ValueError for a decay outside [0, 1).
+        """
+    def __repr__(self) -> str:
+        ...
+    def __setstate__(self, arg0: tuple[typing.Any, ...]) -> None:
+        ...
+    @property
+    def model(self) -> Module:
+        """
+        The averages of the last fit, a model of their own in eval mode; None before there are any.
+        """
+    @property
+    def updates(self) -> int:
+        """
+        How many weights were averaged in the last fit.
+        """
+class SWA(BuiltinCallback):
+    """
+    Stochastic weight averaging: the mean of the weights at the ends of the epochs from `start` on (an epoch, from 1; below 1:
+    after this share of the epochs), where the learning rate is lr, if that is given, in place of a schedule and also after the
+    fit. BatchNorm1d's running statistics are computed anew for the averages at the end of each of these epochs, by another
+    pass over its batches in train mode. A fit that ends before `start` keeps the trained weights. Izmailov et al. (2018),
+    Averaging weights leads to wider optima and better generalization.
+
+    From the first average on, fit validates the averages in place of the weights that are trained; fit.model is the averaged
+    model (what EarlyStopping keeps as the best), and when fit ends, the model gets its parameters and buffers; where an exception
+    ends the fit, it keeps the trained ones. replace=False: the averages are only kept, in `model`. One callback of a fit may
+    replace the model.
+
+    >>> X, y = cr.datasets.load_digits(split="train")
+    >>> trainer = cr.Trainer(nn.MLP([64, 32, 10], seed=0), nn.CrossEntropyLoss(), optim.SGD(lr=0.1))
+    >>> swa = cr.callbacks.SWA(start=0.5, lr=0.05)
+    >>> history = trainer.fit(X, y, epochs=4, callbacks=[swa])
+    >>> swa.updates, trainer.optimizer.lr
+    (2, 0.05)
+    """
+    def __getstate__(self) -> tuple[float, float | None, bool]:
+        ...
+    def __init__(self, start: typing.SupportsFloat | typing.SupportsIndex = 0.75, *, lr: typing.SupportsFloat | typing.SupportsIndex | None = None, replace: bool = True) -> None:
+        """
+        Raises ValueError for a start above 1 that is no whole number, and for an lr of 0 or less.
+        """
+    def __repr__(self) -> str:
+        ...
+    def __setstate__(self, arg0: tuple[typing.Any, ...]) -> None:
+        ...
+    @property
+    def model(self) -> Module:
+        """
+        The averages of the last fit, a model of their own in eval mode; None before there are any.
+        """
+    @property
+    def updates(self) -> int:
+        """
+        How many weights were averaged in the last fit.
         """
 class TrainingStep:
     """
@@ -2058,6 +2168,7 @@ class Ensemble:
         """
     @staticmethod
     def train(make_model: typing.Any, X: typing.Any, y: typing.Any, *, loss: typing.Any, optimizer: typing.Any, seeds: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), seed: typing.Any = 0, workers: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, clip_value: typing.Any = None, accumulate: typing.SupportsIndex = 1, precision: str = 'float32', progress: typing.Any = 'auto') -> Ensemble:
+    def train(make_model: typing.Any, X: typing.Any, y: typing.Any, *, loss: typing.Any, optimizer: typing.Any, seeds: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), seed: typing.Any = 0, workers: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, l1: typing.SupportsFloat | typing.SupportsIndex = 0.0, max_norm: typing.Any = None, mixup: typing.SupportsFloat | typing.SupportsIndex = 0.0, precision: str = 'float32', progress: typing.Any = 'auto') -> Ensemble:
         """
         Train so many models (seeds) on all data, the i-th with weights drawn by init(seed + i) and with that seed for the
         order of samples and dropout. The other arguments are those of cross_validate. Lakshminarayanan, Pritzel, Blundell
@@ -2684,6 +2795,7 @@ def cosh(x: typing.Any) -> Tensor:
     Hyperbolic cosine (e^x + e^-x) / 2.
     """
 def cross_validate(make_model: typing.Any, X: typing.Any, y: typing.Any, *, loss: typing.Any, optimizer: typing.Any, k: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), score: str = '', retrain: bool = True, seed: typing.Any = 0, workers: typing.Any = None, stratify: typing.Any = 'auto', groups: typing.Any = None, repeats: typing.SupportsIndex = 1, folds: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, clip_value: typing.Any = None, accumulate: typing.SupportsIndex = 1, precision: str = 'float32', progress: typing.Any = 'auto') -> CrossValidation:
+def cross_validate(make_model: typing.Any, X: typing.Any, y: typing.Any, *, loss: typing.Any, optimizer: typing.Any, k: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), score: str = '', retrain: bool = True, seed: typing.Any = 0, workers: typing.Any = None, stratify: typing.Any = 'auto', groups: typing.Any = None, repeats: typing.SupportsIndex = 1, folds: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, l1: typing.SupportsFloat | typing.SupportsIndex = 0.0, max_norm: typing.Any = None, mixup: typing.SupportsFloat | typing.SupportsIndex = 0.0, precision: str = 'float32', progress: typing.Any = 'auto') -> CrossValidation:
     """
     Split the data into k folds, train a model on all but one of them, k times, and measure it on the one held out; then
     train one on all data (retrain). Stone (1974), Cross-validatory choice and assessment of statistical predictions.
@@ -2691,6 +2803,8 @@ def cross_validate(make_model: typing.Any, X: typing.Any, y: typing.Any, *, loss
     make_model: a function () -> model, called for each fold, or a model, of which each fold gets a copy with weights
     drawn anew by init(seed). loss, optimizer, metrics, epochs, batch_size, shuffle, sample_weight, class_weight, clip_norm, clip_value, accumulate and precision are those of
     Trainer and fit. k, stratify, groups, repeats and seed make the folds as data.k_fold does; "auto" stratifies where y holds
+    drawn anew by init(seed). loss, optimizer, metrics, epochs, batch_size, shuffle, sample_weight, class_weight, clip_norm, l1, max_norm, mixup and
+    precision are those of Trainer and fit. k, stratify, groups, repeats and seed make the folds as data.k_fold does; "auto" stratifies where y holds
     labels; folds="time_series", or pairs (train rows, held-out rows) take their place. score: "loss" or a metric's name; empty:
     the first metric, else the loss. callbacks: each model gets copies. workers: models trained at a time, None: as many as
     there are threads; one worker gives each model all threads. The bits do not depend on it. seed: every fold starts as after
@@ -2869,6 +2983,14 @@ def grid_search(make_model: typing.Any, grid: dict[typing.Any, typing.Any], X: t
     argument of the optimizer or of the loss, whichever has it; "model.width", "optimizer.lr", "loss.weight" or
     "fit.epochs" say which where several do. "optimizer" and "loss" are replaced as a whole. loss, optimizer, metrics, epochs, batch_size, shuffle, sample_weight, class_weight, clip_norm, clip_value, accumulate and precision are those of
     Trainer and fit. k, stratify, groups, repeats and seed make the folds as data.k_fold does; "auto" stratifies where y holds
+def grid_search(make_model: typing.Any, grid: dict[typing.Any, typing.Any], X: typing.Any, y: typing.Any, *, maximize: typing.Any = None, loss: typing.Any, optimizer: typing.Any, k: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), score: str = '', retrain: bool = True, seed: typing.Any = 0, workers: typing.Any = None, stratify: typing.Any = 'auto', groups: typing.Any = None, repeats: typing.SupportsIndex = 1, folds: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, l1: typing.SupportsFloat | typing.SupportsIndex = 0.0, max_norm: typing.Any = None, mixup: typing.SupportsFloat | typing.SupportsIndex = 0.0, precision: str = 'float32', progress: typing.Any = 'auto') -> Search:
+    """
+    Cross-validate every combination of the values in grid, a dict of lists, on the same folds, and train the best on all data.
+
+    A name in the grid is an argument of make_model, an option of fit (epochs, batch_size, shuffle, clip_norm, l1,
+    max_norm, mixup), or an argument of the optimizer or of the loss, whichever has it; "model.width", "optimizer.lr", "loss.weight" or
+    "fit.epochs" say which where several do. "optimizer" and "loss" are replaced as a whole. loss, optimizer, metrics, epochs, batch_size, shuffle, sample_weight, class_weight, clip_norm, l1, max_norm, mixup and
+    precision are those of Trainer and fit. k, stratify, groups, repeats and seed make the folds as data.k_fold does; "auto" stratifies where y holds
     labels; folds="time_series", or pairs (train rows, held-out rows) take their place. score: "loss" or a metric's name; empty:
     the first metric, else the loss. callbacks: each model gets copies. workers: models trained at a time, None: as many as
     there are threads; one worker gives each model all threads. The bits do not depend on it. seed: every fold starts as after
@@ -3209,12 +3331,15 @@ def random_normal(shape: typing.Any, mean: typing.SupportsFloat | typing.Support
     Constants to every derivative: mean + std * normal(shape) has gradients for mean and std.
     """
 def random_search(make_model: typing.Any, distributions: dict[typing.Any, typing.Any], X: typing.Any, y: typing.Any, *, n_iter: typing.SupportsIndex = 10, maximize: typing.Any = None, loss: typing.Any, optimizer: typing.Any, k: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), score: str = '', retrain: bool = True, seed: typing.Any = 0, workers: typing.Any = None, stratify: typing.Any = 'auto', groups: typing.Any = None, repeats: typing.SupportsIndex = 1, folds: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, clip_value: typing.Any = None, accumulate: typing.SupportsIndex = 1, precision: str = 'float32', progress: typing.Any = 'auto') -> Search:
+def random_search(make_model: typing.Any, distributions: dict[typing.Any, typing.Any], X: typing.Any, y: typing.Any, *, n_iter: typing.SupportsIndex = 10, maximize: typing.Any = None, loss: typing.Any, optimizer: typing.Any, k: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), score: str = '', retrain: bool = True, seed: typing.Any = 0, workers: typing.Any = None, stratify: typing.Any = 'auto', groups: typing.Any = None, repeats: typing.SupportsIndex = 1, folds: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, l1: typing.SupportsFloat | typing.SupportsIndex = 0.0, max_norm: typing.Any = None, mixup: typing.SupportsFloat | typing.SupportsIndex = 0.0, precision: str = 'float32', progress: typing.Any = 'auto') -> Search:
     """
     grid_search for n_iter candidates drawn by seed: each parameter from a list, or from Uniform, LogUniform or Integer of
     chainrule.distributions. Bergstra and Bengio (2012), Random search for hyper-parameter optimization.
 
     loss, optimizer, metrics, epochs, batch_size, shuffle, sample_weight, class_weight, clip_norm, clip_value, accumulate and precision are those of
     Trainer and fit. k, stratify, groups, repeats and seed make the folds as data.k_fold does; "auto" stratifies where y holds
+    loss, optimizer, metrics, epochs, batch_size, shuffle, sample_weight, class_weight, clip_norm, l1, max_norm, mixup and
+    precision are those of Trainer and fit. k, stratify, groups, repeats and seed make the folds as data.k_fold does; "auto" stratifies where y holds
     labels; folds="time_series", or pairs (train rows, held-out rows) take their place. score: "loss" or a metric's name; empty:
     the first metric, else the loss. callbacks: each model gets copies. workers: models trained at a time, None: as many as
     there are threads; one worker gives each model all threads. The bits do not depend on it. seed: every fold starts as after

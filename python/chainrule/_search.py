@@ -13,7 +13,17 @@ from typing import Any
 from . import _core
 from ._arguments import _parse
 
-_FIT = ("epochs", "batch_size", "shuffle", "clip_norm", "clip_value", "accumulate")
+_FIT = (
+    "epochs",
+    "batch_size",
+    "shuffle",
+    "clip_norm",
+    "clip_value",
+    "accumulate",
+    "l1",
+    "max_norm",
+    "mixup",
+)
 _PARTS = ("model", "optimizer", "loss", "fit")
 
 

@@ -50,6 +50,15 @@ void bind_activations(py::module_& m) {
       .def(py::init([](int axis) { return as_kind(nn::LogSoftmax(axis)); }), "axis"_a = -1);
   layer<nn::Dropout>(m, "Dropout", "In train mode zeroes each value with probability p and divides the rest by 1 - p.")
       .def(py::init([](double p) { return as_kind(nn::Dropout(p)); }), "p"_a = 0.5);
+  layer<nn::GaussianNoise>(m, "GaussianNoise",
+                           "In train mode adds to each value a draw from N(0, std^2), a new one in each call; in eval "
+                           "mode x itself.\nBishop (1995), Training with noise is equivalent to Tikhonov "
+                           "regularization.\n\n"
+                           ">>> layer = nn.GaussianNoise(0.1)\n"
+                           ">>> y = layer(np.zeros((1000, 100))).numpy()\n"
+                           ">>> float(y.std().round(2)), layer.eval()(np.ones((1, 2))).numpy().tolist()\n"
+                           "(0.1, [[1.0, 1.0]])")
+      .def(py::init([](double std) { return as_kind(nn::GaussianNoise(std)); }), "std"_a);
 }
 
 void bind_weighted(py::module_& m) {

@@ -61,7 +61,7 @@ ValidationData validation_pair(const py::object& data) {
 
 History fit(Trainer& trainer, const py::object& x, const py::object& y, std::int64_t epochs, std::int64_t batch_size,
             bool shuffle, const py::object& validation_data, double validation_split, const py::object& sample_weight,
-            const std::optional<std::map<std::int64_t, double>>& class_weight, const py::object& sampler,
+            const std::optional<std::variant<std::string, std::map<std::int64_t, double>>>& class_weight, const py::object& sampler,
             const py::object& callbacks, const py::object& seed, const py::object& progress,
             const py::object& resume_from) {
   const bool alone = is_source_alone(x, y, "fit");
@@ -74,7 +74,7 @@ History fit(Trainer& trainer, const py::object& x, const py::object& y, std::int
   options.validation_data = alone && validation_data.is(x) ? ValidationData(source) : validation_pair(validation_data);
   options.validation_split = validation_split;
   if (!sample_weight.is_none()) options.sample_weight = borrow(sample_weight, "sample_weight");
-  if (class_weight) options.class_weight = *class_weight;
+  if (class_weight) options.class_weight = std::visit([](const auto& w) { return ClassWeight(w); }, *class_weight);
   options.sampler = to_sampler(sampler, "fit");
   if (!seed.is_none()) options.seed = to_seed(seed, "fit");
   options.callbacks = to_callbacks(callbacks, "fit");
@@ -196,7 +196,8 @@ void bind_history(py::module_& m) {
 
 Trainer make_trainer(const py::object& model, const py::object& loss, const py::object& optimizer,
                      const py::object& metrics, std::optional<double> clip_norm, std::optional<double> clip_value,
-                     std::int64_t accumulate, const py::object& seed, const std::string& precision) {
+                     std::int64_t accumulate, double l1, std::optional<double> max_norm, double mixup,
+                     const py::object& seed, const std::string& precision) {
   if (PyType_Check(optimizer.ptr()))
     throw DTypeError("Trainer: optimizer is a class; write " + std::string(py::str(optimizer.attr("__name__"))) + "()");
   if (!py::isinstance<optim::Optimizer>(optimizer))
@@ -208,6 +209,7 @@ Trainer make_trainer(const py::object& model, const py::object& loss, const py::
   options.clip_norm = clip_norm;
   options.clip_value = clip_value;
   options.accumulate = accumulate;
+  options.l1 = l1, options.max_norm = max_norm, options.mixup = mixup;
   options.seed = to_seed(seed, "Trainer");
   options.precision = precision;
   return {unwrap_module(model, "Trainer"), to_loss(loss), optimizer.cast<const optim::Optimizer&>(), options};
@@ -231,7 +233,7 @@ py::tuple pickle_trainer(const Trainer& t) {
   return py::make_tuple(wrap_module(t.model()), py::cast(t.loss()),
                         py::cast(const_cast<Trainer&>(t).optimizer().recipe(named)), metrics, t.options().clip_norm,
                         t.options().seed, moved, to_dict(t.state_dict()), t.history(), t.options().precision,
-                        t.options().clip_value, t.options().accumulate);
+                        t.options().clip_value, t.options().accumulate, t.options().l1, t.options().max_norm, t.options().mixup);
 }
 
 Trainer unpickle_trainer(const py::tuple& state) {
@@ -253,6 +255,9 @@ Trainer unpickle_trainer(const py::tuple& state) {
   options.precision = state[9].cast<std::string>();
   options.clip_value = state[10].cast<std::optional<double>>();
   options.accumulate = state[11].cast<std::int64_t>();
+  options.l1 = state[12].cast<double>();
+  options.max_norm = state[13].cast<std::optional<double>>();
+  options.mixup = state[14].cast<double>();
   Trainer trainer(model, to_loss(state[1]), recipe.with(moved), options);
   for (std::size_t i = 0; i < moved.size(); ++i) moved[i].tensor.requires_grad_(trained[i] != 0);
   trainer.load_state_dict(from_dict(state[7].cast<py::dict>(), "pickle"));
@@ -271,21 +276,34 @@ void bind_trainer(py::module_& m) {
       ">>> history = trainer.fit([[0.0, 1.0], [1.0, 2.0]], [[1.0], [3.0]], epochs=100)\n"
       ">>> history[\"loss\"][-1] < 0.01\nTrue");
   trainer
-      .def(py::init(&make_trainer), "model"_a, "loss"_a, "optimizer"_a, py::kw_only(), "metrics"_a = py::tuple(),
-           "clip_norm"_a = py::none(), "clip_value"_a = py::none(), "accumulate"_a = TrainerOptions{}.accumulate,
-           "seed"_a = TrainerOptions{}.seed, "precision"_a = TrainerOptions{}.precision,
-           "metrics: names as in chainrule.metrics (\"accuracy\", \"f1_macro\", \"top_5_accuracy\", \"r2\", ...) or "
-           "functions\n"
-           "m(output, target) on whole-set NumPy arrays.\n"
-           "clip_norm: largest norm of all gradients together. clip_value: largest element of each, in its place.\n"
-           "accumulate: batches per update, which is that of one batch of all their samples; the last of an epoch may "
-           "have fewer.\n"
-           "seed: keys shuffling and dropout.\n"
-           "precision: \"float32\", or \"bf16\" on processors with AMX: training steps round the operands of matrix "
-           "products to\n"
-           "bfloat16 and sum in float32; parameters, gradients, optimizer, evaluation and prediction stay float32. "
-           "Raises\n"
-           "StateError where has_bf16() is False, DTypeError for a model that is not float32.")
+      .def(
+          py::init(&make_trainer), "model"_a, "loss"_a, "optimizer"_a, py::kw_only(), "metrics"_a = py::tuple(),
+          "clip_norm"_a = py::none(), "clip_value"_a = py::none(), "accumulate"_a = TrainerOptions{}.accumulate, "l1"_a = TrainerOptions{}.l1, "max_norm"_a = py::none(),
+          "mixup"_a = TrainerOptions{}.mixup, "seed"_a = TrainerOptions{}.seed,
+          "precision"_a = TrainerOptions{}.precision,
+          "metrics: names as in chainrule.metrics (\"accuracy\", \"f1_macro\", \"top_5_accuracy\", \"r2\", ...) or "
+          "functions\n"
+          "m(output, target) on whole-set NumPy arrays.\n"
+          "clip_norm: largest norm of all gradients together. clip_value: largest element of each, in its place.\n"
+          "accumulate: batches per update, which is that of one batch of all their samples; the last of an epoch may "
+          "have fewer.\n"
+          "seed: keys shuffling and dropout.\n"
+          "l1: times the sum of |w| over all parameters of two or more axes, it joins the objective (not the loss that "
+          "is "
+          "reported).\n"
+          "max_norm: after each update, the incoming weights of a unit (a column of a matrix) are scaled down to this "
+          "norm "
+          "where theirs is\n"
+          "above it (Srivastava et al., 2014, Dropout). mixup: above 0, each sample of a batch is mixed with the one "
+          "at "
+          "the mirrored place,\n"
+          "m x + (1 - m) x', and so is its loss, with one m for each step from Beta(mixup, mixup) (Zhang et al., 2018, "
+          "mixup).\n"
+          "precision: \"float32\", or \"bf16\" on processors with AMX: training steps round the operands of matrix "
+          "products to\n"
+          "bfloat16 and sum in float32; parameters, gradients, optimizer, evaluation and prediction stay float32. "
+          "Raises\n"
+          "StateError where has_bf16() is False, DTypeError for a model that is not float32.")
       .def(
           "fit", &fit, "X"_a, "y"_a = py::none(), py::kw_only(), "epochs"_a = d.epochs, "batch_size"_a = d.batch_size,
           "shuffle"_a = d.shuffle, "validation_data"_a = py::none(), "validation_split"_a = d.validation_split,
@@ -295,7 +313,9 @@ void bind_trainer(py::module_& m) {
           "second call goes on where the first ended; Ctrl-C ends "
           "training\n"
           "at the next batch and leaves a usable model. sampler: which rows an epoch takes, a data.WeightedSampler, a\n"
-          "data.StratifiedSampler or an object with a method order(seed, epoch) that gives row numbers. callbacks: of "
+          "data.StratifiedSampler or an object with a method order(seed, epoch) that gives row numbers. class_weight: weights by label, "
+"{0: 1.0, 1: 5.0}, or \"balanced\": n / (classes * count of the class), of the rows trained on, as in scikit-learn.\n"
+"callbacks: of "
           "chainrule.callbacks, or functions of the "
           "FitState "
           "that are\n"

@@ -14,6 +14,9 @@ struct TrainingArguments {
   bool shuffle;
   py::object sample_weight, class_weight, clip_norm, clip_value;
   std::int64_t accumulate;
+  double l1;
+  py::object max_norm;
+  double mixup;
   py::object callbacks;
   std::string precision;
 };

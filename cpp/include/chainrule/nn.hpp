@@ -213,6 +213,12 @@ class CHAINRULE_API Dropout : public Module {
  public:
   explicit Dropout(double p = 0.5);
 };
+// In train mode adds normal noise of mean 0 to each element, drawn anew in each call; in eval mode the identity. Bishop
+// (1995), Training with noise is equivalent to Tikhonov regularization.
+class CHAINRULE_API GaussianNoise : public Module {
+ public:
+  explicit GaussianNoise(double std);
+};
 struct NormOptions {
   double eps = 1e-5;
   bool affine = true;     // LayerNorm's elementwise_affine

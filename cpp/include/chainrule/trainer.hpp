@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <string>
@@ -46,6 +47,15 @@ struct TrainerOptions {
   // where the loss is one). An epoch that ends before has an update of its own for the rest. Schedules and the
   // optimizer count updates.
   std::int64_t accumulate = 1;
+  // l1 * sum |w| over the parameters of two or more axes joins the objective, not the loss that is reported.
+  double l1 = 0.0;
+  // After each update, the weights of a unit (a column of a matrix; not those of an Embedding) are scaled down to this
+  // norm where theirs is above it. Srivastava et al. (2014), Dropout, section 5.1.
+  std::optional<double> max_norm{};
+  // Above 0: a batch and its mirror image are mixed, x' = m x + (1 - m) flip(x), the loss is m l(y) + (1 - m)
+  // l(flip(y)), with m of a step from Beta(mixup, mixup). Zhang et al. (2018), mixup: beyond empirical risk
+  // minimization.
+  double mixup = 0.0;
   std::uint64_t seed = 0;
   // "bf16": steps compute matrix products of operands rounded to bfloat16, with sums, parameters, gradients, optimizer
   // and all other ops in float32. Needs a processor with AMX (has_bf16) and a float32 model. Evaluation and prediction
@@ -64,6 +74,25 @@ struct ValidationData {
   std::shared_ptr<data::Source> source{};
 };
 
+// The weight of each class's samples: given (a class that is not named has 1), or "balanced": n / (classes * count of
+// the class), of the rows trained on, so that all classes that occur there weigh the same in sum. King and Zeng (2001),
+// Logistic regression in rare events data; scikit-learn's compute_class_weight.
+class CHAINRULE_API ClassWeight {
+ public:
+  ClassWeight() = default;
+  ClassWeight(std::map<std::int64_t, double> weights) : weights_(std::move(weights)) {}
+  ClassWeight(std::initializer_list<std::pair<const std::int64_t, double>> weights) : weights_(weights) {}
+  ClassWeight(const char* name) : ClassWeight(std::string(name)) {}
+  ClassWeight(const std::string& name);  // "balanced"
+  bool empty() const { return weights_.empty() && !balanced_; }
+  bool balanced() const { return balanced_; }
+  const std::map<std::int64_t, double>& weights() const { return weights_; }
+
+ private:
+  std::map<std::int64_t, double> weights_{};
+  bool balanced_ = false;
+};
+
 struct FitOptions {
   std::int64_t epochs = 1;
   std::int64_t batch_size = 32;
@@ -71,7 +100,7 @@ struct FitOptions {
   ValidationData validation_data{};
   double validation_split = 0.0;
   Tensor sample_weight{};
-  std::map<std::int64_t, double> class_weight{};
+  ClassWeight class_weight{};
   std::shared_ptr<const data::Sampler> sampler{};  // which rows an epoch takes; null: every one once
   std::optional<std::uint64_t> seed{};
   std::vector<std::shared_ptr<Callback>> callbacks{};

@@ -25,6 +25,7 @@ constexpr LayerKind layer_kinds[] = {
     {"Identity", read::identity},
     {"Flatten", read::flatten},
     {"Dropout", read::dropout},
+    {"GaussianNoise", read::gaussian_noise},
     {"LayerNorm", read::layer_norm},
     {"BatchNorm1d", read::batch_norm},
     {"Sequential", read::sequential},

@@ -40,6 +40,7 @@ std::shared_ptr<ModuleImpl> log_softmax(ArgumentReader& arguments);
 std::shared_ptr<ModuleImpl> identity(ArgumentReader& arguments);
 std::shared_ptr<ModuleImpl> flatten(ArgumentReader& arguments);
 std::shared_ptr<ModuleImpl> dropout(ArgumentReader& arguments);
+std::shared_ptr<ModuleImpl> gaussian_noise(ArgumentReader& arguments);
 std::shared_ptr<ModuleImpl> layer_norm(ArgumentReader& arguments);
 std::shared_ptr<ModuleImpl> batch_norm(ArgumentReader& arguments);
 std::shared_ptr<ModuleImpl> sequential(ArgumentReader& arguments);

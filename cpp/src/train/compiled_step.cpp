@@ -42,7 +42,8 @@ CompiledStep::CompiledStep(const nn::Module& model, const Loss& loss, optim::Opt
       loss_(loss),
       inputs_(inputs),
       kind_(plan.kind),
-      workspace_(compile_program(trace_step(model, loss, optimizer, inputs, plan), precision), available_threads()) {
+      workspace_(compile_program(trace_step(model, loss, optimizer, inputs, plan), precision), available_threads()),
+      mixup_(plan.regularizers.mixup) {
   for (const Tensor& p : optimizer.parameters()) trained_.push_back(p.requires_grad());
   std::size_t at = 0;
   for (const TensorType& type : inputs.x) {
@@ -57,6 +58,7 @@ CompiledStep::CompiledStep(const nn::Module& model, const Loss& loss, optim::Opt
   }
   workspace_.bind_input(at++, counter_);
   if (plan.clip != Clip::none && kind_ != StepKind::collect) workspace_.bind_input(at++, &clip_limit_);
+  if (mixup_ > 0) workspace_.bind_input(at++, &mixup_share_);
   const std::size_t count = workspace_.program().graph.inputs.size() - at;
   double_scalars_ = !optimizer.parameters().empty() && optimizer.parameters()[0].dtype() == DType::float64;
   scalars_.resize(count);
@@ -97,6 +99,7 @@ void CompiledStep::load_scalars(const optim::Optimizer& optimizer, std::span<con
   counter_[1] = static_cast<std::int64_t>(step);
   clip_limit_ = clip_limit;
   const FloatEnvironment environment;
+  if (mixup_ > 0) mixup_share_ = mixup_share(mixup_, seed, step);
   set_scalars(optimizer, rates, optimizer_step);
 }
 

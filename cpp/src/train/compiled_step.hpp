@@ -60,6 +60,7 @@ class CompiledStep {
   Tensor y_, weight_;
   std::int64_t counter_[2] = {0, 0};
   double clip_limit_ = 0;
+  double mixup_ = 0, mixup_share_ = 1;
   bool double_scalars_ = false;
   std::vector<double> scalars_;
   std::vector<float> scalars_single_;

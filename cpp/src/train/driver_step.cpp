@@ -84,6 +84,13 @@ void check_driver(const optim::Optimizer& optimizer, const Loss& loss, const Tra
   if (options.accumulate != 1)
     fail<ValueError>("Trainer", "accumulate does not go with " + name, "it looks at a batch more than once",
                      "give larger batches, or use Adam");
+  for (const auto& [option, given] :
+       {std::pair("l1", options.l1 > 0), std::pair("max_norm", options.max_norm.has_value()),
+        std::pair("mixup", options.mixup > 0)})
+    if (given)
+      fail<ValueError>("Trainer", std::string(option) + " does not go with " + name,
+                       "it needs one smooth objective, the same at every look",
+                       "leave " + std::string(option) + " away, or use Adam");
   if (options.precision != "float32")
     fail<ValueError>("Trainer", "precision does not go with " + name, "precision is \"" + options.precision + "\"",
                      "leave it away: differences of losses would drown in the rounding");

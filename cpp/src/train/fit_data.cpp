@@ -25,8 +25,17 @@ void check_options(const FitOptions& options) {
     fail<ValueError>("fit", "validation_data and validation_split were both given", "", "give one of them");
 }
 
-Tensor class_weights(const Tensor& y, const std::map<std::int64_t, double>& weights) {
-  for (const auto& [label, weight] : weights)
+// n / (classes * count), of the classes that are there.
+[[gnu::noinline]] std::map<std::int64_t, double> balanced_weights(const Tensor& labels) {
+  std::map<std::int64_t, double> weights;
+  for (const std::int64_t label : labels.span<std::int64_t>()) weights[label] += 1;
+  const auto n = static_cast<double>(labels.size()), classes = static_cast<double>(weights.size());
+  for (auto& [_, weight] : weights) weight = n / (classes * weight);
+  return weights;
+}
+
+Tensor class_weights(const Tensor& y, const ClassWeight& given) {
+  for (const auto& [label, weight] : given.weights())
     if (!(weight >= 0) || !std::isfinite(weight))
       fail<ValueError>("fit", "a class weight must be a finite number, 0 or more",
                        "class " + std::to_string(label) + " has " + std::to_string(weight));
@@ -36,6 +45,7 @@ Tensor class_weights(const Tensor& y, const std::map<std::int64_t, double>& weig
   Tensor result = Tensor::empty({y.shape(0)}, DType::float32);
   if (labels.size() != y.shape(0))
     fail<ShapeError>("fit", "class_weight needs one label per sample", "y is " + y.shape().str());
+  const std::map<std::int64_t, double> weights = given.balanced() ? balanced_weights(labels) : given.weights();
   auto* out = reinterpret_cast<float*>(bytes_of(result));
   for (std::int64_t i = 0; i < labels.size(); ++i) {
     const auto found = weights.find(labels.data<std::int64_t>()[i]);
@@ -44,9 +54,10 @@ Tensor class_weights(const Tensor& y, const std::map<std::int64_t, double>& weig
   return result;
 }
 
-Tensor combined_weight(const Tensor& y, const Tensor& sample_weight, const FitOptions& options) {
-  if (options.class_weight.empty()) return sample_weight;
-  const Tensor weights = class_weights(y, options.class_weight);
+// sample_weight: of the rows of y; may be undefined.
+Tensor combined_weight(const Tensor& y, const Tensor& sample_weight, const ClassWeight& class_weight) {
+  if (class_weight.empty()) return sample_weight;
+  const Tensor weights = class_weights(y, class_weight);
   if (!sample_weight.defined()) return weights;
   return cast(reshape(sample_weight, {-1}), DType::float32) * weights;
 }
@@ -88,6 +99,12 @@ void add_validation(FitData& data, const FitOptions& options) {
 
 }  // namespace
 
+ClassWeight::ClassWeight(const std::string& name) : balanced_(true) {
+  if (name != "balanced")
+    fail<ValueError>("fit", "unknown class_weight", "\"" + name + "\"",
+                     "use \"balanced\", or give weights by class, such as {0: 1.0, 1: 5.0}");
+}
+
 FitData fit_data(const std::vector<Tensor>& x, const Tensor& y, const FitOptions& options, std::uint64_t seed) {
   const FloatEnvironment environment;
   check_options(options);
@@ -99,8 +116,7 @@ FitData fit_data(const std::vector<Tensor>& x, const Tensor& y, const FitOptions
   data::check_sampler("fit", options.sampler.get(), data.rows, options.shuffle);
   data.sampler = options.sampler;
   check_weight(options.sample_weight, data.rows);
-  data.weight = combined_weight(y, options.sample_weight, options);
-  if (!options.class_weight.empty()) check_weight(data.weight, data.rows);  // together they may leave nothing
+  data.weight = options.sample_weight;
   add_validation(data, options);
   if (options.validation_split > 0) {
     const auto [train_rows, held_out] = data::split_rows(data.rows, options.validation_split, seed);
@@ -116,6 +132,9 @@ FitData fit_data(const std::vector<Tensor>& x, const Tensor& y, const FitOptions
     data.given_row = train_rows;
   }
   data.samples = data.sampler ? data.sampler->size() : data.rows;
+  if (options.class_weight.empty()) return data;
+  data.weight = combined_weight(data.y, data.weight, options.class_weight);
+  check_weight(data.weight, data.rows);  // together they may leave nothing
   return data;
 }
 
@@ -129,6 +148,8 @@ FitData fit_data(const std::shared_ptr<data::Source>& source, const FitOptions& 
   if (options.validation_split > 0) refuse("validation_split", "give validation_data: a source of its own, or tensors");
   if (options.sample_weight.defined()) refuse("sample_weight", "let the source give weights beside its targets");
   if (options.sampler) refuse("sampler", "sample where the source is made");
+  if (options.class_weight.balanced())
+    refuse("class_weight=\"balanced\"", "count the classes yourself: class_weight={label: n / (classes * count)}");
   FitData data;
   data.windows = std::make_shared<WindowReader>("fit", source, options.batch_size);
   data.samples = data.windows->rows();
@@ -145,7 +166,7 @@ void set_window(FitData& data, const data::SourceRows& rows, const FitOptions& o
   check_weight(rows.weight, data.rows);
   data.x = rows.x;
   data.y = data.given_y = rows.y;
-  data.weight = combined_weight(rows.y, rows.weight, options);
+  data.weight = combined_weight(rows.y, rows.weight, options.class_weight);
 }
 
 std::string not_finite_in(const Tensor& values, std::span<const std::int64_t> rows,

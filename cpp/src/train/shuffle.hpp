@@ -14,6 +14,7 @@ namespace chainrule::data {
 constexpr std::uint32_t shuffle_stream = 0xFFFF0001u, split_stream = 0xFFFF0002u, fold_stream = 0xFFFF0003u;
 constexpr std::uint32_t search_stream = 0xFFFF0004u, sampler_stream = 0xFFFF0010u;
 constexpr std::uint32_t window_stream = 0xFFFF0011u;
+constexpr std::uint32_t mixup_stream = 0xFFFF0020u;
 
 // Words of one stream, in order.
 class Words {

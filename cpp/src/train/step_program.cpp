@@ -71,10 +71,17 @@ GraphData trace_step(const nn::Module& model, const Loss& loss, optim::Optimizer
   RandomScope random(tracer->input({DType::int64, Shape{2}}));
   const bool clips = plan.clip != Clip::none && plan.kind != StepKind::collect;
   const Tensor limit = clips ? tracer->input({DType::float64, {}}) : Tensor();
+  const Tensor share = plan.regularizers.mixup > 0 ? tracer->input({DType::float64, {}}) : Tensor();
+  if (share.defined()) x = mixed_with_mirror(x, share);
 
   const Tensors outputs = model(x);
-  const Tensor value = scalar_loss(loss, outputs, target, weight);
-  const auto [weighted, weights] = loss.sums(outputs, target, weight);
+  Tensor value = scalar_loss(loss, outputs, target, weight);
+  auto [weighted, weights] = loss.sums(outputs, target, weight);
+  if (share.defined()) {
+    const Tensor other = flip(target, {0}), other_weight = weight.defined() ? flip(weight, {0}) : Tensor();
+    value = mixed(value, scalar_loss(loss, outputs, other, other_weight), share);
+    weighted = mixed(weighted, loss.sums(outputs, other, other_weight).first, share);
+  }
   guard(value);
   Tensors results{value, weighted, weights, outputs[0]};
   if (optimizer.driver() && optimizer.driver()->least_squares()) {
@@ -104,6 +111,9 @@ GraphData trace_step(const nn::Module& model, const Loss& loss, optim::Optimizer
     tracer->set_outputs(results);
     return tracer->take();
   }
+  if (plan.regularizers.l1 > 0)
+    for (std::size_t i = 0; i < gradients.size(); ++i)
+      if (gradients[i].defined()) gradients[i] = with_l1(gradients[i], tracer->symbol(wrt[i]), plan.regularizers.l1);
   clip_gradients(gradients, limit, plan.clip);
 
   if (optimizer.driver()) {
@@ -118,8 +128,9 @@ GraphData trace_step(const nn::Module& model, const Loss& loss, optim::Optimizer
   for (const std::size_t i : in_order_of_groups(optimizer, gradients)) {
     const std::size_t group = optimizer.group_of(i);
     const std::vector<Tensor>& states = optimizer.states(i);
-    const Tensors updated =
-        optimizer.rule_of(group).update(tracer->symbol(wrt[i]), gradients[i], states, scalars[group]);
+    Tensors updated = optimizer.rule_of(group).update(tracer->symbol(wrt[i]), gradients[i], states, scalars[group]);
+    if (plan.regularizers.max_norm && has_units(model, parameters[i]))
+      updated[0] = limited_columns(updated[0], *plan.regularizers.max_norm);
     tracer->add_update(parameters[i], updated[0]);
     for (std::size_t k = 0; k < states.size(); ++k) tracer->add_update(states[k], updated[k + 1]);
   }

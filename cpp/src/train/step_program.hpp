@@ -9,12 +9,13 @@
 #include "chainrule/optim.hpp"
 #include "graph/graph.hpp"
 #include "train/gradient_sums.hpp"
+#include "train/regularizers.hpp"
 #include "train/step_parts.hpp"
 
 namespace chainrule {
 
 // What a step is traced from. Program inputs, in order: the model's inputs, the target, the sample weights if there
-// are any, dropout's counter, the clip limit if there is one, the optimizer's scalars.
+// are any, dropout's counter, the clip limit if there is one, mixup's share if there is one, the optimizer's scalars.
 struct StepInputs {
   Types x;
   TensorType target;
@@ -37,6 +38,7 @@ struct StepPlan {
   Clip clip = Clip::none;
   StepKind kind = StepKind::whole;
   const GradientSums* sums = nullptr;  // of collect and apply
+  Regularizers regularizers{};
 };
 // A step that collects has neither clip limit nor scalars.
 GraphData trace_step(const nn::Module& model, const Loss& loss, optim::Optimizer& optimizer, const StepInputs& inputs,

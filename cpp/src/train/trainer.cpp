@@ -30,6 +30,7 @@ Trainer::Trainer(nn::Module model, Loss loss, const optim::Optimizer& optimizer,
         fail<ValueError>("Trainer", "a built-in metric takes one output and one target",
                          metric.name + " with " + loss.str(),
                          "give a function of (first output, columns of all targets)");
+  check_regularizers(options, model);
   precision_named(options.precision, model.named_parameters(), "Trainer");
   if (optimizer.driver()) check_driver(optimizer, loss, options);
   state_->model = model;
@@ -47,7 +48,7 @@ CompiledStep& Trainer::State::step_for(const StepInputs& inputs, bool updates) {
   for (const auto& step : steps)
     if (step->fits(inputs, optimizer, kind)) return *step;
   if (kind != StepKind::whole) sums.fit_to(optimizer.parameters());
-  const StepPlan plan{clipping.by, kind, &sums};
+  const StepPlan plan{clipping.by, kind, &sums, regularizers_of(options)};
   const Precision precision = precision_named(options.precision, model.named_parameters(), "Trainer");
   if (steps.empty())
     check_same_trace(trace_step(model, loss, optimizer, inputs, plan), trace_step(model, loss, optimizer, inputs, plan),
