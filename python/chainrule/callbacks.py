@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from ._core import Checkpoint, EarlyStopping, FitState, StateError
+from ._core import EMA, SWA, Checkpoint, EarlyStopping, FitState, StateError
 
 __all__ = [
+    "EMA",
+    "SWA",
     "CSVLogger",
     "Callback",
     "Checkpoint",

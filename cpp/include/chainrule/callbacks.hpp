@@ -17,6 +17,9 @@ namespace chainrule {
 class FitRun;
 class History;
 class Trainer;
+namespace callbacks {
+class WeightAverage;
+}
 
 // A running fit. Kept beyond its end, its numbers stay and its calls are refused.
 class CHAINRULE_API FitState : public std::enable_shared_from_this<FitState> {
@@ -30,6 +33,9 @@ class CHAINRULE_API FitState : public std::enable_shared_from_this<FitState> {
   std::string resumed_from;          // the checkpoint that this fit goes on from, or empty
   const History* history = nullptr;  // at the end of an epoch with its row
   Trainer& trainer() const;
+  // What is validated, and what the trained model becomes when fit ends: the averages of EMA or SWA where there are
+  // any, else the trainer's model.
+  nn::Module model() const;
   // The columns that every row of the history has; a callback that watches another can refuse at on_fit_begin.
   const std::vector<std::string>& columns() const { return columns_; }
   void require_column(const std::string& who, const std::string& monitor) const;
@@ -48,6 +54,7 @@ class CHAINRULE_API FitState : public std::enable_shared_from_this<FitState> {
   Trainer* trainer_ = nullptr;
   FitRun* run_ = nullptr;
   std::function<void(const std::string&)> warn_;
+  const callbacks::WeightAverage* average_ = nullptr;
   std::vector<std::string> columns_;
   std::vector<std::pair<std::string, double>> logged_;
   std::optional<std::string> stop_;
@@ -148,6 +155,90 @@ class CHAINRULE_API Checkpoint : public Callback {
   std::pair<std::int64_t, std::int64_t> place_;
   double best_, seconds_ = 0;
   std::int64_t best_epoch_ = 0, failures_ = 0;
+};
+
+// What EMA and SWA have in common: a copy of the model whose weights are averages of those that training goes through.
+// From the first average on, fit validates the copy in place of the model, FitState::model() is the copy (what
+// EarlyStopping keeps as the best), and when fit ends, the model gets its parameters and buffers, before on_fit_end; a
+// fit that an exception ends leaves the trained ones. One callback of a fit may do so; with replace = false it only
+// keeps the copy. Training goes on with the trained weights, also from a checkpoint.
+class CHAINRULE_API WeightAverage : public Callback {
+ public:
+  void on_fit_begin(FitState& fit) override;
+  // After the last batch of an epoch, before it is validated.
+  virtual void on_epoch_trained(FitState&) {}
+  virtual bool sets_batch_statistics() const { return false; }  // then, by another pass over the training data
+  void on_fit_end(FitState& fit) override;
+  std::vector<nn::NamedTensor> state_dict() const override;
+  void load_state_dict(const std::vector<nn::NamedTensor>& state) override;
+  nn::Module model() const;                          // in eval mode; empty before the first average
+  std::int64_t updates() const { return updates_; }  // how many weights were averaged in the last fit
+  bool replaces() const { return replace_; }
+
+ protected:
+  WeightAverage(bool average_buffers, bool replace) : average_buffers_(average_buffers), replace_(replace) {}
+  void update(double weight);  // average += weight (trained - average); at the first update it becomes the trained one
+  std::shared_ptr<FitState> fit_state() const { return fit_.lock(); }
+
+ private:
+  struct Parts {
+    std::vector<nn::NamedTensor> averaged, copied;
+  };
+
+  bool average_buffers_, replace_;
+  nn::Module copy_;
+  Parts source_, average_;
+  std::int64_t updates_ = 0;
+  std::weak_ptr<FitState> fit_;
+};
+
+struct EMAOptions {
+  double decay = 0.999;
+  std::int64_t every = 1;        // batches between updates
+  bool average_buffers = false;  // else they are those of the trained model, BatchNorm's statistics among them
+  bool replace = true;           // at the end of fit the model gets the averages
+};
+// Exponential moving average: average = decay average + (1 - decay) weights, the first time the weights themselves.
+// Polyak and Juditsky (1992), Acceleration of stochastic approximation by averaging.
+class CHAINRULE_API EMA : public WeightAverage {
+ public:
+  explicit EMA(const EMAOptions& options = {});
+  std::int64_t every() const override;
+  void on_batch_end(FitState& fit) override;
+  std::shared_ptr<Callback> clone() const override;
+  const EMAOptions& options() const { return options_; }
+
+ private:
+  EMAOptions options_;
+};
+
+struct SWAOptions {
+  double start = 0.75;         // the first epoch, from 1, whose weights count; below 1: after this share of the epochs
+  std::optional<double> lr{};  // the learning rate from that epoch on, in place of a schedule; also after the fit
+  bool replace = true;         // at the end of fit the model gets the averages
+};
+// Stochastic weight averaging: the mean of the weights at the ends of the epochs from `start` on. BatchNorm1d's running
+// statistics are computed for it anew, at the end of each of these epochs, by another pass over its batches in train
+// mode. A fit that ends before `start` keeps the trained weights. Izmailov et al. (2018), Averaging weights leads to
+// wider optima and better generalization.
+class CHAINRULE_API SWA : public WeightAverage {
+ public:
+  explicit SWA(const SWAOptions& options = {});
+  void on_fit_begin(FitState& fit) override;
+  void on_epoch_trained(FitState& fit) override;
+  bool sets_batch_statistics() const override { return true; }
+  void on_epoch_end(FitState& fit) override;
+  std::shared_ptr<Callback> clone() const override;
+  std::vector<nn::NamedTensor> state_dict() const override;
+  void load_state_dict(const std::vector<nn::NamedTensor>& state) override;
+  const SWAOptions& options() const { return options_; }
+
+ private:
+  std::int64_t first_epoch(const FitState& fit) const;
+  void begin(FitState& fit);
+
+  SWAOptions options_;
+  bool begun_ = false;  // lr is set
 };
 
 }  // namespace callbacks

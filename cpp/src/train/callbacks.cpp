@@ -13,6 +13,12 @@ Trainer& FitState::trainer() const {
   return *trainer_;
 }
 
+nn::Module FitState::model() const {
+  const nn::Module trained = trainer().model();
+  const nn::Module average = average_ == nullptr ? nn::Module() : average_->model();
+  return average.impl() ? average : trained;
+}
+
 void FitState::require_column(const std::string& who, const std::string& monitor) const {
   if (std::find(columns_.begin(), columns_.end(), monitor) != columns_.end()) return;
   std::string known;

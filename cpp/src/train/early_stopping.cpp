@@ -46,7 +46,7 @@ void EarlyStopping::on_epoch_end(FitState& fit) {
   if (better || (best_epoch_ == 0 && !std::isnan(value))) {
     best_ = value;
     best_epoch_ = fit.epoch;
-    if (options_.restore_best) best_state_ = fit.trainer().model().state_dict();
+    if (options_.restore_best) best_state_ = fit.model().state_dict();
     return;
   }
   if (fit.epoch - best_epoch_ < std::max<std::int64_t>(options_.patience, 1)) return;

@@ -33,6 +33,7 @@ FitRun::FitRun(Trainer& trainer, FitData data, const FitOptions& options)
       per_window_(data_.windows && data_.windows->windows() > 1 ? data_.windows->window_rows() / batch_ : batches_),
       rollback_(check_steps(), s_.saved, also_written(s_, options)) {
   check_validation();
+  find_averages();
   fit_->trainer_ = &trainer_;
   fit_->run_ = this;
   fit_->warn_ = options.on_warning;
@@ -49,6 +50,7 @@ FitRun::FitRun(Trainer& trainer, FitData data, const FitOptions& options)
 FitRun::~FitRun() {
   fit_->trainer_ = nullptr;
   fit_->warn_ = nullptr;
+  fit_->average_ = nullptr;
   fit_->history = nullptr;
 }
 
@@ -61,6 +63,7 @@ void FitRun::run() {
     if (stop_) s_.history.stopped = *fit_->stop_;
     if (resumed_) take_up();
     epochs();
+    install_average();
   } catch (...) {
     for (const auto& callback : options_.callbacks) try {
         callback->on_fit_end(*fit_);
@@ -304,11 +307,13 @@ void FitRun::end_epoch() {
     for (const Metric& metric : s_.options.metrics)
       history.append(metric.name, measure(metric, s_.loss, outputs_, targets));
   }
+  finish_averages();
   if (data_.validates()) {
+    const nn::Module model = fit_->model();
     const Evaluation e =
         data_.validation_windows
-            ? evaluate_windows(s_.model, s_.loss, s_.options.metrics, *data_.validation_windows, validation_batch())
-            : evaluate_all(s_.model, s_.loss, s_.options.metrics, data_.validation.x, data_.validation.y, {},
+            ? evaluate_windows(model, s_.loss, s_.options.metrics, *data_.validation_windows, validation_batch())
+            : evaluate_all(model, s_.loss, s_.options.metrics, data_.validation.x, data_.validation.y, {},
                            validation_batch());
     history.append("val_loss", e.loss);
     for (const auto& [name, value] : e.metrics) history.append("val_" + name, value);

@@ -54,6 +54,9 @@ class FitRun {
   void slice();
   void report_slice();
   void end_epoch();
+  void find_averages();
+  void finish_averages();
+  void install_average();
   std::int64_t run_batches(std::int64_t first, std::int64_t count, bool record);
   std::int64_t run_alike(CompiledStep& step, std::int64_t first, std::int64_t count, bool updates, bool record);
   std::int64_t count_steps(Workspace& workspace, std::int64_t finished, bool updates);
@@ -104,6 +107,7 @@ class FitRun {
   Rollback rollback_;
   std::vector<nn::NamedTensor> driver_start_{};  // what a driver remembered when this fit began
   CompiledStep* ran_ = nullptr;                  // the last one
+  std::vector<callbacks::WeightAverage*> averages_{};  // among the callbacks
   bool stop_ = false;
   double step_seconds_ = 0;
   std::vector<double> rates_;                                   // of the batches of one slice, of all groups in each

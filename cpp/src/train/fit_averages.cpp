@@ -1,0 +1,46 @@
+// A fit's averages of weights (EMA, SWA): what it validates and leaves in the model in place of the trained ones.
+#include "chainrule/data.hpp"
+#include "core/fail.hpp"
+#include "train/fit_run.hpp"
+#include "train/weight_average.hpp"
+
+namespace chainrule {
+
+void FitRun::find_averages() {
+  for (const auto& callback : options_.callbacks) {
+    auto* average = dynamic_cast<callbacks::WeightAverage*>(callback.get());
+    if (average == nullptr) continue;
+    averages_.push_back(average);
+    if (!average->replaces()) continue;
+    if (fit_->average_ != nullptr)
+      fail<ValueError>("fit", "two callbacks would replace the model by averages of its weights", "",
+                       "give one EMA or SWA, or write replace=False for the others");
+    fit_->average_ = average;
+  }
+}
+
+// Before an epoch is validated.
+void FitRun::finish_averages() {
+  for (callbacks::WeightAverage* average : averages_) {
+    const std::int64_t before = average->updates();
+    average->on_epoch_trained(*fit_);
+    if (average->updates() == before || !average->sets_batch_statistics()) continue;
+    const nn::Module model = average->model();
+    if (!has_batch_statistics(model)) continue;
+    set_batch_statistics(model, batches_, [&](std::int64_t b) {
+      if (data_.windows) open_window(b);
+      const auto rows = rows_of(b, size_of_batch(b));
+      std::vector<Tensor> inputs;
+      for (const Tensor& x : data_.x) inputs.push_back(data::take_rows(x, rows));
+      return inputs;
+    });
+  }
+}
+
+// After the last batch, and before on_fit_end, where EarlyStopping may put back its best epoch's.
+void FitRun::install_average() {
+  if (fit_->average_ == nullptr) return;
+  if (const nn::Module average = fit_->average_->model(); average.impl()) s_.model.copy_(average);
+}
+
+}  // namespace chainrule
