@@ -1,8 +1,8 @@
 // EMA and SWA: their averages by hand, what a fit leaves in the model, and their state.
 #include <cmath>
 
-#include "chainrule/chainrule.hpp"
 #include "../nn/close.hpp"
+#include "chainrule/chainrule.hpp"
 
 using namespace chainrule;
 using namespace close_test;
