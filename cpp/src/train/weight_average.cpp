@@ -126,7 +126,6 @@ void WeightAverage::on_fit_begin(FitState& fit) {
   updates_ = 0;
   const nn::Module trained = fit.trainer().model();
   copy_ = trained.clone();
-  copy_.set_link(trained.link());
   copy_.eval();
   source_ = {trained.named_parameters(), {}};
   average_ = {copy_.named_parameters(), {}};
