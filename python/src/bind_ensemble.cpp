@@ -74,8 +74,9 @@ Ensemble train(const py::object& make_model, const py::object& X, const py::obje
                const py::object& optimizer, std::int64_t seeds, std::int64_t epochs, std::int64_t batch_size,
                const py::object& metrics, const py::object& seed, const py::object& workers,
                const py::object& callbacks, const py::object& sample_weight, const py::object& class_weight,
-               bool shuffle, const py::object& clip_norm, const py::object& clip_value, std::int64_t accumulate, double l1, const py::object& max_norm, double mixup,
-               const std::string& precision, const py::object& progress) {
+               bool shuffle, const py::object& clip_norm, const py::object& clip_value, std::int64_t accumulate,
+               double l1, const py::object& max_norm, double mixup, const std::string& precision,
+               const py::object& progress) {
   const char* who = "Ensemble";
   const Recipe recipe = to_recipe(who, make_model,
                                   {loss, optimizer, epochs, batch_size, metrics, shuffle, sample_weight, class_weight,
@@ -126,7 +127,9 @@ void bind_ensemble(py::module_& m) {
                   "seeds"_a = d.seeds, "epochs"_a = fit.epochs, "batch_size"_a = fit.batch_size,
                   "metrics"_a = py::tuple(), "seed"_a = d.seed, "workers"_a = py::none(), "callbacks"_a = py::tuple(),
                   "sample_weight"_a = py::none(), "class_weight"_a = py::none(), "shuffle"_a = fit.shuffle,
-"clip_norm"_a = py::none(), "clip_value"_a = py::none(), "accumulate"_a = TrainerOptions{}.accumulate, "l1"_a = TrainerOptions{}.l1, "max_norm"_a = py::none(), "mixup"_a = TrainerOptions{}.mixup, "precision"_a = TrainerOptions{}.precision, "progress"_a = "auto",
+                  "clip_norm"_a = py::none(), "clip_value"_a = py::none(), "accumulate"_a = TrainerOptions{}.accumulate,
+                  "l1"_a = TrainerOptions{}.l1, "max_norm"_a = py::none(), "mixup"_a = TrainerOptions{}.mixup,
+                  "precision"_a = TrainerOptions{}.precision, "progress"_a = "auto",
                   "Train so many models (seeds) on all data, the i-th with weights drawn by init(seed + i) and with "
                   "that seed for the\n"
                   "order of samples and dropout. The other arguments are those of cross_validate. Lakshminarayanan, "

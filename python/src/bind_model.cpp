@@ -64,7 +64,8 @@ void bind_model(py::module_& m) {
              options_of(py::none(), SaveOptions{}.training_json, input_shape, input_shapes));
       },
       "Write the model to a file that Python and C++ load. An existing file is replaced only once the new one is "
-      "whole. input_shape: of\none sample, where neither training nor a layer tells it; input_shapes: of several inputs.",
+      "whole. input_shape: of\none sample, where neither training nor a layer tells it; input_shapes: of several "
+      "inputs.",
       "path"_a, py::kw_only(), "input_shape"_a = py::none(), "input_shapes"_a = py::none());
   method(
       "to_bytes",

@@ -199,18 +199,22 @@ void define(py::module_& m, const char* name, const std::string& doc, F f, const
           std::int64_t batch_size, const py::object& metrics, const std::string& score, bool retrain,
           const py::object& seed, const py::object& workers, const py::object& stratify, const py::object& groups,
           std::int64_t repeats, const py::object& folds, const py::object& callbacks, const py::object& sample_weight,
-          const py::object& class_weight, bool shuffle, const py::object& clip_norm, const py::object& clip_value, std::int64_t accumulate, double l1, const py::object& max_norm, double mixup,
-          const std::string& precision, const py::object& progress) {
+          const py::object& class_weight, bool shuffle, const py::object& clip_norm, const py::object& clip_value,
+          std::int64_t accumulate, double l1, const py::object& max_norm, double mixup, const std::string& precision,
+          const py::object& progress) {
         return f(lead...,
                  TrainingArguments{loss, optimizer, epochs, batch_size, metrics, shuffle, sample_weight, class_weight,
-clip_norm, clip_value, accumulate, l1, max_norm, mixup, callbacks, precision},
+                                   clip_norm, clip_value, accumulate, l1, max_norm, mixup, callbacks, precision},
                  SelectionArguments{k, score, stratify, groups, repeats, folds, retrain, seed, workers, progress});
       },
       leading..., "loss"_a, "optimizer"_a, "k"_a = d.k, "epochs"_a = fit.epochs, "batch_size"_a = fit.batch_size,
       "metrics"_a = py::tuple(), "score"_a = d.score, "retrain"_a = d.retrain, "seed"_a = d.seed,
       "workers"_a = py::none(), "stratify"_a = "auto", "groups"_a = py::none(), "repeats"_a = d.repeats,
       "folds"_a = py::none(), "callbacks"_a = py::tuple(), "sample_weight"_a = py::none(),
-      "class_weight"_a = py::none(), "shuffle"_a = fit.shuffle, "clip_norm"_a = py::none(), "clip_value"_a = py::none(), "accumulate"_a = TrainerOptions{}.accumulate, "l1"_a = TrainerOptions{}.l1, "max_norm"_a = py::none(), "mixup"_a = TrainerOptions{}.mixup, "precision"_a = TrainerOptions{}.precision, "progress"_a = "auto", doc.c_str());
+      "class_weight"_a = py::none(), "shuffle"_a = fit.shuffle, "clip_norm"_a = py::none(), "clip_value"_a = py::none(),
+      "accumulate"_a = TrainerOptions{}.accumulate, "l1"_a = TrainerOptions{}.l1, "max_norm"_a = py::none(),
+      "mixup"_a = TrainerOptions{}.mixup, "precision"_a = TrainerOptions{}.precision, "progress"_a = "auto",
+      doc.c_str());
 }
 
 void bind_distributions(py::module_& m) {
@@ -233,7 +237,8 @@ void bind_distributions(py::module_& m) {
 
 const char* const common_doc =
     "loss, optimizer, metrics, epochs, batch_size, shuffle, sample_weight, class_weight, clip_norm, clip_value, "
-    "accumulate,\nl1, max_norm, mixup and precision are those of Trainer and fit. k, stratify, groups, repeats and seed "
+    "accumulate,\nl1, max_norm, mixup and precision are those of Trainer and fit. k, stratify, groups, repeats and "
+    "seed "
     "make the folds as data.k_fold does; \"auto\" stratifies "
     "where y holds\n"
     "labels; folds=\"time_series\", or pairs (train rows, held-out rows) take their place. score: \"loss\" or a "

@@ -61,8 +61,8 @@ ValidationData validation_pair(const py::object& data) {
 
 History fit(Trainer& trainer, const py::object& x, const py::object& y, std::int64_t epochs, std::int64_t batch_size,
             bool shuffle, const py::object& validation_data, double validation_split, const py::object& sample_weight,
-            const std::optional<std::variant<std::string, std::map<std::int64_t, double>>>& class_weight, const py::object& sampler,
-            const py::object& callbacks, const py::object& seed, const py::object& progress,
+            const std::optional<std::variant<std::string, std::map<std::int64_t, double>>>& class_weight,
+            const py::object& sampler, const py::object& callbacks, const py::object& seed, const py::object& progress,
             const py::object& resume_from) {
   const bool alone = is_source_alone(x, y, "fit");
   const std::shared_ptr<data::Source> source = alone ? to_source(x, "fit") : nullptr;
@@ -230,10 +230,10 @@ py::tuple pickle_trainer(const Trainer& t) {
           ", which its model does not have; pickle the models, opt.state_dict() and trainer.state_dict() instead");
     moved.append(found->name);
   }
-  return py::make_tuple(wrap_module(t.model()), py::cast(t.loss()),
-                        py::cast(const_cast<Trainer&>(t).optimizer().recipe(named)), metrics, t.options().clip_norm,
-                        t.options().seed, moved, to_dict(t.state_dict()), t.history(), t.options().precision,
-                        t.options().clip_value, t.options().accumulate, t.options().l1, t.options().max_norm, t.options().mixup);
+  return py::make_tuple(
+      wrap_module(t.model()), py::cast(t.loss()), py::cast(const_cast<Trainer&>(t).optimizer().recipe(named)), metrics,
+      t.options().clip_norm, t.options().seed, moved, to_dict(t.state_dict()), t.history(), t.options().precision,
+      t.options().clip_value, t.options().accumulate, t.options().l1, t.options().max_norm, t.options().mixup);
 }
 
 Trainer unpickle_trainer(const py::tuple& state) {
@@ -278,9 +278,9 @@ void bind_trainer(py::module_& m) {
   trainer
       .def(
           py::init(&make_trainer), "model"_a, "loss"_a, "optimizer"_a, py::kw_only(), "metrics"_a = py::tuple(),
-          "clip_norm"_a = py::none(), "clip_value"_a = py::none(), "accumulate"_a = TrainerOptions{}.accumulate, "l1"_a = TrainerOptions{}.l1, "max_norm"_a = py::none(),
-          "mixup"_a = TrainerOptions{}.mixup, "seed"_a = TrainerOptions{}.seed,
-          "precision"_a = TrainerOptions{}.precision,
+          "clip_norm"_a = py::none(), "clip_value"_a = py::none(), "accumulate"_a = TrainerOptions{}.accumulate,
+          "l1"_a = TrainerOptions{}.l1, "max_norm"_a = py::none(), "mixup"_a = TrainerOptions{}.mixup,
+          "seed"_a = TrainerOptions{}.seed, "precision"_a = TrainerOptions{}.precision,
           "metrics: names as in chainrule.metrics (\"accuracy\", \"f1_macro\", \"top_5_accuracy\", \"r2\", ...) or "
           "functions\n"
           "m(output, target) on whole-set NumPy arrays.\n"
@@ -313,9 +313,11 @@ void bind_trainer(py::module_& m) {
           "second call goes on where the first ended; Ctrl-C ends "
           "training\n"
           "at the next batch and leaves a usable model. sampler: which rows an epoch takes, a data.WeightedSampler, a\n"
-          "data.StratifiedSampler or an object with a method order(seed, epoch) that gives row numbers. class_weight: weights by label, "
-"{0: 1.0, 1: 5.0}, or \"balanced\": n / (classes * count of the class), of the rows trained on, as in scikit-learn.\n"
-"callbacks: of "
+          "data.StratifiedSampler or an object with a method order(seed, epoch) that gives row numbers. class_weight: "
+          "weights by label, "
+          "{0: 1.0, 1: 5.0}, or \"balanced\": n / (classes * count of the class), of the rows trained on, as in "
+          "scikit-learn.\n"
+          "callbacks: of "
           "chainrule.callbacks, or functions of the "
           "FitState "
           "that are\n"

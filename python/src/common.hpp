@@ -71,9 +71,9 @@ std::vector<Tensor> to_tensors(py::handle value, const char* op);
 std::vector<Tensor> borrow_inputs(py::handle value, const char* op);  // X or (X1, X2, ...) of fit and predict
 Tensor borrow_target(py::handle value, const char* op);  // y, or (y1, y2, ...) of arrays as the columns of one
 
-DType to_dtype(py::handle value);                  // a name, a NumPy dtype or scalar type
-Dims to_axes(py::handle axis, const char* op);     // None: no axes; an int; a tuple of ints
-Shape to_shape(py::handle shape, const char* op);  // an int or a sequence of ints
+DType to_dtype(py::handle value);                                 // a name, a NumPy dtype or scalar type
+Dims to_axes(py::handle axis, const char* op);                    // None: no axes; an int; a tuple of ints
+Shape to_shape(py::handle shape, const char* op);                 // an int or a sequence of ints
 std::vector<Shape> to_shapes(py::handle shapes, const char* op);  // one per input
 // An int or a sequence or array of ints; `what` is the argument's name.
 std::vector<std::int64_t> to_integers(py::handle value, const char* op, const char* what);

@@ -310,11 +310,10 @@ void FitRun::end_epoch() {
   finish_averages();
   if (data_.validates()) {
     const nn::Module model = fit_->model();
-    const Evaluation e =
-        data_.validation_windows
-            ? evaluate_windows(model, s_.loss, s_.options.metrics, *data_.validation_windows, validation_batch())
-            : evaluate_all(model, s_.loss, s_.options.metrics, data_.validation.x, data_.validation.y, {},
-                           validation_batch());
+    const Evaluation e = data_.validation_windows ? evaluate_windows(model, s_.loss, s_.options.metrics,
+                                                                     *data_.validation_windows, validation_batch())
+                                                  : evaluate_all(model, s_.loss, s_.options.metrics, data_.validation.x,
+                                                                 data_.validation.y, {}, validation_batch());
     history.append("val_loss", e.loss);
     for (const auto& [name, value] : e.metrics) history.append("val_" + name, value);
   }

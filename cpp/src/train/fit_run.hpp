@@ -21,7 +21,8 @@ class FitRun {
   FitRun(const FitRun&) = delete;
   FitRun& operator=(const FitRun&) = delete;
   ~FitRun();
-  void resume_from(std::unique_ptr<SavedFit> from);  // before run; throws what tells it from this fit, and nothing is changed
+  void resume_from(
+      std::unique_ptr<SavedFit> from);  // before run; throws what tells it from this fit, and nothing is changed
   void run();
 
  private:
@@ -105,8 +106,8 @@ class FitRun {
   std::uint64_t first_epoch_ = 0;                    // of the stream, when this fit began
   std::int64_t first_rate_ = 0;                      // the optimizer's epoch then
   Rollback rollback_;
-  std::vector<nn::NamedTensor> driver_start_{};  // what a driver remembered when this fit began
-  CompiledStep* ran_ = nullptr;                  // the last one
+  std::vector<nn::NamedTensor> driver_start_{};        // what a driver remembered when this fit began
+  CompiledStep* ran_ = nullptr;                        // the last one
   std::vector<callbacks::WeightAverage*> averages_{};  // among the callbacks
   bool stop_ = false;
   double step_seconds_ = 0;

@@ -88,25 +88,26 @@ FitArguments FitRun::arguments() const {
   };
   std::string metrics;
   for (const Metric& metric : o.metrics) metrics += (metrics.empty() ? "" : ", ") + metric.name;
-  return {{"model", s_.model.str()},
-          {"loss", s_.loss.str()},
-          {"optimizer", optimizer_text(s_.optimizer)},
-          {"metrics", "[" + metrics + "]"},
-          {"clip_norm", o.clip_norm ? io::number_text(*o.clip_norm) : "none"},
-          {"clip_value", o.clip_value ? io::number_text(*o.clip_value) : "none"},
-          {"accumulate", std::to_string(o.accumulate)},
-          {"l1", io::number_text(o.l1)},
-          {"max_norm", o.max_norm ? io::number_text(*o.max_norm) : "none"},
-          {"mixup", io::number_text(o.mixup)},
-          {"precision", o.precision},
-          {"data", data_.windows ? source(*data_.windows) : "arrays"},
-          {"X", types(data_.x)},
-          {"y", types({data_.y})},
-          {"sample_weight", types({data_.weight})},
-          {"sampler", data_.sampler ? data_.sampler->str() : "none"},
-          {"validation X", data_.validation_windows ? source(*data_.validation_windows) : types_text(data_.validation.x)},
-          {"batch_size", std::to_string(batch_)},
-          {"shuffle", options_.shuffle ? "true" : "false"}};
+  return {
+      {"model", s_.model.str()},
+      {"loss", s_.loss.str()},
+      {"optimizer", optimizer_text(s_.optimizer)},
+      {"metrics", "[" + metrics + "]"},
+      {"clip_norm", o.clip_norm ? io::number_text(*o.clip_norm) : "none"},
+      {"clip_value", o.clip_value ? io::number_text(*o.clip_value) : "none"},
+      {"accumulate", std::to_string(o.accumulate)},
+      {"l1", io::number_text(o.l1)},
+      {"max_norm", o.max_norm ? io::number_text(*o.max_norm) : "none"},
+      {"mixup", io::number_text(o.mixup)},
+      {"precision", o.precision},
+      {"data", data_.windows ? source(*data_.windows) : "arrays"},
+      {"X", types(data_.x)},
+      {"y", types({data_.y})},
+      {"sample_weight", types({data_.weight})},
+      {"sampler", data_.sampler ? data_.sampler->str() : "none"},
+      {"validation X", data_.validation_windows ? source(*data_.validation_windows) : types_text(data_.validation.x)},
+      {"batch_size", std::to_string(batch_)},
+      {"shuffle", options_.shuffle ? "true" : "false"}};
 }
 
 // Parameters that the optimizer moves and the model does not have.
