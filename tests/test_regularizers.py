@@ -268,6 +268,16 @@ class TestBalancedClasses:
         other, _ = self.loss(class_weight=balanced(self.trained_on(**given)), **given)
         same_state(one, other)
 
+    def test_labels_that_the_loss_ignores_do_not_count(self):
+        labels = np.where(np.arange(64) % 5 == 0, -1, LABELS)
+        models = []
+        for weight in ("balanced", balanced(labels[labels >= 0])):
+            model = network(out=6)
+            loss = nn.CrossEntropyLoss(ignore_index=-1)
+            cr.Trainer(model, loss, optim.Adam(lr=0.01)).fit(X, labels, class_weight=weight)
+            models.append(model)
+        same_state(*models)
+
     @staticmethod
     def trained_on(**given):
         """The labels of an epoch, as a metric sees them."""

@@ -30,12 +30,15 @@ double WeightedMean::mean() const {
   return weights_ == 0 ? std::nan("") : weighted_ / weights_;
 }
 
+std::optional<std::int64_t> ignored_label(const Loss& loss) {
+  for (const auto& [name, value] : loss.impl()->arguments())
+    if (name == "ignore_index") return std::get<std::int64_t>(value);
+  return {};
+}
+
 double measure(const Metric& metric, const Loss& loss, const Tensor& output, const Tensor& target) {
   if (metric.call) return metric.call(output, target);
-  std::optional<std::int64_t> left_out;
-  for (const auto& [name, value] : loss.impl()->arguments())
-    if (name == "ignore_index") left_out = std::get<std::int64_t>(value);
-  return compute_metric(metric.name, output, target, loss.impl()->link(), {}, left_out);
+  return compute_metric(metric.name, output, target, loss.impl()->link(), {}, ignored_label(loss));
 }
 
 void check_metrics(const std::vector<Metric>& metrics, const Loss& loss, const Shape& output, const Shape& target) {

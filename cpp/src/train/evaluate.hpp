@@ -1,6 +1,8 @@
 // What predict and evaluate return before they are put into the public shapes.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,6 +28,7 @@ class WeightedMean {
   double weighted_ = 0, weights_ = 0;
 };
 
+std::optional<std::int64_t> ignored_label(const Loss& loss);
 // A metric, of a loss whose link tells what outputs mean, and which labels are left out.
 double measure(const Metric& metric, const Loss& loss, const Tensor& output, const Tensor& target);
 // Refuses metrics that have no meaning for outputs and targets of these shapes.

@@ -341,7 +341,7 @@ History Trainer::fit(const std::vector<Tensor>& x, const Tensor& y, const FitOpt
   check_not_fitting("fit");
   std::unique_ptr<SavedFit> saved = checkpoint_to_resume(options);
   const std::uint64_t seed = saved ? saved->number("seed") : options.seed.value_or(state_->seed);
-  return train(fit_data(x, y, options, seed), options, std::move(saved));
+  return train(fit_data(x, y, options, seed, ignored_label(state_->loss)), options, std::move(saved));
 }
 
 History Trainer::fit(const std::shared_ptr<data::Source>& source, const FitOptions& options) {

@@ -25,16 +25,19 @@ void check_options(const FitOptions& options) {
     fail<ValueError>("fit", "validation_data and validation_split were both given", "", "give one of them");
 }
 
-// n / (classes * count), of the classes that are there.
-[[gnu::noinline]] std::map<std::int64_t, double> balanced_weights(const Tensor& labels) {
+// n / (classes * count), of the classes that are there and count.
+[[gnu::noinline]] std::map<std::int64_t, double> balanced_weights(const Tensor& labels,
+                                                                  std::optional<std::int64_t> ignored) {
   std::map<std::int64_t, double> weights;
-  for (const std::int64_t label : labels.span<std::int64_t>()) weights[label] += 1;
-  const auto n = static_cast<double>(labels.size()), classes = static_cast<double>(weights.size());
+  double n = 0;
+  for (const std::int64_t label : labels.span<std::int64_t>())
+    if (label != ignored) weights[label] += 1, n += 1;
+  const auto classes = static_cast<double>(weights.size());
   for (auto& [_, weight] : weights) weight = n / (classes * weight);
   return weights;
 }
 
-Tensor class_weights(const Tensor& y, const ClassWeight& given) {
+Tensor class_weights(const Tensor& y, const ClassWeight& given, std::optional<std::int64_t> ignored) {
   for (const auto& [label, weight] : given.weights())
     if (!(weight >= 0) || !std::isfinite(weight))
       fail<ValueError>("fit", "a class weight must be a finite number, 0 or more",
@@ -45,7 +48,7 @@ Tensor class_weights(const Tensor& y, const ClassWeight& given) {
   Tensor result = Tensor::empty({y.shape(0)}, DType::float32);
   if (labels.size() != y.shape(0))
     fail<ShapeError>("fit", "class_weight needs one label per sample", "y is " + y.shape().str());
-  const std::map<std::int64_t, double> weights = given.balanced() ? balanced_weights(labels) : given.weights();
+  const std::map<std::int64_t, double> weights = given.balanced() ? balanced_weights(labels, ignored) : given.weights();
   auto* out = reinterpret_cast<float*>(bytes_of(result));
   for (std::int64_t i = 0; i < labels.size(); ++i) {
     const auto found = weights.find(labels.data<std::int64_t>()[i]);
@@ -55,9 +58,10 @@ Tensor class_weights(const Tensor& y, const ClassWeight& given) {
 }
 
 // sample_weight: of the rows of y; may be undefined.
-Tensor combined_weight(const Tensor& y, const Tensor& sample_weight, const ClassWeight& class_weight) {
+Tensor combined_weight(const Tensor& y, const Tensor& sample_weight, const ClassWeight& class_weight,
+                       std::optional<std::int64_t> ignored = {}) {
   if (class_weight.empty()) return sample_weight;
-  const Tensor weights = class_weights(y, class_weight);
+  const Tensor weights = class_weights(y, class_weight, ignored);
   if (!sample_weight.defined()) return weights;
   return cast(reshape(sample_weight, {-1}), DType::float32) * weights;
 }
@@ -105,7 +109,8 @@ ClassWeight::ClassWeight(const std::string& name) : balanced_(true) {
                      "use \"balanced\", or give weights by class, such as {0: 1.0, 1: 5.0}");
 }
 
-FitData fit_data(const std::vector<Tensor>& x, const Tensor& y, const FitOptions& options, std::uint64_t seed) {
+FitData fit_data(const std::vector<Tensor>& x, const Tensor& y, const FitOptions& options, std::uint64_t seed,
+                 std::optional<std::int64_t> ignored) {
   const FloatEnvironment environment;
   check_options(options);
   if (!y.defined()) fail<StateError>("fit", "y is undefined", "", "give one target per sample");
@@ -133,7 +138,7 @@ FitData fit_data(const std::vector<Tensor>& x, const Tensor& y, const FitOptions
   }
   data.samples = data.sampler ? data.sampler->size() : data.rows;
   if (options.class_weight.empty()) return data;
-  data.weight = combined_weight(data.y, data.weight, options.class_weight);
+  data.weight = combined_weight(data.y, data.weight, options.class_weight, ignored);
   check_weight(data.weight, data.rows);  // together they may leave nothing
   return data;
 }

@@ -1,6 +1,7 @@
 // What fit trains and validates on: arguments checked, weights joined, the validation part split off. Trains nothing.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -23,7 +24,9 @@ struct FitData {
   std::shared_ptr<WindowReader> validation_windows{};
   bool validates() const { return !validation.x.empty() || validation_windows; }
 };
-FitData fit_data(const std::vector<Tensor>& x, const Tensor& y, const FitOptions& options, std::uint64_t seed);
+// ignored: the label that the loss leaves out.
+FitData fit_data(const std::vector<Tensor>& x, const Tensor& y, const FitOptions& options, std::uint64_t seed,
+                 std::optional<std::int64_t> ignored = {});
 // Of a source, with the window that comes first in this epoch of the stream.
 FitData fit_data(const std::shared_ptr<data::Source>& source, const FitOptions& options, std::uint64_t seed,
                  std::uint64_t epoch);
