@@ -235,6 +235,38 @@ class TestOtherCallbacks:
         five = cr.Ensemble.train(network(), X, Y, seeds=2, **recipe)
         assert len(five) == 2
 
+    @pytest.mark.parametrize("case", CASES)
+    @pytest.mark.parametrize("at", [8, 18, 27])  # batches, 6 of them an epoch
+    def test_a_resumed_fit_has_the_same_bits(self, case, at, tmp_path):
+        class Stop(cr.callbacks.Callback):
+            every = at
+
+            def on_batch_end(self, run):
+                raise KeyboardInterrupt
+
+        whole, resumed = network(dropout=0.2), network(dropout=0.2)
+        average = average_of(case)
+        history = fit(trainer_of(whole), average, validation_data=(X, Y))
+        folder = tmp_path / "run"
+        saved = cr.callbacks.Checkpoint(folder, every_batches=at - 1)
+        with pytest.raises(KeyboardInterrupt):
+            fit(trainer_of(resumed), average_of(case), saved, Stop())
+        model = network(dropout=0.2)
+        other = average_of(case)
+        again = trainer_of(model).fit(
+            X,
+            Y,
+            epochs=EPOCHS,
+            batch_size=BATCH,
+            shuffle=False,
+            callbacks=[other, cr.callbacks.Checkpoint(folder)],
+            resume_from="auto",
+        )
+        same_state(model, whole)
+        same_state(other.model, average.model)
+        assert other.updates == average.updates
+        assert again["loss"] == history["loss"]
+
     def test_pickling_and_repr(self):
         average = pickle.loads(pickle.dumps(cr.callbacks.SWA(0.5, lr=0.1)))
         assert repr(average) == "SWA(start=0.5, lr=0.1)"
