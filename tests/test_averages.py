@@ -16,14 +16,15 @@ X, Y = data()
 
 
 def network(dropout=0.0):
-    model = nn.Sequential(
+    layers = [
         nn.Linear(5, 6, dtype="float64"),
         nn.BatchNorm1d(6, dtype="float64"),
         nn.Tanh(),
         nn.Linear(6, 2, dtype="float64"),
-    )
+    ]
+    model = nn.Sequential(*layers, *([nn.Dropout(dropout)] if dropout else []))
     model.load_state_dict({**model.state_dict(), **start()})
-    return model if dropout == 0 else nn.Sequential(*model, nn.Dropout(dropout))
+    return model
 
 
 def trainer_of(model, **options):
