@@ -89,6 +89,29 @@ class TestWhatAFileReaches:
         assert record["schedule"] == "own"
         assert "Warmup" in record["optimizer"]
 
+    def test_balanced_classes_l1_max_norm_and_mixup(self, call, tmp_path):
+        file = """
+            layers = [16]
+            epochs = 2
+            batch_size = 64
+            seed = 5
+            optimizer = "SGD"
+            lr = 0.1
+            class_weight = "balanced"
+            l1 = 1e-4
+            max_norm = 2.0
+            mixup = 0.3
+            """
+        call("train", write(tmp_path / "run.toml", file), "--quiet")
+        X, y = cr.datasets.load_digits(split="train")
+        options = {"l1": 1e-4, "max_norm": 2.0, "mixup": 0.3, "seed": 5}
+        model = nn.MLP([64, 16, 10], seed=5)
+        trainer = cr.Trainer(model, nn.CrossEntropyLoss(), optim.SGD(lr=0.1), **options)
+        trainer.fit(X, y, epochs=2, batch_size=64, class_weight="balanced")
+        written = cr.load(tmp_path / "digits.safetensors")
+        for name, value in model.state_dict().items():
+            assert np.array_equal(written.state_dict()[name], value), name
+
     def test_early_stopping_with_arguments(self, call, tmp_path):
         file = write(
             tmp_path / "run.toml",
@@ -230,7 +253,7 @@ class TestRefusals:
                 "schedule = 'cosine'\n[optimizer.lr]\nschedule = 'Constant'\nlr = 1",
                 "schedule: cosine was given, and [optimizer.lr] is a schedule; leave one away",
             ),
-            ("class_weight = 'even'", "class_weight: must be a table of classes, got 'even'"),
+            ("class_weight = 'even'", 'class_weight: must be "balanced" or a table of classes, got \'even\''),
             ("[class_weight]\na = -1", "class_weight.a: must be a number of at least 0, got -1"),
             ("[class_weight]\n11 = 1", "[class_weight]: there is no class '11'; did you mean 1?"),
             ("clip_norm = 'x'", "clip_norm: must be a number, got 'x'"),

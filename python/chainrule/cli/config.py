@@ -172,9 +172,11 @@ def _merge_callback(options: dict[str, Any], key: str, value: Any, where: str) -
     options[f"{key}_table"] = {**(options[f"{key}_table"] or {}), **value}
 
 
-def _class_weight(value: Any, where: str) -> dict[str, float]:
+def _class_weight(value: Any, where: str) -> dict[str, float] | str:
+    if value == "balanced":
+        return "balanced"
     if not isinstance(value, dict):
-        raise UserError(f"{where}: must be a table of classes, got {shown(value)}")
+        raise UserError(f'{where}: must be "balanced" or a table of classes, got {shown(value)}')
     for name, weight in value.items():
         if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < float("inf"):
             raise UserError(f"{where}.{name}: must be a number of at least 0, got {shown(weight)}")

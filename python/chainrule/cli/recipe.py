@@ -96,6 +96,8 @@ def class_weight(source: Source, options: argparse.Namespace) -> dict[str, Any]:
         return {}
     if source.task != "classification":
         raise UserError("class_weight is for classification; this is a regression")
+    if options.class_weights == "balanced":
+        return {"class_weight": "balanced"}
     numbers = {name: i for i, name in enumerate(source.classes)}
     for name in options.class_weights:
         if name not in numbers:
