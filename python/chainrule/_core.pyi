@@ -1535,12 +1535,16 @@ class Trainer:
         at the next batch and leaves a usable model. sampler: which rows an epoch takes, a data.WeightedSampler, a
         data.StratifiedSampler or an object with a method order(seed, epoch) that gives row numbers. callbacks: of chainrule.callbacks, or functions of the FitState that are
     def fit(self, X: typing.Any, y: typing.Any, *, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, shuffle: bool = True, validation_data: typing.Any = None, validation_split: typing.SupportsFloat | typing.SupportsIndex = 0.0, sample_weight: typing.Any = None, class_weight: str | collections.abc.Mapping[typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] | None = None, callbacks: typing.Any = (), seed: typing.Any = None, progress: typing.Any = 'auto') -> History:
+    def fit(self, X: typing.Any, y: typing.Any, *, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, shuffle: bool = True, validation_data: typing.Any = None, validation_split: typing.SupportsFloat | typing.SupportsIndex = 0.0, sample_weight: typing.Any = None, class_weight: collections.abc.Mapping[typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] | None = None, callbacks: typing.Any = (), seed: typing.Any = None, progress: typing.Any = 'auto', resume_from: typing.Any = None) -> History:
         """
         Train for some epochs and return their History. A second call goes on where the first ended; Ctrl-C ends training
         at the next batch and leaves a usable model. class_weight: weights by label, {0: 1.0, 1: 5.0}, or "balanced": n / (classes *
         count of the class), of the rows trained on, as in scikit-learn. callbacks: of chainrule.callbacks, or functions of the FitState that are
         called at the end of every epoch. progress: "auto" (a bar on a terminal), True, False, "log" (a line per
-        epoch), or a function of the reports.
+        epoch), or a function of the reports. resume_from: a checkpoint of callbacks.Checkpoint, or a folder of them, whose
+        newest whole one is taken: the fit goes on from there, up to `epochs` in all, and ends with the bits of one that was
+        never interrupted. "auto": from the folder of the Checkpoint among the callbacks if there is one in it, else from the
+        beginning. Model, Trainer, data and arguments must be as they were; ValueError lists what is not.
         """
     def gradients(self, X: typing.Any, y: typing.Any, *, train: bool = True) -> dict[typing.Any, typing.Any]:
         """
@@ -1780,6 +1784,9 @@ class FitState:
         """
         What is validated, and what the trained model becomes when fit ends: the averages of EMA or SWA where there are any, else
         the trainer's model.
+    def resumed_from(self) -> str:
+        """
+        The checkpoint that this fit goes on from, or "".
         """
     @property
     def row(self) -> dict[typing.Any, typing.Any]:
@@ -1909,6 +1916,65 @@ class SWA(BuiltinCallback):
     def updates(self) -> int:
         """
         How many weights were averaged in the last fit.
+class Checkpoint(BuiltinCallback):
+    """
+    Writes checkpoints of a fit into a folder, from which fit(resume_from=...) goes on to the same bits: every so many epochs,
+    minutes (also within an epoch) or batches, and when the fit ends or is interrupted. The last keep_last stay, and with
+    keep_best `best.safetensors`, of the epoch with the best value of the column `monitor` (None: "val_loss" where there is
+    one, else "loss"; mode as in EarlyStopping). A checkpoint is a model file, too: load(path) gives the model of that moment.
+
+    Files are written aside, synced and renamed, and older ones are removed after that, so that the process may be killed at
+    any moment. Where a write fails, as on a full disk, training goes on with a RuntimeWarning as long as an older checkpoint
+    is there; else the FileError ends fit. A folder that holds checkpoints of another fit raises StateError.
+
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> def trained(epochs):
+    ...     trainer = cr.Trainer(nn.Linear(2, 1, seed=0), nn.MSELoss(), optim.Adam(lr=0.1))
+    ...     keep = cr.callbacks.Checkpoint(folder, keep_last=1)
+    ...     data = np.eye(2, dtype="f4"), np.ones((2, 1), "f4")
+    ...     return trainer.fit(*data, epochs=epochs, callbacks=[keep], resume_from="auto")
+    >>> trained(3).epochs, trained(5).epochs  # the second one trained for 2 epochs
+    (3, 5)
+    >>> import os
+    >>> sorted(os.listdir(folder))
+    ['best.safetensors', 'checkpoint-00005-0000000.safetensors']
+    """
+    def __init__(self, folder: typing.Any, *, every_epochs: typing.SupportsIndex | None = 1, every_minutes: typing.SupportsFloat | typing.SupportsIndex | None = None, every_batches: typing.SupportsIndex | None = None, keep_last: typing.SupportsIndex = 3, keep_best: bool = True, monitor: str | None = None, mode: str = 'auto') -> None:
+        """
+        folder: made if need be. Raises ValueError where it would never be due.
+        """
+    def __repr__(self) -> str:
+        ...
+    @property
+    def best(self) -> float:
+        """
+        The best value in the last fit; NaN before one.
+        """
+    @property
+    def best_epoch(self) -> int:
+        """
+        Its epoch, from 1; 0 before one.
+        """
+    @property
+    def error(self) -> str:
+        """
+        Why the last write failed; "" where it did not.
+        """
+    @property
+    def failures(self) -> int:
+        """
+        How many writes have failed in the last fit.
+        """
+    @property
+    def folder(self) -> str:
+        """
+        Where it writes.
+        """
+    @property
+    def newest(self) -> str:
+        """
+        The path of the last one written; "" before.
         """
 class TrainingStep:
     """
