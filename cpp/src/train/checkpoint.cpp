@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cmath>
 #include <filesystem>
+#include <tuple>
 
 #include "core/fail.hpp"
 #include "io/file.hpp"
@@ -74,6 +75,7 @@ std::int64_t Checkpoint::every() const { return options_.every_batches; }
 
 void Checkpoint::on_settled(FitState& fit) {
   const std::pair place = fit.epoch_end ? std::pair{fit.epoch, std::int64_t{0}} : std::pair{fit.epoch - 1, fit.batch};
+  const auto best_before = std::pair{best_, best_epoch_};
   bool better = false;
   if (fit.epoch_end && options_.keep_best) {
     const double value = fit.value(monitor_);
@@ -86,8 +88,13 @@ void Checkpoint::on_settled(FitState& fit) {
                    every(place.first * fit.batches + place.second, options_.every_batches) ||
                    (options_.every_minutes > 0 && now() - seconds_ >= 60 * options_.every_minutes) || fit.ending;
   if (!better && !due) return;
+  bool best_written = !better;
   try {
-    if (better) fit.save(path_of(best_checkpoint));
+    if (better) {
+      fit.save(path_of(best_checkpoint));
+      written_ = path_of(best_checkpoint);
+    }
+    best_written = true;
     if (due) {
       const std::string path = path_of(checkpoint_name(place.first, place.second));
       if (!better || !io::link_file(path_of(best_checkpoint), path)) fit.save(path);
@@ -97,7 +104,8 @@ void Checkpoint::on_settled(FitState& fit) {
     }
     error_.clear();
   } catch (const FileError& error) {
-    if (written_.empty()) throw;  // nothing to come back to: better told at once
+    if (!best_written) std::tie(best_, best_epoch_) = best_before;  // the file is still that one's
+    if (written_.empty()) throw;                                    // nothing to come back to: better told at once
     ++failures_;
     if (error_.empty())
       fit.warn(std::string(error.what()) + "; training goes on, " + written_ + " is the newest checkpoint");
