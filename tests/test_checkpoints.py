@@ -164,7 +164,7 @@ def test_what_callbacks_set_goes_on(tmp_path):
 
 def test_a_second_fit_and_another_seed_go_on(tmp_path):
     def make():
-        trainer = trainer_of()
+        trainer = trainer_of(optim.Adam(lr=cr.schedules.Cosine(0.05, 9, per="epoch")))
         fit(trainer, epochs=2, seed=11)
         return trainer
 
