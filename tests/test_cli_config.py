@@ -89,28 +89,56 @@ class TestWhatAFileReaches:
         assert record["schedule"] == "own"
         assert "Warmup" in record["optimizer"]
 
-    def test_balanced_classes_l1_max_norm_and_mixup(self, call, tmp_path):
+    def test_what_the_trainer_and_callbacks_take(self, call, tmp_path):
         file = """
             layers = [16]
-            epochs = 2
-            batch_size = 64
-            seed = 5
-            optimizer = "SGD"
-            lr = 0.1
-            class_weight = "balanced"
+            epochs = 4
+            schedule = "constant"
+            accumulate = 2
+            clip_value = 0.01
             l1 = 1e-4
-            max_norm = 2.0
+            max_norm = 1.5
             mixup = 0.3
+            sampler = "stratified"
+            class_weight = "balanced"
+
+            [optimizer.groups]
+            "*.bias" = { weight_decay = 0.0 }
+            "0.*" = { lr = 1e-4 }
+
+            [ema]
+            decay = 0.9
             """
         call("train", write(tmp_path / "run.toml", file), "--quiet")
         X, y = cr.datasets.load_digits(split="train")
-        options = {"l1": 1e-4, "max_norm": 2.0, "mixup": 0.3, "seed": 5}
-        model = nn.MLP([64, 16, 10], seed=5)
-        trainer = cr.Trainer(model, nn.CrossEntropyLoss(), optim.SGD(lr=0.1), **options)
-        trainer.fit(X, y, epochs=2, batch_size=64, class_weight="balanced")
-        written = cr.load(tmp_path / "digits.safetensors")
+        model = nn.MLP([64, 16, 10], seed=0)
+        groups = {"*.bias": {"weight_decay": 0.0}, "0.*": {"lr": 1e-4}}
+        trainer = cr.Trainer(
+            model,
+            nn.CrossEntropyLoss(),
+            optim.AdamW(groups=groups),
+            accumulate=2,
+            clip_value=0.01,
+            l1=1e-4,
+            max_norm=1.5,
+            mixup=0.3,
+        )
+        trainer.fit(
+            X,
+            y,
+            epochs=4,
+            sampler=cr.data.StratifiedSampler(y),
+            class_weight="balanced",
+            validation_data=cr.datasets.load_digits(split="test"),
+            callbacks=[cr.callbacks.EMA(decay=0.9)],
+        )
+        written = cr.load(tmp_path / "digits.safetensors").state_dict()
         for name, value in model.state_dict().items():
-            assert np.array_equal(written.state_dict()[name], value), name
+            assert np.array_equal(written[name], value), name
+        err = call("cv", "run.toml", "--k", 2, code=2)
+        assert "--sampler is for chainrule train; leave it away" in err
+        write(tmp_path / "run.toml", file.replace("sampler", "# sampler"))
+        call("cv", "run.toml", "--k", 2, "--epochs", 1)
 
     def test_early_stopping_with_arguments(self, call, tmp_path):
         file = write(
@@ -253,9 +281,12 @@ class TestRefusals:
                 "schedule = 'cosine'\n[optimizer.lr]\nschedule = 'Constant'\nlr = 1",
                 "schedule: cosine was given, and [optimizer.lr] is a schedule; leave one away",
             ),
-            ("class_weight = 'even'", 'class_weight: must be "balanced" or a table of classes, got \'even\''),
+            ("class_weight = 'even'", "class_weight: must be \"balanced\" or a table of classes, got 'even'"),
             ("[class_weight]\na = -1", "class_weight.a: must be a number of at least 0, got -1"),
             ("[class_weight]\n11 = 1", "[class_weight]: there is no class '11'; did you mean 1?"),
+            ("accumulate = 'x'", "Trainer: accumulate must be an integer, got 'x'"),
+            ("sampler = 'even'", "sampler: there is no 'even'; there are stratified"),
+            ("[ema]\ndecy = 3", "[ema]: EMA: has no argument decy; did you mean decay?"),
             ("clip_norm = 'x'", "clip_norm: must be a number, got 'x'"),
             ("precision = 3", "Trainer: precision must be a string, got 3"),
             ("groups = 'a'", "--groups need data files"),

@@ -14,7 +14,12 @@ from .._search import advice
 from .errors import UserError
 from .options import LOSSES, OPTIMIZERS, Kind, parsers, shown
 
-CALLBACKS = {"early_stopping": "EarlyStopping", "tensorboard": "TensorBoard"}  # tables with their arguments
+CALLBACKS = {  # tables with their arguments, in the order of the list
+    "ema": "EMA",
+    "swa": "SWA",
+    "early_stopping": "EarlyStopping",
+    "tensorboard": "TensorBoard",
+}
 TABLES = ("loss", "optimizer", *CALLBACKS)
 _OF_THE_COMMAND = ("metrics", "seed")  # arguments of Trainer that are options as well
 
@@ -55,6 +60,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
             options["optimizer_table"].pop(argument, None)
     if "loss" in given:
         options["loss_table"] = {}
+    if "class_weight" in given:
+        options["class_weights"] = None
     return argparse.Namespace(**{**options, **given})
 
 
@@ -125,7 +132,7 @@ def _merge(
         elif key in TABLES:
             _merge_table(options, key, value, where)
         elif key == "class_weight":
-            options["class_weights"] = _class_weight(value, where)
+            options["class_weight"], options["class_weights"] = _class_weight(value, where)
         elif key == "shuffle":
             options[key] = _boolean(value, where)
         elif key in keys:
@@ -138,7 +145,7 @@ def _merge(
         elif key in trainer:
             options["trainer"][key] = value
         else:
-            everything = [*keys, *trainer, *TABLES, "class_weight", "shuffle"]
+            everything = [*keys, *trainer, *TABLES, "shuffle"]
             raise UserError(f"{source.name}: there is no option {key}; {advice(key, everything)}")
     table = source.values.get("optimizer")
     for key in ("lr", "weight_decay"):
@@ -172,15 +179,15 @@ def _merge_callback(options: dict[str, Any], key: str, value: Any, where: str) -
     options[f"{key}_table"] = {**(options[f"{key}_table"] or {}), **value}
 
 
-def _class_weight(value: Any, where: str) -> dict[str, float] | str:
+def _class_weight(value: Any, where: str) -> tuple[str | None, dict[str, float] | None]:
     if value == "balanced":
-        return "balanced"
+        return value, None
     if not isinstance(value, dict):
         raise UserError(f'{where}: must be "balanced" or a table of classes, got {shown(value)}')
     for name, weight in value.items():
         if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < float("inf"):
             raise UserError(f"{where}.{name}: must be a number of at least 0, got {shown(weight)}")
-    return {name: float(weight) for name, weight in value.items()}
+    return None, {name: float(weight) for name, weight in value.items()}
 
 
 def _key(name: str) -> str:

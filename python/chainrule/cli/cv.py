@@ -25,6 +25,8 @@ def cv(options: argparse.Namespace) -> int:
     out = Path(options.out or f"{source_name(options)}-cv.safetensors")
     check_model(out, options.force)
     nn.MLP([1, 1, 1], activation=options.activation)  # an unknown name is said before the data is read
+    if options.sampler is not None:
+        raise UserError("--sampler is for chainrule train; leave it away")
     options.validation, options.test = 0.0, None  # every fold holds out rows of its own
     source = load_source(options)
     source.test = None

@@ -211,6 +211,16 @@ def _add_training_options(command: argparse.ArgumentParser) -> None:
         help="stop after N epochs without a smaller loss of the rows held out; keep the best epoch's weights",
     )
     add(
+        "--class-weight",
+        choices=("balanced",),
+        help="balanced: every class weighs the same, however many rows it has",
+    )
+    add(
+        "--sampler",
+        choices=("stratified",),
+        help="stratified: every batch holds every class by its share (train only)",
+    )
+    add(
         "--seed",
         type=_number(int, "a whole number", 0, 2**64),
         default=0,

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from .. import _core, callbacks, nn, optim, schedules
+from .. import _core, callbacks, data, nn, optim, schedules
 from .._search import advice
 from .config import CALLBACKS
 from .errors import UserError
@@ -92,18 +92,27 @@ def trainer_arguments(options: argparse.Namespace) -> dict[str, Any]:
 
 def class_weight(source: Source, options: argparse.Namespace) -> dict[str, Any]:
     """fit's class_weight, if there is one, with the classes' names as the model counts them."""
-    if options.class_weights is None:
+    if options.class_weight is None and options.class_weights is None:
         return {}
     if source.task != "classification":
         raise UserError("class_weight is for classification; this is a regression")
-    if options.class_weights == "balanced":
-        return {"class_weight": "balanced"}
+    if options.class_weights is None:
+        return {"class_weight": options.class_weight}
     numbers = {name: i for i, name in enumerate(source.classes)}
     for name in options.class_weights:
         if name not in numbers:
             where, near = _where(options, "class_weight"), advice(name, source.classes)
             raise UserError(f"{where}: there is no class {name!r}; {near}")
     return {"class_weight": {numbers[name]: weight for name, weight in options.class_weights.items()}}
+
+
+def sampler(source: Source, options: argparse.Namespace) -> dict[str, Any]:
+    """fit's sampler, if there is one."""
+    if options.sampler is None:
+        return {}
+    if source.task != "classification":
+        raise UserError("--sampler stratified is for classification; this is a regression")
+    return {"sampler": data.StratifiedSampler(source.train.y)}
 
 
 def make_optimizer(options: argparse.Namespace, rows: int) -> optim.Optimizer:

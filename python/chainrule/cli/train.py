@@ -17,7 +17,15 @@ from ..table import table
 from .errors import UserError
 from .inputs import Samples, Source, existing, load_source, source_name
 from .outputs import check_model, finite, write_json
-from .recipe import class_weight, make_callbacks, make_optimizer, network, start_schedule, watches_validation
+from .recipe import (
+    class_weight,
+    make_callbacks,
+    make_optimizer,
+    network,
+    sampler,
+    start_schedule,
+    watches_validation,
+)
 from .recipe import trainer as make_trainer
 from .runs import Run
 
@@ -59,7 +67,11 @@ def train(options: argparse.Namespace, run: Run | None = None) -> int:
 
     optimizer_text = repr(optimizer)
     start_schedule(trainer.optimizer, options)
-    arguments = {**class_weight(source, options), "callbacks": make_callbacks(options)}
+    arguments = {
+        "callbacks": make_callbacks(options),
+        **class_weight(source, options),
+        **sampler(source, options),
+    }
     if options.checkpoints is not None and run is None:
         run = Run.begun(options, out, source)
     if run is not None:
