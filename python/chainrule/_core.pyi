@@ -1491,18 +1491,13 @@ class Trainer:
         ...
     def __getstate__(self) -> tuple[typing.Any, ...]:
         ...
-    def __init__(self, model: typing.Any, loss: typing.Any, optimizer: typing.Any, *, metrics: typing.Any = (), clip_norm: typing.SupportsFloat | typing.SupportsIndex | None = None, clip_value: typing.SupportsFloat | typing.SupportsIndex | None = None, accumulate: typing.SupportsIndex = 1, seed: typing.Any = 0, precision: str = 'float32') -> None:
+    def __init__(self, model: typing.Any, loss: typing.Any, optimizer: typing.Any, *, metrics: typing.Any = (), clip_norm: typing.SupportsFloat | typing.SupportsIndex | None = None, clip_value: typing.SupportsFloat | typing.SupportsIndex | None = None, accumulate: typing.SupportsIndex = 1, l1: typing.SupportsFloat | typing.SupportsIndex = 0.0, max_norm: typing.SupportsFloat | typing.SupportsIndex | None = None, mixup: typing.SupportsFloat | typing.SupportsIndex = 0.0, seed: typing.Any = 0, precision: str = 'float32') -> None:
         """
         metrics: names as in chainrule.metrics ("accuracy", "f1_macro", "top_5_accuracy", "r2", ...) or functions
         m(output, target) on whole-set NumPy arrays.
         clip_norm: largest norm of all gradients together. clip_value: largest element of each, in its place.
         accumulate: batches per update, which is that of one batch of all their samples; the last of an epoch may have fewer.
         seed: keys shuffling and dropout.
-    def __init__(self, model: typing.Any, loss: typing.Any, optimizer: typing.Any, *, metrics: typing.Any = (), clip_norm: typing.SupportsFloat | typing.SupportsIndex | None = None, l1: typing.SupportsFloat | typing.SupportsIndex = 0.0, max_norm: typing.SupportsFloat | typing.SupportsIndex | None = None, mixup: typing.SupportsFloat | typing.SupportsIndex = 0.0, seed: typing.Any = 0, precision: str = 'float32') -> None:
-        """
-        metrics: names as in chainrule.metrics ("accuracy", "f1_macro", "top_5_accuracy", "r2", ...) or functions
-        m(output, target) on whole-set NumPy arrays.
-        clip_norm: largest norm of all gradients together. seed: keys shuffling and dropout.
         l1: times the sum of |w| over all parameters of two or more axes, it joins the objective (not the loss that is reported).
         max_norm: after each update, the incoming weights of a unit (a column of a matrix) are scaled down to this norm where theirs is
         above it (Srivastava et al., 2014, Dropout). mixup: above 0, each sample of a batch is mixed with the one at the mirrored place,
@@ -1529,17 +1524,12 @@ class Trainer:
         """
         Loss and metrics on a whole set, (X, y) or a source alone, in eval mode, as a dict of floats.
         """
-    def fit(self, X: typing.Any, y: typing.Any = None, *, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, shuffle: bool = True, validation_data: typing.Any = None, validation_split: typing.SupportsFloat | typing.SupportsIndex = 0.0, sample_weight: typing.Any = None, class_weight: collections.abc.Mapping[typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] | None = None, sampler: typing.Any = None, callbacks: typing.Any = (), seed: typing.Any = None, progress: typing.Any = 'auto') -> History:
+    def fit(self, X: typing.Any, y: typing.Any = None, *, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, shuffle: bool = True, validation_data: typing.Any = None, validation_split: typing.SupportsFloat | typing.SupportsIndex = 0.0, sample_weight: typing.Any = None, class_weight: str | collections.abc.Mapping[typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] | None = None, sampler: typing.Any = None, callbacks: typing.Any = (), seed: typing.Any = None, progress: typing.Any = 'auto', resume_from: typing.Any = None) -> History:
         """
         Train on X and y, or on a source of chainrule.data alone, for some epochs and return their History. A second call goes on where the first ended; Ctrl-C ends training
         at the next batch and leaves a usable model. sampler: which rows an epoch takes, a data.WeightedSampler, a
-        data.StratifiedSampler or an object with a method order(seed, epoch) that gives row numbers. callbacks: of chainrule.callbacks, or functions of the FitState that are
-    def fit(self, X: typing.Any, y: typing.Any, *, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, shuffle: bool = True, validation_data: typing.Any = None, validation_split: typing.SupportsFloat | typing.SupportsIndex = 0.0, sample_weight: typing.Any = None, class_weight: str | collections.abc.Mapping[typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] | None = None, callbacks: typing.Any = (), seed: typing.Any = None, progress: typing.Any = 'auto') -> History:
-    def fit(self, X: typing.Any, y: typing.Any, *, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, shuffle: bool = True, validation_data: typing.Any = None, validation_split: typing.SupportsFloat | typing.SupportsIndex = 0.0, sample_weight: typing.Any = None, class_weight: collections.abc.Mapping[typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] | None = None, callbacks: typing.Any = (), seed: typing.Any = None, progress: typing.Any = 'auto', resume_from: typing.Any = None) -> History:
-        """
-        Train for some epochs and return their History. A second call goes on where the first ended; Ctrl-C ends training
-        at the next batch and leaves a usable model. class_weight: weights by label, {0: 1.0, 1: 5.0}, or "balanced": n / (classes *
-        count of the class), of the rows trained on, as in scikit-learn. callbacks: of chainrule.callbacks, or functions of the FitState that are
+        data.StratifiedSampler or an object with a method order(seed, epoch) that gives row numbers. class_weight: weights by label, {0: 1.0, 1: 5.0}, or "balanced": n / (classes * count of the class), of the rows trained on, as in scikit-learn.
+        callbacks: of chainrule.callbacks, or functions of the FitState that are
         called at the end of every epoch. progress: "auto" (a bar on a terminal), True, False, "log" (a line per
         epoch), or a function of the reports. resume_from: a checkpoint of callbacks.Checkpoint, or a folder of them, whose
         newest whole one is taken: the fit goes on from there, up to `epochs` in all, and ends with the bits of one that was
@@ -1784,6 +1774,8 @@ class FitState:
         """
         What is validated, and what the trained model becomes when fit ends: the averages of EMA or SWA where there are any, else
         the trainer's model.
+        """
+    @property
     def resumed_from(self) -> str:
         """
         The checkpoint that this fit goes on from, or "".
@@ -1838,6 +1830,66 @@ class EarlyStopping(BuiltinCallback):
     def best_epoch(self) -> int:
         """
         Its epoch, from 1; 0 before one.
+        """
+class Checkpoint(BuiltinCallback):
+    """
+    Writes checkpoints of a fit into a folder, from which fit(resume_from=...) goes on to the same bits: every so many epochs,
+    minutes (also within an epoch) or batches, and when the fit ends or is interrupted. The last keep_last stay, and with
+    keep_best `best.safetensors`, of the epoch with the best value of the column `monitor` (None: "val_loss" where there is
+    one, else "loss"; mode as in EarlyStopping). A checkpoint is a model file, too: load(path) gives the model of that moment.
+
+    Files are written aside, synced and renamed, and older ones are removed after that, so that the process may be killed at
+    any moment. Where a write fails, as on a full disk, training goes on with a RuntimeWarning as long as an older checkpoint
+    is there; else the FileError ends fit. A folder that holds checkpoints of another fit raises StateError.
+
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> def trained(epochs):
+    ...     trainer = cr.Trainer(nn.Linear(2, 1, seed=0), nn.MSELoss(), optim.Adam(lr=0.1))
+    ...     keep = cr.callbacks.Checkpoint(folder, keep_last=1)
+    ...     data = np.eye(2, dtype="f4"), np.ones((2, 1), "f4")
+    ...     return trainer.fit(*data, epochs=epochs, callbacks=[keep], resume_from="auto")
+    >>> trained(3).epochs, trained(5).epochs  # the second one trained for 2 epochs
+    (3, 5)
+    >>> import os
+    >>> sorted(os.listdir(folder))
+    ['best.safetensors', 'checkpoint-00005-0000000.safetensors']
+    """
+    def __init__(self, folder: typing.Any, *, every_epochs: typing.SupportsIndex | None = 1, every_minutes: typing.SupportsFloat | typing.SupportsIndex | None = None, every_batches: typing.SupportsIndex | None = None, keep_last: typing.SupportsIndex = 3, keep_best: bool = True, monitor: str | None = None, mode: str = 'auto') -> None:
+        """
+        folder: made if need be. Raises ValueError where it would never be due.
+        """
+    def __repr__(self) -> str:
+        ...
+    @property
+    def best(self) -> float:
+        """
+        The best value in the last fit; NaN before one.
+        """
+    @property
+    def best_epoch(self) -> int:
+        """
+        Its epoch, from 1; 0 before one.
+        """
+    @property
+    def error(self) -> str:
+        """
+        Why the last write failed; "" where it did not.
+        """
+    @property
+    def failures(self) -> int:
+        """
+        How many writes have failed in the last fit.
+        """
+    @property
+    def folder(self) -> str:
+        """
+        Where it writes.
+        """
+    @property
+    def newest(self) -> str:
+        """
+        The path of the last one written; "" before.
         """
 class EMA(BuiltinCallback):
     """
@@ -1916,65 +1968,6 @@ class SWA(BuiltinCallback):
     def updates(self) -> int:
         """
         How many weights were averaged in the last fit.
-class Checkpoint(BuiltinCallback):
-    """
-    Writes checkpoints of a fit into a folder, from which fit(resume_from=...) goes on to the same bits: every so many epochs,
-    minutes (also within an epoch) or batches, and when the fit ends or is interrupted. The last keep_last stay, and with
-    keep_best `best.safetensors`, of the epoch with the best value of the column `monitor` (None: "val_loss" where there is
-    one, else "loss"; mode as in EarlyStopping). A checkpoint is a model file, too: load(path) gives the model of that moment.
-
-    Files are written aside, synced and renamed, and older ones are removed after that, so that the process may be killed at
-    any moment. Where a write fails, as on a full disk, training goes on with a RuntimeWarning as long as an older checkpoint
-    is there; else the FileError ends fit. A folder that holds checkpoints of another fit raises StateError.
-
-    >>> import tempfile
-    >>> folder = tempfile.mkdtemp()
-    >>> def trained(epochs):
-    ...     trainer = cr.Trainer(nn.Linear(2, 1, seed=0), nn.MSELoss(), optim.Adam(lr=0.1))
-    ...     keep = cr.callbacks.Checkpoint(folder, keep_last=1)
-    ...     data = np.eye(2, dtype="f4"), np.ones((2, 1), "f4")
-    ...     return trainer.fit(*data, epochs=epochs, callbacks=[keep], resume_from="auto")
-    >>> trained(3).epochs, trained(5).epochs  # the second one trained for 2 epochs
-    (3, 5)
-    >>> import os
-    >>> sorted(os.listdir(folder))
-    ['best.safetensors', 'checkpoint-00005-0000000.safetensors']
-    """
-    def __init__(self, folder: typing.Any, *, every_epochs: typing.SupportsIndex | None = 1, every_minutes: typing.SupportsFloat | typing.SupportsIndex | None = None, every_batches: typing.SupportsIndex | None = None, keep_last: typing.SupportsIndex = 3, keep_best: bool = True, monitor: str | None = None, mode: str = 'auto') -> None:
-        """
-        folder: made if need be. Raises ValueError where it would never be due.
-        """
-    def __repr__(self) -> str:
-        ...
-    @property
-    def best(self) -> float:
-        """
-        The best value in the last fit; NaN before one.
-        """
-    @property
-    def best_epoch(self) -> int:
-        """
-        Its epoch, from 1; 0 before one.
-        """
-    @property
-    def error(self) -> str:
-        """
-        Why the last write failed; "" where it did not.
-        """
-    @property
-    def failures(self) -> int:
-        """
-        How many writes have failed in the last fit.
-        """
-    @property
-    def folder(self) -> str:
-        """
-        Where it writes.
-        """
-    @property
-    def newest(self) -> str:
-        """
-        The path of the last one written; "" before.
         """
 class TrainingStep:
     """
@@ -2233,8 +2226,7 @@ class Ensemble:
         What save has written; needs no class of the models.
         """
     @staticmethod
-    def train(make_model: typing.Any, X: typing.Any, y: typing.Any, *, loss: typing.Any, optimizer: typing.Any, seeds: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), seed: typing.Any = 0, workers: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, clip_value: typing.Any = None, accumulate: typing.SupportsIndex = 1, precision: str = 'float32', progress: typing.Any = 'auto') -> Ensemble:
-    def train(make_model: typing.Any, X: typing.Any, y: typing.Any, *, loss: typing.Any, optimizer: typing.Any, seeds: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), seed: typing.Any = 0, workers: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, l1: typing.SupportsFloat | typing.SupportsIndex = 0.0, max_norm: typing.Any = None, mixup: typing.SupportsFloat | typing.SupportsIndex = 0.0, precision: str = 'float32', progress: typing.Any = 'auto') -> Ensemble:
+    def train(make_model: typing.Any, X: typing.Any, y: typing.Any, *, loss: typing.Any, optimizer: typing.Any, seeds: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), seed: typing.Any = 0, workers: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, clip_value: typing.Any = None, accumulate: typing.SupportsIndex = 1, l1: typing.SupportsFloat | typing.SupportsIndex = 0.0, max_norm: typing.Any = None, mixup: typing.SupportsFloat | typing.SupportsIndex = 0.0, precision: str = 'float32', progress: typing.Any = 'auto') -> Ensemble:
         """
         Train so many models (seeds) on all data, the i-th with weights drawn by init(seed + i) and with that seed for the
         order of samples and dropout. The other arguments are those of cross_validate. Lakshminarayanan, Pritzel, Blundell
@@ -2860,17 +2852,14 @@ def cosh(x: typing.Any) -> Tensor:
     """
     Hyperbolic cosine (e^x + e^-x) / 2.
     """
-def cross_validate(make_model: typing.Any, X: typing.Any, y: typing.Any, *, loss: typing.Any, optimizer: typing.Any, k: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), score: str = '', retrain: bool = True, seed: typing.Any = 0, workers: typing.Any = None, stratify: typing.Any = 'auto', groups: typing.Any = None, repeats: typing.SupportsIndex = 1, folds: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, clip_value: typing.Any = None, accumulate: typing.SupportsIndex = 1, precision: str = 'float32', progress: typing.Any = 'auto') -> CrossValidation:
-def cross_validate(make_model: typing.Any, X: typing.Any, y: typing.Any, *, loss: typing.Any, optimizer: typing.Any, k: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), score: str = '', retrain: bool = True, seed: typing.Any = 0, workers: typing.Any = None, stratify: typing.Any = 'auto', groups: typing.Any = None, repeats: typing.SupportsIndex = 1, folds: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, l1: typing.SupportsFloat | typing.SupportsIndex = 0.0, max_norm: typing.Any = None, mixup: typing.SupportsFloat | typing.SupportsIndex = 0.0, precision: str = 'float32', progress: typing.Any = 'auto') -> CrossValidation:
+def cross_validate(make_model: typing.Any, X: typing.Any, y: typing.Any, *, loss: typing.Any, optimizer: typing.Any, k: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), score: str = '', retrain: bool = True, seed: typing.Any = 0, workers: typing.Any = None, stratify: typing.Any = 'auto', groups: typing.Any = None, repeats: typing.SupportsIndex = 1, folds: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, clip_value: typing.Any = None, accumulate: typing.SupportsIndex = 1, l1: typing.SupportsFloat | typing.SupportsIndex = 0.0, max_norm: typing.Any = None, mixup: typing.SupportsFloat | typing.SupportsIndex = 0.0, precision: str = 'float32', progress: typing.Any = 'auto') -> CrossValidation:
     """
     Split the data into k folds, train a model on all but one of them, k times, and measure it on the one held out; then
     train one on all data (retrain). Stone (1974), Cross-validatory choice and assessment of statistical predictions.
 
     make_model: a function () -> model, called for each fold, or a model, of which each fold gets a copy with weights
-    drawn anew by init(seed). loss, optimizer, metrics, epochs, batch_size, shuffle, sample_weight, class_weight, clip_norm, clip_value, accumulate and precision are those of
-    Trainer and fit. k, stratify, groups, repeats and seed make the folds as data.k_fold does; "auto" stratifies where y holds
-    drawn anew by init(seed). loss, optimizer, metrics, epochs, batch_size, shuffle, sample_weight, class_weight, clip_norm, l1, max_norm, mixup and
-    precision are those of Trainer and fit. k, stratify, groups, repeats and seed make the folds as data.k_fold does; "auto" stratifies where y holds
+    drawn anew by init(seed). loss, optimizer, metrics, epochs, batch_size, shuffle, sample_weight, class_weight, clip_norm, clip_value, accumulate,
+    l1, max_norm, mixup and precision are those of Trainer and fit. k, stratify, groups, repeats and seed make the folds as data.k_fold does; "auto" stratifies where y holds
     labels; folds="time_series", or pairs (train rows, held-out rows) take their place. score: "loss" or a metric's name; empty:
     the first metric, else the loss. callbacks: each model gets copies. workers: models trained at a time, None: as many as
     there are threads; one worker gives each model all threads. The bits do not depend on it. seed: every fold starts as after
@@ -3041,22 +3030,14 @@ def greater_equal(a: typing.Any, b: typing.Any) -> Tensor:
     """
     a >= b.
     """
-def grid_search(make_model: typing.Any, grid: dict[typing.Any, typing.Any], X: typing.Any, y: typing.Any, *, maximize: typing.Any = None, loss: typing.Any, optimizer: typing.Any, k: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), score: str = '', retrain: bool = True, seed: typing.Any = 0, workers: typing.Any = None, stratify: typing.Any = 'auto', groups: typing.Any = None, repeats: typing.SupportsIndex = 1, folds: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, clip_value: typing.Any = None, accumulate: typing.SupportsIndex = 1, precision: str = 'float32', progress: typing.Any = 'auto') -> Search:
+def grid_search(make_model: typing.Any, grid: dict[typing.Any, typing.Any], X: typing.Any, y: typing.Any, *, maximize: typing.Any = None, loss: typing.Any, optimizer: typing.Any, k: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), score: str = '', retrain: bool = True, seed: typing.Any = 0, workers: typing.Any = None, stratify: typing.Any = 'auto', groups: typing.Any = None, repeats: typing.SupportsIndex = 1, folds: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, clip_value: typing.Any = None, accumulate: typing.SupportsIndex = 1, l1: typing.SupportsFloat | typing.SupportsIndex = 0.0, max_norm: typing.Any = None, mixup: typing.SupportsFloat | typing.SupportsIndex = 0.0, precision: str = 'float32', progress: typing.Any = 'auto') -> Search:
     """
     Cross-validate every combination of the values in grid, a dict of lists, on the same folds, and train the best on all data.
 
-    A name in the grid is an argument of make_model, an option of fit (epochs, batch_size, shuffle, clip_norm, clip_value, accumulate), or an
-    argument of the optimizer or of the loss, whichever has it; "model.width", "optimizer.lr", "loss.weight" or
-    "fit.epochs" say which where several do. "optimizer" and "loss" are replaced as a whole. loss, optimizer, metrics, epochs, batch_size, shuffle, sample_weight, class_weight, clip_norm, clip_value, accumulate and precision are those of
-    Trainer and fit. k, stratify, groups, repeats and seed make the folds as data.k_fold does; "auto" stratifies where y holds
-def grid_search(make_model: typing.Any, grid: dict[typing.Any, typing.Any], X: typing.Any, y: typing.Any, *, maximize: typing.Any = None, loss: typing.Any, optimizer: typing.Any, k: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), score: str = '', retrain: bool = True, seed: typing.Any = 0, workers: typing.Any = None, stratify: typing.Any = 'auto', groups: typing.Any = None, repeats: typing.SupportsIndex = 1, folds: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, l1: typing.SupportsFloat | typing.SupportsIndex = 0.0, max_norm: typing.Any = None, mixup: typing.SupportsFloat | typing.SupportsIndex = 0.0, precision: str = 'float32', progress: typing.Any = 'auto') -> Search:
-    """
-    Cross-validate every combination of the values in grid, a dict of lists, on the same folds, and train the best on all data.
-
-    A name in the grid is an argument of make_model, an option of fit (epochs, batch_size, shuffle, clip_norm, l1,
-    max_norm, mixup), or an argument of the optimizer or of the loss, whichever has it; "model.width", "optimizer.lr", "loss.weight" or
-    "fit.epochs" say which where several do. "optimizer" and "loss" are replaced as a whole. loss, optimizer, metrics, epochs, batch_size, shuffle, sample_weight, class_weight, clip_norm, l1, max_norm, mixup and
-    precision are those of Trainer and fit. k, stratify, groups, repeats and seed make the folds as data.k_fold does; "auto" stratifies where y holds
+    A name in the grid is an argument of make_model, an option of fit (epochs, batch_size, shuffle, clip_norm,
+    clip_value, accumulate, l1, max_norm, mixup), or an argument of the optimizer or of the loss, whichever has it; "model.width", "optimizer.lr", "loss.weight" or
+    "fit.epochs" say which where several do. "optimizer" and "loss" are replaced as a whole. loss, optimizer, metrics, epochs, batch_size, shuffle, sample_weight, class_weight, clip_norm, clip_value, accumulate,
+    l1, max_norm, mixup and precision are those of Trainer and fit. k, stratify, groups, repeats and seed make the folds as data.k_fold does; "auto" stratifies where y holds
     labels; folds="time_series", or pairs (train rows, held-out rows) take their place. score: "loss" or a metric's name; empty:
     the first metric, else the loss. callbacks: each model gets copies. workers: models trained at a time, None: as many as
     there are threads; one worker gives each model all threads. The bits do not depend on it. seed: every fold starts as after
@@ -3396,16 +3377,13 @@ def random_normal(shape: typing.Any, mean: typing.SupportsFloat | typing.Support
     starts them again.
     Constants to every derivative: mean + std * normal(shape) has gradients for mean and std.
     """
-def random_search(make_model: typing.Any, distributions: dict[typing.Any, typing.Any], X: typing.Any, y: typing.Any, *, n_iter: typing.SupportsIndex = 10, maximize: typing.Any = None, loss: typing.Any, optimizer: typing.Any, k: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), score: str = '', retrain: bool = True, seed: typing.Any = 0, workers: typing.Any = None, stratify: typing.Any = 'auto', groups: typing.Any = None, repeats: typing.SupportsIndex = 1, folds: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, clip_value: typing.Any = None, accumulate: typing.SupportsIndex = 1, precision: str = 'float32', progress: typing.Any = 'auto') -> Search:
-def random_search(make_model: typing.Any, distributions: dict[typing.Any, typing.Any], X: typing.Any, y: typing.Any, *, n_iter: typing.SupportsIndex = 10, maximize: typing.Any = None, loss: typing.Any, optimizer: typing.Any, k: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), score: str = '', retrain: bool = True, seed: typing.Any = 0, workers: typing.Any = None, stratify: typing.Any = 'auto', groups: typing.Any = None, repeats: typing.SupportsIndex = 1, folds: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, l1: typing.SupportsFloat | typing.SupportsIndex = 0.0, max_norm: typing.Any = None, mixup: typing.SupportsFloat | typing.SupportsIndex = 0.0, precision: str = 'float32', progress: typing.Any = 'auto') -> Search:
+def random_search(make_model: typing.Any, distributions: dict[typing.Any, typing.Any], X: typing.Any, y: typing.Any, *, n_iter: typing.SupportsIndex = 10, maximize: typing.Any = None, loss: typing.Any, optimizer: typing.Any, k: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), score: str = '', retrain: bool = True, seed: typing.Any = 0, workers: typing.Any = None, stratify: typing.Any = 'auto', groups: typing.Any = None, repeats: typing.SupportsIndex = 1, folds: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, clip_value: typing.Any = None, accumulate: typing.SupportsIndex = 1, l1: typing.SupportsFloat | typing.SupportsIndex = 0.0, max_norm: typing.Any = None, mixup: typing.SupportsFloat | typing.SupportsIndex = 0.0, precision: str = 'float32', progress: typing.Any = 'auto') -> Search:
     """
     grid_search for n_iter candidates drawn by seed: each parameter from a list, or from Uniform, LogUniform or Integer of
     chainrule.distributions. Bergstra and Bengio (2012), Random search for hyper-parameter optimization.
 
-    loss, optimizer, metrics, epochs, batch_size, shuffle, sample_weight, class_weight, clip_norm, clip_value, accumulate and precision are those of
-    Trainer and fit. k, stratify, groups, repeats and seed make the folds as data.k_fold does; "auto" stratifies where y holds
-    loss, optimizer, metrics, epochs, batch_size, shuffle, sample_weight, class_weight, clip_norm, l1, max_norm, mixup and
-    precision are those of Trainer and fit. k, stratify, groups, repeats and seed make the folds as data.k_fold does; "auto" stratifies where y holds
+    loss, optimizer, metrics, epochs, batch_size, shuffle, sample_weight, class_weight, clip_norm, clip_value, accumulate,
+    l1, max_norm, mixup and precision are those of Trainer and fit. k, stratify, groups, repeats and seed make the folds as data.k_fold does; "auto" stratifies where y holds
     labels; folds="time_series", or pairs (train rows, held-out rows) take their place. score: "loss" or a metric's name; empty:
     the first metric, else the loss. callbacks: each model gets copies. workers: models trained at a time, None: as many as
     there are threads; one worker gives each model all threads. The bits do not depend on it. seed: every fold starts as after
