@@ -53,7 +53,7 @@ class TestOneUpdateOfSeveralBatches:
         ids=["mean", "sum", "none", "classes", "function"],
     )
     @pytest.mark.parametrize(
-        "clip", [{}, {"clip_norm": 0.05}, {"clip_value": 0.01}], ids=["", "norm", "value"]
+        "clip", [{}, {"clip_norm": 0.05}, {"clip_value": 0.01}, {"l1": 0.01, "max_norm": 0.5}], ids=str
     )
     def test_is_that_of_one_batch_of_all(self, loss, y, outputs, clip, threads):
         before = cr.num_threads()
@@ -285,6 +285,48 @@ class TestClipValue:
         with pytest.raises(cr.ValueError, match="a gradient was not finite"):
             trainer.step(x, np.zeros((8, 2)))
         assert np.array_equal(weights(trainer.model), start)
+
+
+class TestWithOthers:
+    def test_windows_of_a_source(self):
+        a, history = fitted(trainer_of(3), batch_size=8)
+        trainer = trainer_of(3)
+        source = cr.data.ArraySource(X, Y, window_rows=16)
+        told = trainer.fit(source, epochs=3, batch_size=8, shuffle=False, progress=False)
+        assert np.array_equal(weights(trainer.model), a)
+        assert told["loss"] == history["loss"]
+
+    @pytest.mark.parametrize(
+        "at", [5, 8, 16]
+    )  # between the batches of an update, at one, in the second epoch
+    def test_a_checkpoint_that_a_fit_goes_on_from(self, at, tmp_path):
+        def make():
+            opt = optim.AdamW(
+                lr=schedules.Linear(0.05, 0.0, 9), groups={"0.*": {"lr": 0.01}}, decay_bias_and_norm=False
+            )
+            return trainer_of(3, opt=opt, seed=2, clip_value=0.05)
+
+        class Stop:
+            every = at
+
+            def on_batch_end(self, fit):
+                raise RuntimeError("killed")
+
+        options = {"epochs": 4, "batch_size": 8, "progress": False}
+        whole, cut, other = make(), make(), make()
+        whole.fit(X, Y, **options)
+        write = cr.callbacks.Checkpoint(tmp_path, every_batches=at)
+        with pytest.raises(RuntimeError, match="killed"):
+            cut.fit(X, Y, callbacks=[write, Stop()], **options)
+        other.fit(
+            X,
+            Y,
+            callbacks=[cr.callbacks.Checkpoint(tmp_path, every_batches=at)],
+            resume_from="auto",
+            **options,
+        )
+        assert np.array_equal(weights(whole.model), weights(other.model))
+        assert other.optimizer.step_count == whole.optimizer.step_count == 12
 
 
 def test_everywhere():
