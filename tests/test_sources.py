@@ -704,3 +704,49 @@ def test_parquet_without_pyarrow(monkeypatch):
         ImportError, match=r"needs pyarrow; install it with: pip install chainrule\[parquet\]"
     ):
         data.ParquetSource("t.parquet")
+
+
+class Interrupted(Exception):
+    pass
+
+
+class InterruptAt:
+    def __init__(self, batch):
+        self.every = batch
+
+    def on_batch_end(self, fit):
+        raise Interrupted
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "weighted", "stratified"])
+@pytest.mark.parametrize("at", [5, 17, 30])
+def test_killed_fits_go_on_in_the_middle_of_a_window(kind, at, tmp_path):
+    X, y = problem()
+    given = (X, y)
+    if kind in KINDS:
+        given = (KINDS[kind](tmp_path, X, y, window_rows=64),)
+    sampler = {
+        "weighted": data.WeightedSampler(1.0 + y, num_samples=180),
+        "stratified": data.StratifiedSampler(y),
+    }
+    settings = {"epochs": 4, "batch_size": 16, "sampler": sampler.get(kind)}
+    whole, cut, rest = (new_trainer(metrics=["accuracy"]) for _ in range(3))
+    expected = whole.fit(*given, **settings)
+    folder = tmp_path / "checkpoints"
+    with pytest.raises(Interrupted):
+        cut.fit(
+            *given, callbacks=[cr.callbacks.Checkpoint(folder, every_batches=3), InterruptAt(at)], **settings
+        )
+    history = rest.fit(*given, resume_from=folder, **settings)
+    assert parameters(rest) == parameters(whole)
+    assert history.to_dict() == expected.to_dict()
+
+
+def test_windows_with_updates_of_several_batches(tmp_path):
+    X, y = problem()
+    results = []
+    for given in [(X, y), (npy(tmp_path, X, y, window_rows=48),), (generator(X, y, window_rows=48),)]:
+        trainer = new_trainer(accumulate=3)
+        trainer.fit(*given, epochs=3, batch_size=16, shuffle=False)
+        results.append(parameters(trainer))
+    assert results[0] == results[1] == results[2]
