@@ -87,14 +87,15 @@ def test_the_bits_of_a_fit_that_was_not_interrupted(tmp_path, case, at):
 
 
 def test_another_way_of_training_is_refused(tmp_path):
-    trainer_of(accumulate=2).fit(X, y, epochs=2, batch_size=8, callbacks=[Checkpoint(tmp_path)])
+    first = trainer_of(optimizer=optim.Adam(), accumulate=2)
+    first.fit(X, y, epochs=2, batch_size=8, callbacks=[Checkpoint(tmp_path)])
     for options, match in {
         "accumulate": ({}, "accumulate is 1 here, 2 in the checkpoint"),
         "l1": ({"accumulate": 2, "l1": 0.1}, r"l1 is 0\.1 here, 0 in the checkpoint"),
         "sampler": ({"accumulate": 2}, "sampler is StratifiedSampler.* here, none in the checkpoint"),
     }.values():
         sampler = data.StratifiedSampler(y) if "sampler" in match else None
-        trainer = trainer_of(optimizer=None, **options)
+        trainer = trainer_of(optimizer=optim.Adam(), **options)
         before = everything(trainer)
         with pytest.raises(cr.ValueError, match=match):
             trainer.fit(X, y, epochs=3, batch_size=8, sampler=sampler, resume_from=tmp_path)
