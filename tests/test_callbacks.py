@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 import pickle
+import time
 
 import chainrule as cr
 import numpy as np
@@ -294,3 +295,23 @@ def test_a_csv_logger_has_every_value_in_its_row(tmp_path):
     values = [line.split(",")[-1] for line in path.read_text().splitlines()]
     assert values == ["norm", "101.0", "102.0", "103.0", "104.0"]
     assert [line.split(",")[-1] for line in seen[3]] == ["norm", "101.0", "102.0", ""]
+
+
+def test_what_goes_by_the_clock_keeps_its_pace_between_batches_that_are_called_for():
+    class Both(cr.callbacks.Callback):
+        every = 1
+        batches = slices = 0
+
+        def on_batch_end(self, fit):
+            self.batches += 1
+
+        def on_slice(self, fit):
+            self.slices += 1
+
+    both, reports = Both(), []
+    start = time.monotonic()
+    trainer_of().fit(X, y, epochs=500, batch_size=4, callbacks=[both], progress=reports.append)
+    most = (time.monotonic() - start) / 0.05 + 2
+    assert both.batches == 5000
+    assert 0 < both.slices <= most
+    assert len([report for report in reports if not report.epoch_end]) <= most

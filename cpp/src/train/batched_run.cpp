@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "chainrule/data.hpp"
 #include "core/fail.hpp"
 
 namespace chainrule {
@@ -34,6 +35,12 @@ std::size_t row_bytes(const Tensor& x) {
   std::size_t bytes = size_of(x.dtype());
   for (int i = 1; i < x.rank(); ++i) bytes *= static_cast<std::size_t>(x.shape(i));
   return bytes;
+}
+
+std::vector<Tensor> take_rows(const std::vector<Tensor>& x, std::span<const std::int64_t> rows) {
+  std::vector<Tensor> taken;
+  for (const Tensor& t : x) taken.push_back(data::take_rows(t, rows));
+  return taken;
 }
 
 void run_batches(const std::vector<Tensor>& rows_of, std::int64_t batch_size,

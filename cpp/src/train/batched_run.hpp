@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "graph/tensor_data.hpp"
@@ -15,6 +16,7 @@ std::int64_t common_rows(const char* who, const std::vector<Tensor>& x, const Te
 // The type of a batch of `rows` rows of x.
 TensorType batch_type(const Tensor& x, std::int64_t rows);
 std::size_t row_bytes(const Tensor& x);
+std::vector<Tensor> take_rows(const std::vector<Tensor>& x, std::span<const std::int64_t> rows);  // of each
 
 // Compiled for so many rows.
 struct RowsProgram {

@@ -95,12 +95,6 @@ class PutBack {
   std::vector<optim::ScheduleMemory> memory_;
 };
 
-std::vector<Tensor> rows_of(const std::vector<Tensor>& x, std::span<const std::int64_t> rows) {
-  std::vector<Tensor> taken;
-  for (const Tensor& t : x) taken.push_back(data::take_rows(t, rows));
-  return taken;
-}
-
 bool finite(const nn::Module& model, const std::vector<Tensor>& xb, const Tensor& yb) {
   std::vector<std::int64_t> rows(static_cast<std::size_t>(yb.shape(0)));
   std::iota(rows.begin(), rows.end(), std::int64_t{0});
@@ -203,7 +197,7 @@ OverfitCheck overfit_one_batch(Trainer& trainer, const std::vector<Tensor>& x, c
   std::vector<std::int64_t> first;
   for (std::int64_t i = 0; i < std::min(options.batch_size, common_rows("overfit_one_batch", x, y)); ++i)
     first.push_back(i);
-  const std::vector<Tensor> xb = rows_of(x, first);
+  const std::vector<Tensor> xb = take_rows(x, first);
   const Tensor yb = data::take_rows(y, first);
   const PutBack later(trainer);
   OverfitCheck result;
@@ -247,7 +241,7 @@ RateRange lr_find(Trainer& trainer, const std::vector<Tensor>& x, const Tensor& 
     const double rate = options.start * std::pow(options.end / options.start,
                                                  static_cast<double>(i) / static_cast<double>(options.steps - 1));
     trainer.optimizer().set_lr(rate);
-    const std::vector<Tensor> xb = rows_of(x, batch);
+    const std::vector<Tensor> xb = take_rows(x, batch);
     const Tensor yb = data::take_rows(y, batch);
     double loss = 0;
     try {

@@ -252,15 +252,17 @@ void FitRun::slice() {
     rollback_.save({at, s_.global_step, s_.epochs, s_.optimizer.step_count()}, /*keep_first=*/epoch_ == 1);
   keep_outputs(step_of(size), size);
   const std::int64_t affordable = step_seconds_ > 0 ? static_cast<std::int64_t>(slice_seconds / step_seconds_) : 4;
-  const std::int64_t count = std::clamp<std::int64_t>(affordable, 1, std::min(most_from(done_, at), until_call(at)));
+  const std::int64_t whole = std::clamp<std::int64_t>(affordable, 1, most_from(done_, at));
+  const std::int64_t count = std::min(whole, until_call(at));
   const auto slice_start = Clock::now();
   done_ += run_batches(done_, count, /*record=*/true);
   if (ran_->workspace().failed()) return fail_at(*ran_);
   step_seconds_ = seconds_since(slice_start) / static_cast<double>(count);
-  report_slice();
+  report_slice(/*early=*/count < whole);
 }
 
-void FitRun::report_slice() {
+// early: it was cut short for a callback after so many batches; what goes by the clock keeps its pace.
+void FitRun::report_slice(bool early) {
   if (options_.callbacks.empty() && !options_.on_progress) return;
   fit_->batch = done_;
   fit_->loss = sums_.mean();
@@ -270,6 +272,8 @@ void FitRun::report_slice() {
     if (const std::int64_t every = c.every(); every > 0 && position() % every == 0) c.on_batch_end(*fit_);
   });
   if (done_ == batches_) return;
+  if (early && !stop_ && seconds_since(served_) < slice_seconds) return settle();
+  served_ = Clock::now();
   call_back([&](Callback& c) { c.on_slice(*fit_); });
   const bool goes_on = stop_ || report();
   if (fit_->stop_) s_.history.stopped = *fit_->stop_ + " (" + place() + ")";

@@ -1,6 +1,6 @@
 // A fit's averages of weights (EMA, SWA): what it validates and leaves in the model in place of the trained ones.
-#include "chainrule/data.hpp"
 #include "core/fail.hpp"
+#include "train/batched_run.hpp"
 #include "train/fit_run.hpp"
 #include "train/weight_average.hpp"
 
@@ -29,10 +29,7 @@ void FitRun::finish_averages() {
     if (!has_batch_statistics(model)) continue;
     set_batch_statistics(model, batches_, [&](std::int64_t b) {
       if (data_.windows) open_window(b);
-      const auto rows = rows_of(b, size_of_batch(b));
-      std::vector<Tensor> inputs;
-      for (const Tensor& x : data_.x) inputs.push_back(data::take_rows(x, rows));
-      return inputs;
+      return take_rows(data_.x, rows_of(b, size_of_batch(b)));
     });
   }
 }

@@ -53,7 +53,7 @@ class FitRun {
   void begin_order();
   void open_window(std::int64_t b);
   void slice();
-  void report_slice();
+  void report_slice(bool early);
   void end_epoch();
   void find_averages();
   void finish_averages();
@@ -111,6 +111,7 @@ class FitRun {
   std::vector<callbacks::WeightAverage*> averages_{};  // among the callbacks
   bool stop_ = false;
   double step_seconds_ = 0;
+  Clock::time_point served_{};                                  // when whatever goes by the clock was called last
   std::vector<double> rates_;                                   // of the batches of one slice, of all groups in each
   std::vector<std::vector<optim::ScheduleMemory>> observed_{};  // at the start of each epoch of this fit
   std::int64_t changed_ = -1;  // the last batch before which a callback has changed what is trained

@@ -20,13 +20,10 @@ GraphData trace_gradients(const nn::Module& model, const Loss& loss, const StepI
   const nn::ModeOverride mode(train);
   const auto tracer = Tracer::create();
   const TraceScope recording(*tracer);
-  Tensors x;
-  for (const TensorType& type : inputs.x) x.push_back(tracer->input(type));
-  const Tensor target = tracer->input(inputs.target);
+  const auto [x, target, weight] = batch_inputs(*tracer, inputs);
   RandomScope random(tracer->input({DType::int64, Shape{2}}));
   const Tensors outputs = model(x);
-  const Tensor each = loss(outputs, target, {});
-  const Tensor value = each.size() == 1 && loss.reduction() != "none" ? each : mean(each);
+  const Tensor value = scalar_loss(loss, outputs, target, weight);
   std::vector<ValueId> wrt;
   for (const nn::NamedTensor& p : moving) wrt.push_back(tracer->value_of(p.tensor));
   const Tensor start = start_cotangent(value, {}, "gradients");

@@ -63,12 +63,6 @@ std::vector<data::Fold> make_folds(const char* who, const Tensor& y, std::int64_
       {.k = options.k, .stratify = labels, .groups = options.groups, .repeats = options.repeats, .seed = options.seed});
 }
 
-std::vector<Tensor> rows_of(const std::vector<Tensor>& x, const std::vector<std::int64_t>& rows) {
-  std::vector<Tensor> parts;
-  for (const Tensor& t : x) parts.push_back(data::take_rows(t, rows));
-  return parts;
-}
-
 bool is_early_stopping(const std::shared_ptr<Callback>& callback) {
   return dynamic_cast<const callbacks::EarlyStopping*>(callback.get()) != nullptr;
 }
@@ -188,12 +182,12 @@ std::function<void()> Selection::train_fold(const Recipe& recipe, std::size_t fo
           fit = fit_of(who_, recipe, std::move(on_slice)), fold]() mutable {
     const data::Fold& rows = folds_[fold];
     Trainer trainer(result.model, loss, optimizer, trainer_options);
-    const std::vector<Tensor> held_out = rows_of(x_, rows.validation);
+    const std::vector<Tensor> held_out = take_rows(x_, rows.validation);
     const Tensor target = data::take_rows(y_, rows.validation);
     fit.validation_data = {held_out, target};
     if (fit.sample_weight.defined()) fit.sample_weight = data::take_rows(fit.sample_weight, rows.train);
     if (fit.sampler) fit.sampler = fit.sampler->of_rows(rows.train);
-    result.history = trainer.fit(rows_of(x_, rows.train), data::take_rows(y_, rows.train), fit);
+    result.history = trainer.fit(take_rows(x_, rows.train), data::take_rows(y_, rows.train), fit);
     result.train_rows = static_cast<std::int64_t>(rows.train.size());
     result.validation_rows = static_cast<std::int64_t>(rows.validation.size());
     result.epochs = best_epoch(fit, result.history);

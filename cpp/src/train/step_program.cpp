@@ -13,11 +13,6 @@
 namespace chainrule {
 namespace {
 
-Tensor scalar_loss(const Loss& loss, const Tensors& outputs, const Tensor& target, const Tensor& weight) {
-  const Tensor value = loss(outputs, target, weight);
-  return value.size() == 1 && loss.reduction() != "none" ? value : mean(value);  // "none" leaves the mean to us
-}
-
 void check_least_squares(const GraphData& graph, const optim::Optimizer& optimizer) {
   const std::string name = optimizer.method().name();
   for (const Node& node : graph.nodes)
@@ -59,15 +54,25 @@ Tensor batch_count(const Loss& loss, const Tensor& weights, const Tensor& target
 
 }  // namespace
 
+BatchInputs batch_inputs(Tracer& tracer, const StepInputs& types) {
+  BatchInputs inputs;
+  for (const TensorType& type : types.x) inputs.x.push_back(tracer.input(type));
+  inputs.target = tracer.input(types.target);
+  if (types.weight) inputs.weight = tracer.input(*types.weight);
+  return inputs;
+}
+
+Tensor scalar_loss(const Loss& loss, const Tensors& outputs, const Tensor& target, const Tensor& weight) {
+  const Tensor value = loss(outputs, target, weight);
+  return value.size() == 1 && loss.reduction() != "none" ? value : mean(value);  // "none" leaves the mean to us
+}
+
 GraphData trace_step(const nn::Module& model, const Loss& loss, optim::Optimizer& optimizer, const StepInputs& inputs,
                      const StepPlan& plan) {
   const nn::ModeOverride mode(true);
   const auto tracer = Tracer::create();
   const TraceScope recording(*tracer);
-  Tensors x;
-  for (const TensorType& type : inputs.x) x.push_back(tracer->input(type));
-  const Tensor target = tracer->input(inputs.target);
-  const Tensor weight = inputs.weight ? tracer->input(*inputs.weight) : Tensor();
+  auto [x, target, weight] = batch_inputs(*tracer, inputs);
   RandomScope random(tracer->input({DType::int64, Shape{2}}));
   const bool clips = plan.clip != Clip::none && plan.kind != StepKind::collect;
   const Tensor limit = clips ? tracer->input({DType::float64, {}}) : Tensor();
@@ -142,10 +147,7 @@ GraphData trace_evaluation(const nn::Module& model, const Loss& loss, const Step
   const nn::ModeOverride mode(false);
   const auto tracer = Tracer::create();
   const TraceScope recording(*tracer);
-  Tensors x;
-  for (const TensorType& type : inputs.x) x.push_back(tracer->input(type));
-  const Tensor target = tracer->input(inputs.target);
-  const Tensor weight = inputs.weight ? tracer->input(*inputs.weight) : Tensor();
+  const auto [x, target, weight] = batch_inputs(*tracer, inputs);
   const Tensors outputs = model(x);
   const auto [weighted, weights] = loss.sums(outputs, target, weight);
   Tensors results = {weighted, weights};

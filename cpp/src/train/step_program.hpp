@@ -22,6 +22,15 @@ struct StepInputs {
   std::optional<TensorType> weight;
   bool operator==(const StepInputs&) const = default;
 };
+
+// The inputs of a trace for a batch of these types; weight may be undefined.
+struct BatchInputs {
+  Tensors x;
+  Tensor target, weight;
+};
+BatchInputs batch_inputs(Tracer& tracer, const StepInputs& types);
+Tensor scalar_loss(const Loss& loss, const Tensors& outputs, const Tensor& target, const Tensor& weight);
+
 // Outputs: loss, sum of w l, sum of w, and the model's first output. With a driver the step updates no parameter:
 // behind these stands the gradient of each parameter that wants one, or, for a least-squares driver, nothing.
 enum StepOutput : std::size_t {
