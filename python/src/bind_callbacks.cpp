@@ -273,8 +273,9 @@ constexpr const char* averages_doc =
     "From the first average on, fit validates the averages in place of the weights that are trained; fit.model is the "
     "averaged\n"
     "model (what EarlyStopping keeps as the best), and when fit ends, the model gets its parameters and buffers; where "
-    "an exception\n"
-    "ends the fit, it keeps the trained ones. replace=False: the averages are only kept, in `model`. One callback of a "
+    "the fit\n"
+    "diverges or an exception ends it, it keeps the trained ones. An object is in one fit at a time. replace=False: "
+    "the averages are only kept, in `model`. One callback of a "
     "fit may\nreplace the model.\n\n";
 
 void bind_ema(py::module_& m) {

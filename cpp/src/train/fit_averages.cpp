@@ -34,8 +34,10 @@ void FitRun::finish_averages() {
   }
 }
 
-// After the last batch, and before on_fit_end, where EarlyStopping may put back its best epoch's.
+// After the last batch, and before on_fit_end, where EarlyStopping may put back its best epoch's. Averages of a fit
+// that diverged hold weights that were gone back from.
 void FitRun::install_average() {
+  if (s_.history.diverged) fit_->average_ = nullptr;
   if (fit_->average_ == nullptr) return;
   if (const nn::Module average = fit_->average_->model(); average.impl()) s_.model.copy_(average);
 }

@@ -5,8 +5,10 @@
 #include <cmath>
 #include <cstring>
 
+#include "chainrule/drivers.hpp"
 #include "chainrule/ops.hpp"
 #include "chainrule/trainer.hpp"
+#include "core/arguments.hpp"
 #include "core/fail.hpp"
 #include "core/float_environment.hpp"
 #include "core/parallel.hpp"
@@ -15,6 +17,7 @@
 #include "nn/mode_override.hpp"
 #include "nn/module_tree.hpp"
 #include "ops/random_scope.hpp"
+#include "train/group_rates.hpp"
 
 namespace chainrule {
 namespace {
@@ -198,6 +201,14 @@ std::int64_t SWA::first_epoch(const FitState& fit) const {
 }
 
 void SWA::on_fit_begin(FitState& fit) {
+  const optim::Optimizer& optimizer = fit.trainer().optimizer();
+  if (options_.lr && optimizer.driver() && !optimizer.driver()->has_rate())
+    fail<ValueError>("SWA", "lr does not go with " + optimizer.method().name() + ", which has no learning rate",
+                     "lr=" + nn::text_of(*options_.lr), "leave lr away");
+  if (options_.lr && has_own_rates(optimizer))
+    fail<ValueError>("SWA", "lr does not reach a group of parameters with an lr of its own",
+                     "lr=" + nn::text_of(*options_.lr) + ", " + optimizer.str(),
+                     "leave lr away, or write lr_scale in the group");
   WeightAverage::on_fit_begin(fit);
   begun_ = false;
   if (first_epoch(fit) == 1) begin(fit);
