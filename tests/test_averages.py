@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import threading
 
 import chainrule as cr
 import numpy as np
@@ -298,3 +299,126 @@ def test_refusals(make, text):
     with pytest.raises(cr.ValueError) as refused:
         make()
     assert str(refused.value).startswith(text)
+
+
+OF_ONE_FIT = [
+    lambda folder: cr.callbacks.EMA(0.9),
+    lambda folder: cr.callbacks.SWA(1),
+    lambda folder: cr.callbacks.EarlyStopping(monitor="loss"),
+    lambda folder: cr.callbacks.Checkpoint(str(folder)),
+]
+
+
+class TestOneFitAtATime:
+    @pytest.mark.parametrize("make", OF_ONE_FIT)
+    def test_a_fit_within_a_fit(self, make, tmp_path):
+        callback, seen = make(tmp_path), []
+        name = type(callback).__name__
+
+        def inner(run):
+            with pytest.raises(cr.StateError) as refused:
+                fit(trainer_of(nn.Linear(5, 2, dtype="float64")), callback, epochs=1)
+            seen.append(str(refused.value))
+
+        model, alone = network(), network()
+        history = fit(trainer_of(model), callback, inner, epochs=3)
+        assert seen == [f"{name}: is in another fit; give each fit one of its own"] * 3
+        other = make(tmp_path / "alone")
+        assert fit(trainer_of(alone), other, epochs=3)["loss"] == history["loss"]
+        same_state(model, alone)
+
+    @pytest.mark.parametrize("make", OF_ONE_FIT)
+    def test_twice_in_a_list(self, make, tmp_path):
+        callback = make(tmp_path)
+        trainer = trainer_of(network())
+        with pytest.raises(cr.StateError, match="is among the callbacks of a fit twice; give it once"):
+            fit(trainer, callback, callback)
+        assert trainer.global_step == 0
+        fit(trainer, callback, epochs=1)
+
+    def test_threads(self):
+        average, told, inside = cr.callbacks.EMA(0.9), [], threading.Event()
+
+        def second():
+            inside.wait(30)
+            try:
+                fit(trainer_of(network()), average)
+            except cr.StateError as error:
+                told.append(str(error))
+
+        thread = threading.Thread(target=second)
+
+        def first(run):
+            inside.set()
+            if run.epoch == 1:
+                thread.join(30)
+
+        thread.start()
+        fit(trainer_of(network()), average, first)
+        assert told == ["EMA: is in another fit; give each fit one of its own"]
+        assert average.updates == EPOCHS * len(X) // BATCH
+
+    def test_free_again_however_a_fit_ends(self):
+        average = cr.callbacks.EMA(0.9)
+
+        class Refuses(cr.callbacks.Callback):
+            def on_fit_begin(self, run):
+                raise RuntimeError("begin")
+
+        def breaks(run):
+            raise RuntimeError("epoch")
+
+        for other, text in ((Refuses(), "begin"), (breaks, "epoch")):
+            with pytest.raises(RuntimeError, match=text):
+                fit(trainer_of(network()), average, other)
+        with pytest.raises(cr.ValueError, match="watches a value that no epoch gives"):
+            fit(trainer_of(network()), average, cr.callbacks.EarlyStopping())
+        fit(trainer_of(network()), average)
+        assert average.updates > 0
+
+
+class TestWhatAveragesDoNotTouch:
+    @pytest.mark.parametrize("make", [lambda: cr.callbacks.EMA(0.9), lambda: cr.callbacks.SWA(1)])
+    def test_a_diverged_fit_keeps_the_weights_it_went_back_to(self, make):
+        def diverge(*callbacks):
+            model = network()
+
+            def jump(run):
+                if run.epoch == 2:
+                    run.trainer.optimizer.lr = 1e300
+
+            history = fit(trainer_of(model), *callbacks, jump)
+            assert "was not finite in epoch 3" in history.stopped
+            return model
+
+        average = make()
+        same_state(diverge(average), diverge())
+        assert average.updates > 0
+
+    def test_lr_of_swa_needs_a_rate(self):
+        swa = cr.callbacks.SWA(start=2, lr=0.1)
+        model = nn.Sequential(
+            nn.Linear(5, 3, dtype="float64"), nn.Tanh(), nn.Linear(3, 2, dtype="float64"), seed=0
+        )
+        trainer = cr.Trainer(model, nn.MSELoss(), optim.LevenbergMarquardt())
+        with pytest.raises(cr.ValueError) as refused:
+            fit(trainer, swa)
+        assert str(refused.value) == (
+            "SWA: lr does not go with LevenbergMarquardt, which has no learning rate: lr=0.1; leave lr away"
+        )
+        assert trainer.global_step == 0
+        fit(trainer, cr.callbacks.SWA(start=2), epochs=2)
+
+    def test_lr_of_swa_is_that_of_all_groups(self):
+        def trainer(**group):
+            return cr.Trainer(network(), nn.MSELoss(), optim.SGD(lr=LR, groups={"*.bias": group}))
+
+        refused = trainer(lr=1e-4)
+        with pytest.raises(
+            cr.ValueError, match="SWA: lr does not reach a group of parameters with an lr of its own"
+        ):
+            fit(refused, cr.callbacks.SWA(1, lr=0.05))
+        assert refused.global_step == 0
+        scaled = trainer(lr_scale=0.5)
+        fit(scaled, cr.callbacks.SWA(1, lr=0.05))
+        assert sorted(g.lr for g in scaled.optimizer.groups) == [0.025, 0.05]

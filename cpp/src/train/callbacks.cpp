@@ -2,9 +2,11 @@
 #include "chainrule/callbacks.hpp"
 
 #include <algorithm>
+#include <mutex>
 
 #include "chainrule/trainer.hpp"
 #include "core/fail.hpp"
+#include "train/callback_claims.hpp"
 
 namespace chainrule {
 
@@ -66,5 +68,51 @@ void Callback::load_state_dict(const std::vector<nn::NamedTensor>& state) {
                      "give the callbacks of the interrupted fit, in the same order");
 }
 std::shared_ptr<Callback> Callback::clone() const { return nullptr; }
+
+namespace {
+
+template <class C> bool is(const Callback& callback) { return dynamic_cast<const C*>(&callback) != nullptr; }
+
+// Of those that keep what belongs to one fit; else empty.
+std::string name_of(const Callback& callback) {
+  if (is<callbacks::EMA>(callback)) return "EMA";
+  if (is<callbacks::SWA>(callback)) return "SWA";
+  if (is<callbacks::WeightAverage>(callback)) return "WeightAverage";
+  if (is<callbacks::EarlyStopping>(callback)) return "EarlyStopping";
+  return is<callbacks::Checkpoint>(callback) ? "Checkpoint" : "";
+}
+
+struct InFits {
+  std::mutex mutex;
+  std::vector<const Callback*> callbacks;
+};
+InFits& in_fits() {
+  static InFits all;
+  return all;
+}
+
+}  // namespace
+
+CallbackClaims::CallbackClaims(const std::vector<std::shared_ptr<Callback>>& callbacks) {
+  for (const auto& callback : callbacks) {
+    const std::string name = name_of(*callback);
+    if (name.empty()) continue;
+    if (std::find(own_.begin(), own_.end(), callback.get()) != own_.end())
+      fail<StateError>(name, "is among the callbacks of a fit twice", "", "give it once, or another one");
+    own_.push_back(callback.get());
+  }
+  InFits& all = in_fits();
+  const std::lock_guard lock(all.mutex);
+  for (const Callback* callback : own_)
+    if (std::find(all.callbacks.begin(), all.callbacks.end(), callback) != all.callbacks.end())
+      fail<StateError>(name_of(*callback), "is in another fit", "", "give each fit one of its own");
+  all.callbacks.insert(all.callbacks.end(), own_.begin(), own_.end());
+}
+
+CallbackClaims::~CallbackClaims() {
+  InFits& all = in_fits();
+  const std::lock_guard lock(all.mutex);
+  std::erase_if(all.callbacks, [&](const Callback* c) { return std::find(own_.begin(), own_.end(), c) != own_.end(); });
+}
 
 }  // namespace chainrule

@@ -7,6 +7,7 @@
 #include "chainrule/data.hpp"
 #include "core/fail.hpp"
 #include "train/batched_run.hpp"
+#include "train/callback_claims.hpp"
 #include "train/driver_step.hpp"
 #include "train/fit_run.hpp"
 #include "train/fitted_layers.hpp"
@@ -359,6 +360,7 @@ History Trainer::fit(const std::shared_ptr<data::Source>& source, const FitOptio
 History Trainer::train(FitData data, const FitOptions& options, std::unique_ptr<SavedFit> saved) {
   State& s = *state_;
   for (const auto& callback : options.callbacks)
+  const CallbackClaims claims(options.callbacks);
     if (!callback) fail<StateError>("fit", "a callback is null", "", "make one first");
   const NoGrad nothing;
   if (data.windows && data.windows->windows() > 1) nn::check_fitted(s.model);
