@@ -340,6 +340,46 @@ def test_everywhere():
     cr.Ensemble.train(net, X, Y, seeds=1, **training, **options)
 
 
+class TestFrozenInTheMiddle:
+    def test_no_later_update_takes_its_gradients(self):
+        a, b = (trainer_of(2, opt=optim.SGD(lr=0.1)) for _ in range(2))
+        p = a.model.parameters()[0]
+        a.step(X[:8], 100 * Y[:8])
+        before = p.numpy().copy()
+        p.requires_grad_(False)
+        a.step(X[8:16], Y[8:16])
+        assert np.array_equal(p.numpy(), before)
+        p.requires_grad_(True)
+        b.model.load_state_dict(a.model.state_dict())
+        for trainer in (a, b):
+            trainer.step(X[16:24], Y[16:24])
+            trainer.step(X[24:32], Y[24:32])
+        assert np.array_equal(weights(a.model), weights(b.model))
+
+    def test_by_a_callback(self):
+        def run(scale):
+            trainer = trainer_of(2, opt=optim.SGD(lr=0.01))
+            first, *others = trainer.model.parameters()
+
+            def train(of_first, of_others):
+                first.requires_grad_(of_first)
+                for p in others:
+                    p.requires_grad_(of_others)
+
+            class Turns(cr.callbacks.Callback):
+                every = 1
+
+                def on_batch_end(self, fit):
+                    train(fit.batch > 1, True)
+
+            train(True, False)  # the first batch teaches one parameter, which is frozen in its update
+            y = np.concatenate([scale * Y[:8], Y[8:32]])
+            trainer.fit(X[:32], y, epochs=1, batch_size=8, shuffle=False, callbacks=[Turns()], progress=False)
+            return weights(trainer.model)
+
+        assert np.array_equal(run(1.0), run(100.0))
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

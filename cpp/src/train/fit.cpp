@@ -129,7 +129,6 @@ std::vector<Tensor> FitRun::also_written(Trainer::State& state, const FitOptions
     all.push_back(optimizer.parameters()[i]);
     const std::vector<Tensor>& states = optimizer.states(i);
     all.insert(all.end(), states.begin(), states.end());
-    if (state.options.accumulate > 1) all.push_back(state.sums.gradients[i]);
   }
   return all;
 }
@@ -360,8 +359,8 @@ History Trainer::fit(const std::shared_ptr<data::Source>& source, const FitOptio
 History Trainer::train(FitData data, const FitOptions& options, std::unique_ptr<SavedFit> saved) {
   State& s = *state_;
   for (const auto& callback : options.callbacks)
-  const CallbackClaims claims(options.callbacks);
     if (!callback) fail<StateError>("fit", "a callback is null", "", "make one first");
+  const CallbackClaims claims(options.callbacks);
   const NoGrad nothing;
   if (data.windows && data.windows->windows() > 1) nn::check_fitted(s.model);
   FittedLayers fitted = saved ? FittedLayers(s.model, saved->model) : FittedLayers(s.model, data.x);

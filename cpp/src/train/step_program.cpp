@@ -17,8 +17,8 @@ void check_least_squares(const GraphData& graph, const optim::Optimizer& optimiz
   const std::string name = optimizer.method().name();
   for (const Node& node : graph.nodes)
     if (node.op->draws)
-      fail<ValueError>(name, "needs the same residuals at every look", "the model draws random numbers (dropout)",
-                       "leave dropout away, or use Adam");
+      fail<ValueError>(name, "needs the same residuals at every look", "the model draws random numbers",
+                       "leave away what draws (Dropout, GaussianNoise), or use Adam");
   if (!graph.updates.empty())
     fail<ValueError>(name, "needs samples that do not depend on each other",
                      "the model keeps statistics of its batches (BatchNorm)", "use LayerNorm, or Adam");
@@ -37,11 +37,12 @@ void collect_gradients(Tracer& tracer, Tensors& gradients, const Tensor& count, 
   }
   for (std::size_t i = 0; i < gradients.size(); ++i) {
     Tensor& g = gradients[i];
-    if (!g.defined()) continue;
     const Tensor& sum = sums.gradients[i];
+    if (applies) tracer.add_update(sum, sum * Tensor(0.0));  // also of what was frozen since: no later update is its
+    if (!g.defined()) continue;
     if (!applies) guard(g);
     g = sum + g;
-    tracer.add_update(sum, applies ? sum * Tensor(0.0) : g);
+    if (!applies) tracer.add_update(sum, g);
     if (applies && divisor.defined()) g = g / cast(divisor, g.dtype());
   }
 }
