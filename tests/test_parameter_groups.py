@@ -255,8 +255,12 @@ class TestRates:
         assert [g.lr for g in opt.groups] == [0.01, 0.1, 0.2]
         opt.groups[1].lr = 0.3
         opt.groups[2].lr = 0.4
-        assert [g.lr for g in opt.groups] == [0.01, 0.15, 0.4]
+        assert [g.lr for g in opt.groups] == [0.01, 0.3, 0.4]  # what was set, not scaled
+        assert opt.groups[1].arguments["lr"] == 0.3
+        assert "lr_scale" not in opt.groups[1].arguments
         assert opt.lr == 0.2
+        opt.groups[1].lr *= 0.5
+        assert opt.groups[1].lr == 0.15
 
     def test_setting_the_rate_moves_with_it(self):
         def train(opt, change):
@@ -388,6 +392,37 @@ class TestKeeping:
         second.fit(X, Y, epochs=2, batch_size=16, progress=False)
         assert same(weights(whole.model), weights(second.model))
         assert [g.lr for g in whole.optimizer.groups] == [g.lr for g in second.optimizer.groups]
+
+    def test_recipes_of_changed_rates_stay_frozen(self):
+        groups = {"0.*": {"freeze": True}, "3.*": {"lr_scale": 0.5}}
+        trainer = cr.Trainer(net(), nn.MSELoss(), optim.SGD(lr=0.1, groups=groups))
+        trainer.optimizer.groups[-1].lr = 0.01
+        again = cr.Trainer(net(), nn.MSELoss(), trainer.optimizer.recipe())
+        assert [p.requires_grad for p in again.model.parameters()] == [False] * 2 + [True] * 4
+        assert [g.lr for g in again.optimizer.groups] == [g.lr for g in trainer.optimizer.groups]
+
+    def test_recipes_of_changed_rates_without_names(self):
+        opt = optim.AdamW(net().parameters(), weight_decay=0.1, decay_bias_and_norm=False)
+        opt.recipe()
+        opt.groups[1].lr = 0.5
+        with pytest.raises(cr.StateError) as refused:
+            opt.recipe()
+        assert str(refused.value) == (
+            f"AdamW: the rate of a group was changed, and a recipe could not say whose: {opt}; pass "
+            "model.named_parameters(), or hand it to a Trainer without parameters"
+        )
+        opt = optim.AdamW(net().named_parameters(), weight_decay=0.1, decay_bias_and_norm=False)
+        opt.groups[1].lr = 0.5
+        again = cr.Trainer(net(), nn.MSELoss(), opt.recipe()).optimizer
+        assert [g.lr for g in again.groups] == [g.lr for g in opt.groups]
+
+    def test_parameters_of_groups_by_name_are_refused(self):
+        with pytest.raises(cr.ValueError) as refused:
+            optim.SGD(groups={"*": {"params": net().parameters()}})
+        assert str(refused.value) == (
+            "SGD: a group by name has \"params\", but its parameters are those whose names fit '*'; write "
+            '[{"params": [...], ...}] as the first argument'
+        )
 
     def test_a_pickled_trainer_stays_unfrozen(self):
         trainer = cr.Trainer(net(), nn.MSELoss(), optim.Adam(groups={"0.*": {"freeze": True}}))

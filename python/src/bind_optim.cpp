@@ -60,6 +60,7 @@ nn::ArgumentValue to_value(const char* optimizer, const std::string& name, py::h
   throw DTypeError(std::string(optimizer) + ": " + name + " cannot be " + type_name(value) + " in a group");
 }
 
+// Without "params", which a group has where groups are lists of parameters.
 nn::Arguments to_arguments(const char* optimizer, py::handle given) {
   nn::Arguments arguments;
   for (const auto& [name, value] : given.cast<py::dict>()) {
@@ -95,6 +96,10 @@ optim::GroupOptions group_options(const char* optimizer, const py::object& group
     if (!PyDict_Check(arguments.ptr()))
       throw DTypeError(std::string(optimizer) + ": a group is a dict of arguments, got " + type_name(arguments) +
                        "; write {\"*.bias\": {\"weight_decay\": 0.0}}");
+    if (arguments.contains("params"))
+      throw ValueError(std::string(optimizer) +
+                       ": a group by name has \"params\", but its parameters are those whose names fit " +
+                       std::string(py::repr(patterns)) + "; write [{\"params\": [...], ...}] as the first argument");
     options.groups.push_back({to_patterns(optimizer, patterns), to_arguments(optimizer, arguments)});
   }
   return options;
@@ -123,7 +128,8 @@ O make(const py::object& params, const Options& options, const char* name, const
   if (params.is_none()) return O(options, groups);
   if (are_groups(params)) return O(to_groups(name, params), options, groups);
   const std::vector<nn::NamedTensor> named = parameters_of(params, name);
-  if (groups.groups.empty() || named.empty() || named[0].name.empty()) return O(tensors_of(named), options, groups);
+  const bool alike = groups.groups.empty() && groups.decay_bias_and_norm;
+  if (alike || named.empty() || named[0].name.empty()) return O(tensors_of(named), options, groups);
   O made(options, groups);
   static_cast<Optimizer&>(made) = made.with(named);
   return made;
@@ -203,7 +209,7 @@ void bind_group(py::module_& m) {
       .def_property("lr", &ParameterGroup::lr, &ParameterGroup::set_lr,
                     "The learning rate of the next step. Set to a number or a schedule, the group has a rate of its "
                     "own from then on,\n"
-                    "which lr_scale multiplies.")
+                    "which no lr_scale multiplies.")
       .def_property_readonly(
           "arguments", [](const ParameterGroup& g) { return to_kwargs(g.arguments()); },
           "All arguments that these parameters move by, as a dict.")

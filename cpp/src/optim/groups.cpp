@@ -133,6 +133,7 @@ void Optimizer::split(const std::vector<std::size_t>& entry_of, const std::vecto
     group.rule = own.empty() ? s.rule : make_rule(s.rule->name(), merged(*s.rule, own));
     group.own_rate = find(own, "lr") != nullptr;
     group.rate_scale = nn::ArgumentReader(s.rule->name(), own).real(scale_name, 1.0);
+    group.frozen = nn::ArgumentReader(s.rule->name(), own).flag(freeze_name, false);
     groups.push_back(std::move(group));
     return at->second;
   };
@@ -147,8 +148,7 @@ void Optimizer::split(const std::vector<std::size_t>& entry_of, const std::vecto
   s.group_of = std::move(group_of);
   s.memory.assign(s.groups.size() + 1, {});
   for (std::size_t i = 0; i < s.parameters.size(); ++i)
-    if (nn::ArgumentReader(s.rule->name(), arguments[entry_of[i]]).flag(freeze_name, false))
-      s.parameters[i].requires_grad_(false);
+    if (s.groups[s.group_of[i]].frozen) s.parameters[i].requires_grad_(false);
 }
 
 void Optimizer::split_alike(const GroupOptions& options) {
@@ -226,7 +226,11 @@ Optimizer Optimizer::with(std::vector<Tensor> parameters) const {
 
 Optimizer Optimizer::recipe() const {
   const State& s = state();
-  if (!s.rates_changed || s.names.empty()) return with(std::vector<Tensor>{});
+  if (!s.rates_changed) return with(std::vector<Tensor>{});
+  check_no_lists();
+  if (s.names.empty())
+    fail<StateError>(s.rule->name(), "the rate of a group was changed, and a recipe could not say whose", str(),
+                     "pass model.named_parameters(), or hand it to a Trainer without parameters");
   std::vector<nn::NamedTensor> named;
   for (std::size_t i = 0; i < s.names.size(); ++i) named.push_back({s.names[i], s.parameters[i]});
   return recipe(named);
@@ -258,6 +262,7 @@ Optimizer Optimizer::recipe(const std::vector<nn::NamedTensor>& named) const {
         entry.arguments.emplace_back(name, value);
     }
     if (group.rate_scale != 1.0) entry.arguments.emplace_back(scale_name, group.rate_scale);
+    if (group.frozen) entry.arguments.emplace_back(freeze_name, true);
     options.groups.push_back(std::move(entry));
   }
   return Optimizer(s.rule->clone(), std::vector<Tensor>{}, options);
@@ -292,6 +297,21 @@ void Optimizer::rates_at(std::int64_t step, std::span<double> rates) const {
 std::vector<ParameterGroup> Optimizer::groups() const {
   std::vector<ParameterGroup> all;
   for (std::size_t g = 0; g < group_count(); ++g) all.emplace_back(*this, g);
+  return all;
+}
+
+std::vector<Schedule> Optimizer::schedules() const {
+  const State& s = state();
+  std::vector<Schedule> all;
+  const auto add = [&](const Rate& rate) {
+    if (rate.schedule().defined()) all.push_back(rate.schedule());
+  };
+  add(s.method->lr);
+  for (const State::Group& group : s.groups)
+    if (group.own_rate) add(group.rule->lr);
+  for (const NamedGroup& group : s.options.groups)  // of a recipe, whose groups are not made yet
+    if (s.parameters.empty() && find(group.arguments, "lr") != nullptr)
+      add(make_rule(s.rule->name(), merged(*s.rule, group.arguments))->lr);
   return all;
 }
 
@@ -331,6 +351,7 @@ void ParameterGroup::set_lr(const Rate& lr) {
   if (group.rule == s.rule) group.rule = s.rule->clone();
   group.rule->lr = lr;
   group.own_rate = s.rates_changed = true;
+  group.rate_scale = 1.0;
   s.memory[group_ + 1] = {};
 }
 

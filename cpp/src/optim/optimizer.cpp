@@ -193,14 +193,6 @@ void Optimizer::set_schedule_memory(const std::vector<ScheduleMemory>& memory) {
                      std::to_string(memory.size()) + " for " + std::to_string(state().memory.size()));
   state().memory = memory;
 }
-std::vector<Schedule> Optimizer::schedules() const {
-  const State& s = state();
-  std::vector<Schedule> all;
-  if (schedule().defined()) all.push_back(schedule());
-  for (const State::Group& group : s.groups)
-    if (group.own_rate && group.rule->lr.schedule().defined()) all.push_back(group.rule->lr.schedule());
-  return all;
-}
 void Optimizer::observe(double value) {
   observe([value](const std::string&) { return value; });
 }

@@ -25,6 +25,7 @@ struct Optimizer::State {
     std::shared_ptr<UpdateRule> rule;             // the optimizer's own where no argument is another
     bool own_rate = false;                        // that of its rule; else the optimizer's
     double rate_scale = 1.0;                      // multiplies either
+    bool frozen = false;                          // when it was made
     std::vector<std::vector<Tensor>> scalars{2};  // rank 0, float32 and float64; written anew in each step
     double rate = 0.0;                            // of the step at hand, and the counts that scalars hold it for
     std::int64_t filled_for[2] = {0, 0};

@@ -24,11 +24,14 @@ std::string types_text(const std::vector<Tensor>& all) {
   return text.empty() ? "none" : text;
 }
 
-// Everything but a learning rate that is a number, which may change while it trains.
+// Everything but a learning rate that is a number, which may change while it trains, with its factor.
 std::string arguments_text(const nn::Arguments& arguments) {
+  const bool numbered = std::any_of(arguments.begin(), arguments.end(), [](const auto& own) {
+    return own.first == "lr" && std::holds_alternative<double>(own.second);
+  });
   std::string text;
   for (const auto& [name, value] : arguments)
-    if (name != "lr" || !std::holds_alternative<double>(value))
+    if (!numbered || (name != "lr" && name != "lr_scale"))
       text += (text.empty() ? "" : ", ") + name + "=" + nn::text_of(value);
   return "(" + text + ")";
 }
@@ -40,14 +43,14 @@ std::string optimizer_text(const optim::Optimizer& optimizer) {
   return text;
 }
 
-// The learning rate of each group, not yet scaled; NaN where it is a schedule.
+// The learning rate of each group; NaN where it is a schedule.
 std::vector<double> group_rates(const optim::Optimizer& optimizer) {
   std::vector<double> rates;
   for (const optim::ParameterGroup& group : optimizer.groups())
     for (const auto& [name, value] : group.arguments())
       if (name == "lr") {
         const auto* number = std::get_if<double>(&value);
-        rates.push_back(number != nullptr ? *number : std::numeric_limits<double>::quiet_NaN());
+        rates.push_back(number != nullptr ? group.lr() : std::numeric_limits<double>::quiet_NaN());
       }
   return rates;
 }
