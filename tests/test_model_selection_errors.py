@@ -60,6 +60,15 @@ def test_what_cannot_be_validated_says_why():
     assert (
         len(cr.cross_validate(make, X, Y, k=2, retrain=False, **{**RECIPE, "optimizer": plateau}).scores) == 2
     )
+    of_group = optim.Adam(groups={"*.bias": {"lr": cr.schedules.ReduceOnPlateau(0.1, monitor="val_loss")}})
+    made = []
+    validate(
+        'the schedule watches a value that training on all data does not give: monitor="val_loss"; watch '
+        '"loss", or write retrain=False',
+        lambda: made.append(0) or make(),
+        optimizer=of_group,
+    )
+    assert not made
 
 
 def test_what_cannot_be_searched_says_why():
@@ -82,6 +91,15 @@ def test_what_cannot_be_searched_says_why():
     search("optimizer.lr is given twice", {"lr": [0.1], "optimizer.lr": [0.1]})
     search("there is no parameter width", {"width": [3]}, make())
     search("cannot be told from the score's name", {"width": [3]}, metrics=[own_metric])
+    made = []
+    for words, grid in [
+        ("l1 must be a finite number, 0 or more: -1", {"l1": [0.0, -1.0]}),
+        ("accumulate must be at least 1: 0", {"accumulate": [1, 0]}),
+        ("clipped by norm or by value", {"clip_norm": [None, 1.0], "clip_value": [None, 1.0]}),
+        ("lr must be", {"lr": [0.1, -1.0]}),
+    ]:
+        search(words, grid, lambda: made.append(0) or make())
+    assert not made
 
     def draw(words, space, **changed):
         refuse(words, cr.random_search, make, space, X, Y, **{**RECIPE, **changed})

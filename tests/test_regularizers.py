@@ -7,7 +7,7 @@ import pickle
 import chainrule as cr
 import numpy as np
 import pytest
-from chainrule import nn, optim
+from chainrule import data, nn, optim
 from checks import same_state
 
 RNG = np.random.default_rng(3)
@@ -381,6 +381,21 @@ def test_pickled_trainers_keep_their_options():
             "{0: 1.0, 1: 5.0}",
         ),
         (
+            lambda: trainer_of(network()).fit(
+                X, LABELS, class_weight="balanced", sampler=data.WeightedSampler(np.ones(64))
+            ),
+            cr.ValueError,
+            'fit: class_weight="balanced" counts the rows, not those that a sampler draws: WeightedSampler(',
+        ),
+        (
+            lambda: cr.Trainer(
+                nn.Sequential(nn.GaussianNoise(0.1), network()), nn.MSELoss(), optim.LevenbergMarquardt()
+            ).fit(X, Y, progress=False),
+            cr.ValueError,
+            "LevenbergMarquardt: needs the same residuals at every look: the model draws random numbers; "
+            "leave away what draws (Dropout, GaussianNoise), or use Adam",
+        ),
+        (
             lambda: trainer_of(network()).fit(X, Y, class_weight="balanced"),
             cr.DTypeError,
             "fit: class_weight needs integer labels: float64; use sample_weight",
@@ -398,3 +413,19 @@ def test_refusals(call, error, text):
     with pytest.raises(error) as refused:
         call()
     assert str(refused.value).startswith(text)
+
+
+@pytest.mark.parametrize(("dtype", "factor"), [("float32", 1e25), ("float32", 1e37), ("float64", 1e200)])
+def test_max_norm_of_weights_whose_squares_overflow(dtype, factor):
+    start = nn.Linear(6, 3, dtype=dtype, seed=0)
+    directions = start.weight.numpy() / np.sqrt((start.weight.numpy().astype("f8") ** 2).sum(axis=0))
+    change(start, "weight", lambda w: w * np.asarray(factor, dtype))
+    trainer = cr.Trainer(start, nn.MSELoss(reduction="sum"), optim.SGD(lr=0.0), max_norm=3.0)
+    trainer.step(np.zeros((4, 6), dtype), np.zeros((4, 3), dtype))
+    np.testing.assert_allclose(start.weight.numpy(), 3.0 * directions, rtol=1e-5)
+
+
+def test_balanced_class_weights_beside_stratified_batches():
+    options = {"epochs": 1, "batch_size": 16, "class_weight": "balanced", "progress": False}
+    trainer = trainer_of(network(out=4), nn.CrossEntropyLoss())
+    assert trainer.fit(X, LABELS, sampler=data.StratifiedSampler(LABELS), **options).epochs == 1

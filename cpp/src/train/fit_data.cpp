@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "chainrule/data.hpp"
+#include "chainrule/data_samplers.hpp"
 #include "chainrule/ops.hpp"
 #include "core/arguments.hpp"
 #include "core/fail.hpp"
@@ -119,6 +120,10 @@ FitData fit_data(const std::vector<Tensor>& x, const Tensor& y, const FitOptions
   data.y = data.given_y = y;
   data.rows = common_rows("fit", x, y);
   data::check_sampler("fit", options.sampler.get(), data.rows, options.shuffle);
+  if (options.class_weight.balanced() && options.sampler &&
+      dynamic_cast<const data::StratifiedSampler*>(options.sampler.get()) == nullptr)
+    fail<ValueError>("fit", "class_weight=\"balanced\" counts the rows, not those that a sampler draws",
+                     options.sampler->str(), "leave one of them away, or give weights by class");
   data.sampler = options.sampler;
   check_weight(options.sample_weight, data.rows);
   data.weight = options.sample_weight;

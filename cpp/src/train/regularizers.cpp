@@ -8,6 +8,7 @@
 #include "core/fail.hpp"
 #include "nn/module_tree.hpp"
 #include "train/shuffle.hpp"
+#include "train/step_parts.hpp"
 
 namespace chainrule {
 namespace {
@@ -33,7 +34,10 @@ double log_gamma_draw(double alpha, data::Words& words) {
 
 Regularizers regularizers_of(const TrainerOptions& options) { return {options.l1, options.max_norm, options.mixup}; }
 
-void check_regularizers(const TrainerOptions& options, const nn::Module& model) {
+void check_numbers(const TrainerOptions& options) {
+  clipping_of("Trainer", options.clip_norm, options.clip_value);
+  if (options.accumulate < 1)
+    fail<ValueError>("Trainer", "accumulate must be at least 1", std::to_string(options.accumulate));
   const auto check = [](const char* name, double value) {
     if (!(value >= 0) || std::isinf(value))
       fail<ValueError>("Trainer", std::string(name) + " must be a finite number, 0 or more", std::to_string(value));
@@ -42,6 +46,9 @@ void check_regularizers(const TrainerOptions& options, const nn::Module& model) 
   check("mixup", options.mixup);
   if (options.max_norm && (!(*options.max_norm > 0) || std::isinf(*options.max_norm)))
     fail<ValueError>("Trainer", "max_norm must be a finite number above 0", std::to_string(*options.max_norm));
+}
+
+void check_regularizers(const TrainerOptions& options, const nn::Module& model) {
   if (options.mixup == 0) return;
   nn::each_module(*model.impl(), [](const std::string& path, nn::ModuleImpl& module) {
     for (const char* kind : {"Imputer", "OneHot", "Embedding"})
@@ -68,8 +75,9 @@ bool has_units(const nn::Module& model, const Tensor& parameter) {
 }
 
 Tensor limited_columns(const Tensor& weight, double c) {
-  const Tensor norm = sqrt(sum(square(weight), {0}, true));
-  return weight * (Tensor(c) / maximum(norm, Tensor(c)));
+  const Tensor scale = maximum(max(abs(weight), {0}, true) * Tensor(1e-15), Tensor(1.0)), w = weight / scale;
+  const Tensor norm = sqrt(sum(square(w), {0}, true));
+  return w * (Tensor(c) / maximum(norm, Tensor(c) / scale));
 }
 
 Tensor mixed(const Tensor& a, const Tensor& b, const Tensor& m) {

@@ -15,6 +15,7 @@ struct Regularizers {
   double mixup = 0.0;
 };
 Regularizers regularizers_of(const TrainerOptions& options);
+void check_numbers(const TrainerOptions& options);  // what is wrong with any model
 void check_regularizers(const TrainerOptions& options, const nn::Module& model);
 
 // g + l1 sign(p) for parameters of two or more axes, others' g as it is: the derivative of l1 sum |p|, 0 at 0.
@@ -22,7 +23,8 @@ Tensor with_l1(const Tensor& gradient, const Tensor& parameter, double l1);
 
 // The matrices of the model that max_norm limits: not the tables of Embeddings, whose columns are no unit's weights.
 bool has_units(const nn::Module& model, const Tensor& parameter);
-// w (in, out), a unit's weights being a column: w * c / max(norm, c).
+// w (in, out), a unit's weights being a column: w * c / max(norm, c). Columns with
+// values above 1e15, whose squares might overflow, are made smaller first.
 Tensor limited_columns(const Tensor& weight, double c);
 
 // m a + (1 - m) b in a's dtype; m: float64 ().

@@ -52,21 +52,23 @@ Search search(const std::vector<nn::Arguments>& candidates, const std::function<
   const auto better = [&](double a, double b) {
     return std::isnan(b) ? !std::isnan(a) : result.maximize ? a > b : a < b;
   };
+  for (std::size_t c = 0; c < count; ++c) {  // what can be told of them is told before one trains
+    running[c].recipe = make(c);
+    const std::string score = selection.check(running[c].recipe);
+    if (c == 0) {
+      result.score = score;
+      result.maximize = maximizes(score, options);
+    } else if (score != result.score) {
+      fail<ValueError>("search", "candidates have different scores", result.score + " and " + score,
+                       "name one as score");
+    }
+  }
   const bool whole = run_models(
       count * folds, options.workers,
       [&](std::size_t job, std::function<bool()> on_slice) {
         const std::size_t c = job / folds, fold = job % folds;
         Running& candidate = running[c];
         if (fold == 0) {
-          candidate.recipe = make(c);
-          const std::string score = selection.check(candidate.recipe);
-          if (c == 0) {
-            result.score = score;
-            result.maximize = maximizes(score, options);
-          } else if (score != result.score) {
-            fail<ValueError>("search", "candidates have different scores", result.score + " and " + score,
-                             "name one as score");
-          }
           candidate.folds.resize(folds);
           candidate.left = folds;
         }

@@ -16,6 +16,7 @@
 #include "ops/seed_scope.hpp"
 #include "train/batched_run.hpp"
 #include "train/evaluate.hpp"
+#include "train/regularizers.hpp"
 #include "train/row_labels.hpp"
 
 namespace chainrule {
@@ -151,6 +152,7 @@ void Selection::check_weight(const Recipe& recipe) const {
 
 std::string Selection::check(const Recipe& recipe) const {
   check_recipe(who_, recipe);
+  check_numbers(recipe.trainer);
   check_weight(recipe);
   check_classes(recipe.loss);
   const auto& metrics = recipe.trainer.metrics;
@@ -163,11 +165,10 @@ std::string Selection::check(const Recipe& recipe) const {
   if (!found)
     fail<IndexError>(who_, "the score is none of the metrics", "score=\"" + options_.score + "\"",
                      "there are " + known);
-  const optim::Schedule& schedule = recipe.optimizer.schedule();
-  const std::string watched = schedule.defined() ? schedule.impl()->monitor() : "";
-  if (options_.retrain && watched.starts_with("val_"))
-    fail<ValueError>(who_, "the schedule watches a value that training on all data does not give",
-                     "monitor=\"" + watched + "\"", "watch \"loss\", or write retrain=False");
+  for (const optim::Schedule& schedule : recipe.optimizer.schedules())
+    if (const std::string watched = schedule.impl()->monitor(); options_.retrain && watched.starts_with("val_"))
+      fail<ValueError>(who_, "the schedule watches a value that training on all data does not give",
+                       "monitor=\"" + watched + "\"", "watch \"loss\", or write retrain=False");
   return !options_.score.empty() ? options_.score : metrics.empty() ? "loss" : metrics.front().name;
 }
 

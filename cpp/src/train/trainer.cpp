@@ -19,9 +19,7 @@ Trainer::Trainer(nn::Module model, Loss loss, const optim::Optimizer& optimizer,
     : state_(std::make_shared<State>()) {
   if (!model.impl()) fail<StateError>("Trainer", "the model is empty", "", "build one first");
   if (!loss.impl()) fail<StateError>("Trainer", "the loss is empty", "", "give one, for instance CrossEntropyLoss()");
-  const Clipping clipping = clipping_of("Trainer", options.clip_norm, options.clip_value);
-  if (options.accumulate < 1)
-    fail<ValueError>("Trainer", "accumulate must be at least 1", std::to_string(options.accumulate));
+  check_numbers(options);
   if (model.parameters().empty())
     fail<ValueError>("Trainer", "the model has no parameters to train", model.str(), "add a layer with weights");
   if (!loss.impl()->parts().empty())
@@ -37,7 +35,7 @@ Trainer::Trainer(nn::Module model, Loss loss, const optim::Optimizer& optimizer,
   state_->loss = std::move(loss);
   state_->optimizer = optimizer.is_recipe() ? optimizer.with(model.named_parameters()) : optimizer;
   state_->options = options;
-  state_->clipping = clipping;
+  state_->clipping = clipping_of("Trainer", options.clip_norm, options.clip_value);
   state_->seed = options.seed;
   adopt_parameters(model.parameters());
   state_->model.set_link(state_->loss.impl()->link());
