@@ -10,9 +10,11 @@ from checks import same_state
 from small import small_data
 
 
-def trainer_of(*layers, lr=0.01, loss=None):
+def trainer_of(*layers, lr=0.01, loss=None, **options):
     model = nn.Sequential(*layers, seed=0)
-    return cr.Trainer(model, loss or nn.CrossEntropyLoss(), optim.Adam(lr=lr), metrics=["accuracy"])
+    return cr.Trainer(
+        model, loss or nn.CrossEntropyLoss(), optim.Adam(lr=lr), metrics=["accuracy"], **options
+    )
 
 
 def network(lr=0.01):
@@ -119,6 +121,19 @@ class TestOverfit:
         assert not bad.passed
         assert repr(bad).startswith("failed: ")
 
+    def test_steps_are_updates(self):
+        X, y = small_data()
+        layers = (nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 3))
+        plain, several = trainer_of(*layers), trainer_of(*layers, accumulate=4)
+        several.step(X[:5], y[:5])  # the test begins with no gradients of other batches
+        held = several.state_dict()
+        a = plain.overfit_one_batch(X, y, batch_size=8, steps=20)
+        b = several.overfit_one_batch(X, y, batch_size=8, steps=20)
+        np.testing.assert_allclose(a.losses, b.losses, rtol=1e-4)
+        after = several.state_dict()
+        assert after.keys() == held.keys()
+        assert all(np.array_equal(after[name], held[name]) for name in held)
+
     def test_refused(self):
         X, y = small_data()
         with pytest.raises(cr.ValueError, match="overfit_one_batch: steps must be at least 2: 1"):
@@ -178,6 +193,34 @@ class TestRange:
             network().lr_find(X, y, start=1.0, end=0.1)
         with pytest.raises(cr.ValueError, match="steps must be at least 3: 2"):
             network().lr_find(X, y, steps=2)
+
+    def test_each_rate_is_that_of_an_update(self):
+        X, y = small_data()
+        layers = (nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 3))
+        rows = len(X)
+        plain, several = trainer_of(*layers), trainer_of(*layers, accumulate=2)
+        # Batches of all rows: two of them have the gradient of one.
+        a = plain.lr_find(X, y, batch_size=rows, steps=30)
+        b = several.lr_find(X, y, batch_size=rows, steps=30)
+        n = min(20, len(a.rates), len(b.rates))
+        np.testing.assert_array_equal(a.rates[:n], b.rates[:n])
+        np.testing.assert_allclose(a.losses[:n], b.losses[:n], rtol=1e-3)
+
+    def test_groups_with_rates_of_their_own_are_refused(self):
+        X, y = small_data()
+
+        def trainer(**group):
+            model = nn.Linear(4, 3, seed=0)
+            return cr.Trainer(model, nn.CrossEntropyLoss(), optim.SGD(lr=0.1, groups={"*": group}))
+
+        with pytest.raises(cr.StateError) as refused:
+            trainer(lr=1e-4).lr_find(X, y)
+        text = (
+            "lr_find: a group of parameters has an lr of its own, which no rate of the range would move: SGD("
+        )
+        assert str(refused.value).startswith(text)
+        assert str(refused.value).endswith("; write lr_scale in the group")
+        assert trainer(lr_scale=0.5).lr_find(X, y).rates
 
     def test_bad_data_are_no_end_of_the_range(self):
         X, y = small_data()

@@ -14,6 +14,8 @@
 #include "nn/fitted_layer.hpp"
 #include "train/batched_run.hpp"
 #include "train/fit_data.hpp"
+#include "train/gradient_sums.hpp"
+#include "train/group_rates.hpp"
 
 namespace chainrule {
 namespace {
@@ -60,7 +62,7 @@ std::int64_t dead_units(const std::vector<nn::NamedTensor>& all, const std::stri
   return std::count(alive.begin(), alive.end(), char{0});
 }
 
-// Everything a step moves, put back at the end.
+// Everything a step moves, put back at the end. In between no gradients of earlier batches wait for an update.
 class PutBack {
  public:
   explicit PutBack(Trainer& trainer)
@@ -71,6 +73,9 @@ class PutBack {
         lr_(rate_of(trainer.optimizer())),
         memory_(trainer.optimizer().schedule_memory()) {
     trainer_.load_state_dict(state_);  // what could fail at the end fails now, as it does within a fit
+    std::vector<nn::NamedTensor> fresh = state_;
+    std::erase_if(fresh, [](const nn::NamedTensor& own) { return GradientSums::owns(own.name); });
+    trainer_.load_state_dict(fresh);
   }
   ~PutBack() {
     nn::Module model = trainer_.model();
@@ -202,7 +207,9 @@ OverfitCheck overfit_one_batch(Trainer& trainer, const std::vector<Tensor>& x, c
   const PutBack later(trainer);
   OverfitCheck result;
   for (std::int64_t i = 0; i < options.steps; ++i) {
-    result.losses.push_back(trainer.step(xb, yb));
+    double loss = 0;  // one update takes the batch so many times
+    for (std::int64_t k = 0; k < trainer.options().accumulate; ++k) loss = trainer.step(xb, yb);
+    result.losses.push_back(loss);
     if (options.on_step && !options.on_step()) break;
   }
   result.passed = result.losses.back() < 0.05 * result.losses.front();
@@ -214,8 +221,8 @@ std::string OverfitCheck::str() const {
          number(losses.front(), "%.4g") + " -> " + number(losses.back(), "%.4g") +
          (passed
               ? ""
-              : "; a loss that cannot be driven to 0 (noise, dropout), the learning rate, or data and targets that do "
-                "not belong together");
+              : "; a loss that cannot be driven to 0 (noise, dropout, mixup), the learning rate, or data and targets "
+                "that do not belong together");
 }
 
 RateRange lr_find(Trainer& trainer, const std::vector<Tensor>& x, const Tensor& y, const RateRangeOptions& options) {
@@ -227,29 +234,37 @@ RateRange lr_find(Trainer& trainer, const std::vector<Tensor>& x, const Tensor& 
   if (trainer.optimizer().driver())
     fail<StateError>("lr_find", "this optimizer finds the length of its steps by itself", trainer.optimizer().str(),
                      "give the Trainer one with a learning rate, such as SGD or Adam");
+  if (has_own_rates(trainer.optimizer()))
+    fail<StateError>("lr_find", "a group of parameters has an lr of its own, which no rate of the range would move",
+                     trainer.optimizer().str(), "write lr_scale in the group");
   const std::int64_t rows = common_rows("lr_find", x, y), size = std::min(options.batch_size, rows),
                      batches = rows / size;
   const PutBack later(trainer);
   RateRange range;
   std::vector<std::int64_t> order;
   double running = 0, lowest = std::numeric_limits<double>::infinity();
+  const std::int64_t accumulate = trainer.options().accumulate;
   for (std::int64_t i = 0; i < options.steps; ++i) {
-    if (i % batches == 0)
-      order = data::epoch_order(rows, trainer.options().seed, static_cast<std::uint64_t>(i / batches), true);
-    const auto batch = std::span<const std::int64_t>(order).subspan(static_cast<std::size_t>(i % batches * size),
-                                                                    static_cast<std::size_t>(size));
     const double rate = options.start * std::pow(options.end / options.start,
                                                  static_cast<double>(i) / static_cast<double>(options.steps - 1));
     trainer.optimizer().set_lr(rate);
-    const std::vector<Tensor> xb = take_rows(x, batch);
-    const Tensor yb = data::take_rows(y, batch);
-    double loss = 0;
-    try {
-      loss = trainer.step(xb, yb);
-    } catch (const ValueError&) {  // not finite: the range ends here, unless the data are to blame
-      if (range.rates.size() < 3 || !finite(trainer.model(), xb, yb)) throw;
-      break;
+    double loss = 0;  // of the batches of one update
+    bool ran_away = false;
+    for (std::int64_t b = i * accumulate; b < (i + 1) * accumulate && !ran_away; ++b) {
+      if (b % batches == 0)
+        order = data::epoch_order(rows, trainer.options().seed, static_cast<std::uint64_t>(b / batches), true);
+      const auto batch = std::span<const std::int64_t>(order).subspan(static_cast<std::size_t>(b % batches * size),
+                                                                      static_cast<std::size_t>(size));
+      const std::vector<Tensor> xb = take_rows(x, batch);
+      const Tensor yb = data::take_rows(y, batch);
+      try {
+        loss += trainer.step(xb, yb) / static_cast<double>(accumulate);
+      } catch (const ValueError&) {  // not finite: the range ends here, unless the data are to blame
+        if (range.rates.size() < 3 || !finite(trainer.model(), xb, yb)) throw;
+        ran_away = true;
+      }
     }
+    if (ran_away) break;
     running = 0.9 * running + 0.1 * loss;
     const double smooth = running / (1 - std::pow(0.9, static_cast<double>(i + 1)));
     range.rates.push_back(rate);
