@@ -258,10 +258,10 @@ void FitRun::slice() {
   done_ += run_batches(done_, count, /*record=*/true);
   if (ran_->workspace().failed()) return fail_at(*ran_);
   step_seconds_ = seconds_since(slice_start) / static_cast<double>(count);
-  report_slice(/*early=*/count < whole);
+  report_slice(/*early=*/count < affordable);
 }
 
-// early: it was cut short for a callback after so many batches; what goes by the clock keeps its pace.
+// early: it was cut short, for a callback or a save; what goes by the clock keeps its pace.
 void FitRun::report_slice(bool early) {
   if (options_.callbacks.empty() && !options_.on_progress) return;
   fit_->batch = done_;
