@@ -1196,7 +1196,7 @@ class ParameterGroup:
     def lr(self) -> float:
         """
         The learning rate of the next step. Set to a number or a schedule, the group has a rate of its own from then on,
-        which lr_scale multiplies.
+        which no lr_scale multiplies.
         """
     @lr.setter
     def lr(self, arg1: float | Schedule | collections.abc.Callable[[int], float]) -> None:
@@ -1553,7 +1553,7 @@ class Trainer:
         """
         The range test (L. N. Smith, Cyclical learning rates, 2017): a step at each of `steps` rates from start to end, until
         the loss runs away; then everything is put back. The result has rates, losses, a suggestion (where the loss falls most
-        steeply) and plot(path).
+        steeply) and plot(path). A step is an update, of `accumulate` batches. StateError where a group of parameters has an lr of its own.
 
         >>> X, y = cr.datasets.load_digits(split="test")
         >>> trainer = cr.Trainer(nn.MLP([64, 32, 10], seed=0), nn.CrossEntropyLoss(), optim.Adam())
@@ -1564,7 +1564,8 @@ class Trainer:
     def overfit_one_batch(self, X: typing.Any, y: typing.Any, *, batch_size: typing.SupportsIndex = 32, steps: typing.SupportsIndex = 200) -> OverfitCheck:
         """
         Train on the first rows only, and then put everything back: a model, loss and optimizer that belong together learn
-        them by heart. The result says whether the loss fell below 5 % of the first.
+        them by heart. The result says whether the loss fell below 5 % of the first. A step is an update; mixup stays on,
+        which no model learns by heart.
 
         >>> trainer = cr.Trainer(nn.MLP([2, 16, 1], seed=0), nn.MSELoss(), optim.Adam(lr=0.02))
         >>> trainer.overfit_one_batch([[0.0, 1.0], [1.0, 2.0]], [[1.0], [3.0]]).passed
@@ -1898,8 +1899,8 @@ class EMA(BuiltinCallback):
     averaged as well (average_buffers). Polyak and Juditsky (1992), Acceleration of stochastic approximation by averaging.
 
     From the first average on, fit validates the averages in place of the weights that are trained; fit.model is the averaged
-    model (what EarlyStopping keeps as the best), and when fit ends, the model gets its parameters and buffers; where an exception
-    ends the fit, it keeps the trained ones. replace=False: the averages are only kept, in `model`. One callback of a fit may
+    model (what EarlyStopping keeps as the best), and when fit ends, the model gets its parameters and buffers; where the fit
+    diverges or an exception ends it, it keeps the trained ones. An object is in one fit at a time. replace=False: the averages are only kept, in `model`. One callback of a fit may
     replace the model.
 
     >>> X, y = cr.datasets.load_digits(split="train")
@@ -1938,8 +1939,8 @@ class SWA(BuiltinCallback):
     Averaging weights leads to wider optima and better generalization.
 
     From the first average on, fit validates the averages in place of the weights that are trained; fit.model is the averaged
-    model (what EarlyStopping keeps as the best), and when fit ends, the model gets its parameters and buffers; where an exception
-    ends the fit, it keeps the trained ones. replace=False: the averages are only kept, in `model`. One callback of a fit may
+    model (what EarlyStopping keeps as the best), and when fit ends, the model gets its parameters and buffers; where the fit
+    diverges or an exception ends it, it keeps the trained ones. An object is in one fit at a time. replace=False: the averages are only kept, in `model`. One callback of a fit may
     replace the model.
 
     >>> X, y = cr.datasets.load_digits(split="train")
