@@ -62,6 +62,7 @@ class CHAINRULE_API FitState : public std::enable_shared_from_this<FitState> {
 
 // Override what you need. Calls come from the thread that called fit, between batches, in the order of the list. A
 // callback may change parameters, the learning rate or any other state; an exception ends fit and reaches its caller.
+// EMA, SWA, EarlyStopping and Checkpoint are in one fit at a time: StateError while another one has them.
 class CHAINRULE_API Callback {
  public:
   virtual ~Callback();
@@ -160,8 +161,8 @@ class CHAINRULE_API Checkpoint : public Callback {
 // What EMA and SWA have in common: a copy of the model whose weights are averages of those that training goes through.
 // From the first average on, fit validates the copy in place of the model, FitState::model() is the copy (what
 // EarlyStopping keeps as the best), and when fit ends, the model gets its parameters and buffers, before on_fit_end; a
-// fit that an exception ends leaves the trained ones. One callback of a fit may do so; with replace = false it only
-// keeps the copy. Training goes on with the trained weights, also from a checkpoint.
+// fit that diverges, or that an exception ends, leaves the trained ones. One callback of a fit may do so; with
+// replace = false it only keeps the copy. Training goes on with the trained weights, also from a checkpoint.
 class CHAINRULE_API WeightAverage : public Callback {
  public:
   void on_fit_begin(FitState& fit) override;

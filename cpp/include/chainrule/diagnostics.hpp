@@ -60,7 +60,8 @@ struct CHAINRULE_API RateRange {
   std::string str() const;
 };
 // The range test of L. N. Smith (Cyclical learning rates, 2017): a step at each of `steps` rates in geometric order,
-// until the smoothed loss is four times its lowest or not finite.
+// until the smoothed loss is four times its lowest or not finite. A step is an update, of `accumulate` batches.
+// StateError where a group of parameters has an lr of its own.
 CHAINRULE_API RateRange lr_find(Trainer& trainer, const std::vector<Tensor>& x, const Tensor& y,
                                 const RateRangeOptions& options = {});
 

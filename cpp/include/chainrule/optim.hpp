@@ -166,7 +166,7 @@ class CHAINRULE_API ParameterGroup {
   nn::Arguments arguments() const;  // all of them, and lr_scale where it is not 1
   std::vector<Tensor> parameters() const;
   double lr() const;            // of the next step
-  void set_lr(const Rate& lr);  // a rate of its own, which lr_scale multiplies as well
+  void set_lr(const Rate& lr);  // a rate of its own, as it is: no lr_scale multiplies it
   std::string str() const;
 
  private:
