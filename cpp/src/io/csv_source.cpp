@@ -96,13 +96,19 @@ class CsvSource::File {
     const std::string_view part = text_.substr(begin.offset, bytes);
     check_csv_text(part, file_.path());
     Table table = parse_csv_rows(part, begin.line, beginning_, csv_, file_.path());
-    file_.release(static_cast<std::size_t>(part.data() - reinterpret_cast<const char*>(file_.bytes().data())), bytes);
+    file_.release(offset_in_file(begin.offset), bytes);
     return table;
   }
 
+  std::size_t offset_in_file(std::size_t offset) const { return file_.bytes().size() - text_.size() + offset; }
+
   // Rows first ... end - 1 of one block.
   Table rows_from(std::int64_t first, std::int64_t end) const {
-    const Place& block = places_[static_cast<std::size_t>(first / block_rows)];
+    const auto at = static_cast<std::size_t>(first / block_rows);
+    const Place& block = places_[at];
+    file_.check_unchanged();
+    file_.fetch(offset_in_file(block.offset),
+                (at + 1 < places_.size() ? places_[at + 1].offset : text_.size()) - block.offset);
     io::CsvRecords records(text_.substr(block.offset), beginning_.delimiter, file_.path(), block.line);
     std::vector<std::string_view> cells;
     std::int64_t row = first / block_rows * block_rows;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -18,6 +19,8 @@ class MappedFile {
 
   ByteSpan bytes() const { return {static_cast<const unsigned char*>(data_), size_}; }
   const std::string& path() const { return path_; }
+  // Throws where somebody has written to the file since it was opened, or cut it short.
+  void check_unchanged() const;
   // Reads these bytes from the disk, where they are not in memory yet; throws where that fails.
   void fetch(std::size_t offset, std::size_t count) const;
   // They are not needed for now: the process drops its pages, the system may keep them in its cache.
@@ -31,6 +34,8 @@ class MappedFile {
   Pages pages_of(std::size_t offset, std::size_t count) const noexcept;
 
   std::string path_, reader_;
+  int file_ = -1;
+  std::int64_t changed_ = 0;  // when, in nanoseconds
   void* data_ = nullptr;
   std::size_t size_ = 0;
 };

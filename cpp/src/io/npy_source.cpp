@@ -51,6 +51,7 @@ class NpySource::File : public std::enable_shared_from_this<NpySource::File> {
   Tensor read(std::int64_t first, std::int64_t count) const {
     const std::size_t bytes = static_cast<std::size_t>(count) * row_bytes_;
     const std::size_t begin = layout_.offset + static_cast<std::size_t>(first) * row_bytes_;
+    file_.check_unchanged();
     file_.fetch(begin, bytes);
     std::vector<std::uint64_t> shape = layout_.shape;
     shape[0] = static_cast<std::uint64_t>(count);
