@@ -1,6 +1,7 @@
 // Sources: data that need not fit into memory, read in windows of rows which fit trains on one after the other.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -100,8 +101,8 @@ struct GeneratorSourceOptions {
   std::int64_t rows = 0;         // of an epoch; 0: counted, by one pass before the first epoch
   std::int64_t window_rows = 0;  // 0: as many as 64 MB hold
 };
-// Pieces of any number of rows, one after the other. start() begins a pass, what it returns gives the next piece, or
-// false at the end. Every pass must give the same rows.
+// Pieces of any number of rows, one after the other. start() begins a pass, what it returns gives the next piece, whose
+// memory it may use again for the one after it, or false at the end. Every pass must give the same rows.
 class CHAINRULE_API GeneratorSource : public Source {
  public:
   using Next = std::function<bool(SourceRows& piece)>;
@@ -113,11 +114,13 @@ class CHAINRULE_API GeneratorSource : public Source {
   std::string str() const override;
 
  private:
+  template <class Work> auto in_pass(const Work& work);
   bool next_piece();
 
   std::function<Next()> start_;
   GeneratorSourceOptions options_;
-  std::int64_t rows_;
+  std::recursive_mutex pass_;       // a pass is one thread's
+  std::atomic<std::int64_t> rows_;  // 0: not counted yet
   Next next_;
   SourceRows piece_;                // the last one, of which rows from `used_` on are left
   std::int64_t at_ = 0, used_ = 0;  // at_: the row that comes next

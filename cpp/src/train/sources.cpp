@@ -97,61 +97,70 @@ bool GeneratorSource::next_piece() {
   for (;;) {
     piece_ = {};
     used_ = 0;
-    try {
-      if (!next_(piece_)) return false;
-    } catch (...) {  // a pass that has failed is over
-      next_ = {};
-      throw;
-    }
+    if (!next_(piece_)) return false;
     if (piece_.x.empty() || piece_.x[0].rank() == 0 || piece_.x[0].shape(0) > 0) break;
   }
   rows_in("GeneratorSource", piece_);
   return true;
 }
 
-std::int64_t GeneratorSource::rows() {
-  if (rows_ > 0) return rows_;
-  next_ = start_();
-  std::int64_t count = 0;
-  while (next_piece()) count += piece_.x[0].shape(0);
-  next_ = {};
-  if (count == 0)
-    fail<ValueError>("GeneratorSource", "a pass gave no rows", "",
-                     "give a function that makes a new generator in each call");
-  return rows_ = count;
+// A pass that has failed is over.
+template <class Work> auto GeneratorSource::in_pass(const Work& work) {
+  const std::lock_guard one_thread(pass_);
+  try {
+    return work();
+  } catch (...) {
+    next_ = {};
+    throw;
+  }
 }
 
-SourceRows GeneratorSource::read(std::int64_t first, std::int64_t count) {
-  if (!next_ || first < at_) {
-    next_ = {};
+std::int64_t GeneratorSource::rows() {
+  if (rows_ > 0) return rows_;
+  return in_pass([&]() -> std::int64_t {
+    if (rows_ > 0) return rows_;  // another thread has counted meanwhile
     next_ = start_();
+    std::int64_t count = 0;
+    while (next_piece()) count += piece_.x[0].shape(0);
+    next_ = {};
     piece_ = {};
-    used_ = at_ = 0;
-  }
-  SourceRows window;
-  for (std::int64_t filled = 0; filled < count;) {
-    std::int64_t left = piece_.x.empty() ? 0 : piece_.x[0].shape(0) - used_;
-    if (left == 0) {
-      if (!next_piece()) {
-        next_ = {};
-        fail<ValueError>("GeneratorSource", "a pass ended early",
-                         "after " + std::to_string(at_) + " of " + std::to_string(rows_) + " rows",
-                         "every pass must give the same rows");
-      }
-      left = piece_.x[0].shape(0);
+    if (count == 0)
+      fail<ValueError>("GeneratorSource", "a pass gave no rows", "",
+                       "give a function that makes a new generator in each call");
+    return rows_ = count;
+  });
+}
+
+// Rows are copied: who makes pieces may use their memory again.
+SourceRows GeneratorSource::read(std::int64_t first, std::int64_t count) {
+  return in_pass([&] {
+    if (!next_ || first < at_) {
+      next_ = {};
+      next_ = start_();
+      piece_ = {};
+      used_ = at_ = 0;
     }
-    const std::int64_t skipped = std::clamp<std::int64_t>(first - at_, 0, left);
-    at_ += skipped, used_ += skipped, left -= skipped;
-    if (at_ < first) continue;
-    const std::int64_t taken = std::min(left, count - filled);
-    const SourceRows piece = part(piece_, used_, taken);
-    at_ += taken, used_ += taken;
-    if (filled == 0 && taken == count) return piece;
-    if (filled == 0) window = changed(piece, [&](const Tensor& t) { return make_tensor(batch_type(t, count)); });
-    copy_rows(piece, window, filled);
-    filled += taken;
-  }
-  return window;
+    SourceRows window;
+    for (std::int64_t filled = 0; filled < count;) {
+      std::int64_t left = piece_.x.empty() ? 0 : piece_.x[0].shape(0) - used_;
+      if (left == 0) {
+        if (!next_piece())
+          fail<ValueError>("GeneratorSource", "a pass ended early",
+                           "after " + std::to_string(at_) + " of " + std::to_string(rows_) + " rows",
+                           "every pass must give the same rows");
+        left = piece_.x[0].shape(0);
+      }
+      const std::int64_t skipped = std::clamp<std::int64_t>(first - at_, 0, left);
+      at_ += skipped, used_ += skipped, left -= skipped;
+      if (at_ < first) continue;
+      const std::int64_t taken = std::min(left, count - filled);
+      const SourceRows piece = part(piece_, used_, taken);
+      if (filled == 0) window = changed(piece, [&](const Tensor& t) { return make_tensor(batch_type(t, count)); });
+      copy_rows(piece, window, filled);
+      at_ += taken, used_ += taken, filled += taken;
+    }
+    return window;
+  });
 }
 
 std::string GeneratorSource::str() const {
