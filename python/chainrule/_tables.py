@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -29,17 +30,26 @@ def to_table(frame: Any) -> _core.Table:
     return _core.Table._from_columns([(name, _cells(values)) for name, values in _columns(frame).items()])
 
 
-def _columns(frame: Any) -> _Columns:
+def _columns(frame: Any, who: str = "to_table") -> _Columns:
     if isinstance(frame, dict):
-        return frame
-    if hasattr(frame, "column_names"):  # pyarrow
-        return {name: frame.column(name) for name in frame.column_names}
-    if hasattr(frame, "columns"):  # pandas, polars
-        return {str(name): frame[name] for name in frame.columns}
-    raise _core.DTypeError(
-        "to_table: expected a pandas, polars or pyarrow table or a dict of columns, got "
-        + type(frame).__name__
-    )
+        names, column = list(frame), frame.__getitem__
+    elif hasattr(frame, "column_names"):  # pyarrow
+        names, column = list(frame.column_names), frame.column
+    elif hasattr(frame, "columns"):  # pandas, polars
+        names, column = list(frame.columns), frame.__getitem__
+    else:
+        raise _core.DTypeError(
+            f"{who}: expected a pandas, polars or pyarrow table or a dict of columns, got "
+            + type(frame).__name__
+        )
+    _check_names(who, [str(name) for name in names])
+    return {str(name): column(name) for name in names}
+
+
+def _check_names(who: str, names: list[str]) -> None:
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise _core.ValueError(f'{who}: {count} columns are named "{name}"; rename all but one')
 
 
 def _array(values: Any) -> np.ndarray[Any, Any]:
@@ -74,30 +84,46 @@ class _ColumnSource:
         self,
         who: str,
         names: Iterable[str],
-        target: str | None,
-        features: Iterable[str] | None,
+        target: str | int | None,
+        features: Iterable[str | int] | None,
         schema: _core.Schema | None,
         window_rows: int | None,
     ) -> None:
         known = list(names)
+        _check_names(who, known)
+        if isinstance(features, str):
+            raise _core.DTypeError(f'{who}: features must be a list of names; write features=["{features}"]')
+        if window_rows is not None and window_rows < 1:
+            raise _core.ValueError(f"{who}: window_rows must be at least 1: {window_rows}")
         if schema is not None and (target is not None or features is not None):
             raise _core.ValueError(f"{who}: a schema names the target and the features; leave them out")
         if schema is not None:
             target = schema.target if schema.target in known else None
             features = [name for name, _ in schema.columns]
         elif features is None:
-            features = [name for name in known if name != target]
-        self._who, self._target, self._features, self._schema = who, target, list(features), schema
-        for name in [*self._features, *([] if target is None else [target])]:
+            features = [name for name in known if name != str(target)]
+        self._who, self._schema = who, schema
+        self._target = None if target is None else str(target)  # frames may number their columns
+        self._features = [str(name) for name in features]
+        for name in self._used():
             if name not in known:
                 raise _core.IndexError(f'{who}: there is no column "{name}"; there are {", ".join(known)}')
+        if not self._features:
+            raise _core.ValueError(f"{who}: there are no features; the columns are {', '.join(known)}")
         self.window_rows = window_rows
+
+    def _used(self) -> list[str]:
+        return [*self._features, *([] if self._target is None else [self._target])]
 
     def _window(self, first: int, count: int) -> _Columns:
         raise NotImplementedError
 
     def read(self, first: int, count: int) -> Any:
         """Rows first ... first + count - 1: X, or (X, y)."""
+        if first < 0 or count < 1 or first + count > self.rows:
+            raise _core.IndexError(
+                f"{self._who}: rows are out of range: {first} ... {first + count - 1} of {self.rows}"
+            )
         columns = self._window(first, count)
         if self._schema is not None:
             table = to_table(columns)
@@ -141,19 +167,25 @@ class FrameSource(_ColumnSource):
     def __init__(
         self,
         frame: Any,
-        target: str | None = None,
+        target: str | int | None = None,
         *,
-        features: Iterable[str] | None = None,
+        features: Iterable[str | int] | None = None,
         schema: _core.Schema | None = None,
         window_rows: int | None = None,
     ) -> None:
-        self._columns = _columns(frame)
+        self._columns = _columns(frame, "FrameSource")
         super().__init__("FrameSource", self._columns, target, features, schema, window_rows)
-        self.rows = len(next(iter(self._columns.values()), ()))
+        lengths = {name: len(self._columns[name]) for name in self._used()}
+        self.rows = lengths[self._features[0]]
+        for name, length in lengths.items():
+            if length != self.rows:
+                raise _core.ShapeError(
+                    f'FrameSource: columns differ in length: "{name}" has {length} rows, '
+                    f'"{self._features[0]}" has {self.rows}'
+                )
 
     def _window(self, first: int, count: int) -> _Columns:
-        used = [*self._features, *([] if self._target is None else [self._target])]
-        return {name: _rows(self._columns[name], first, count) for name in used}
+        return {name: _rows(self._columns[name], first, count) for name in self._used()}
 
 
 class ParquetSource(_ColumnSource):
@@ -166,9 +198,9 @@ class ParquetSource(_ColumnSource):
     def __init__(
         self,
         path: str | os.PathLike[str],
-        target: str | None = None,
+        target: str | int | None = None,
         *,
-        features: Iterable[str] | None = None,
+        features: Iterable[str | int] | None = None,
         schema: _core.Schema | None = None,
         window_rows: int | None = None,
     ) -> None:
@@ -205,6 +237,5 @@ class ParquetSource(_ColumnSource):
 
     def _row_group(self, i: int) -> Any:
         if self._group[0] != i:
-            used = [*self._features, *([] if self._target is None else [self._target])]
-            self._group = (i, self._file.read_row_group(i, columns=used))
+            self._group = (i, self._file.read_row_group(i, columns=self._used()))
         return self._group[1]
