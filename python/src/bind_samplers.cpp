@@ -13,7 +13,12 @@ class PythonSampler : public data::Sampler {
   }
   std::vector<std::int64_t> order(std::uint64_t seed, std::uint64_t epoch, std::int64_t) const override {
     const py::gil_scoped_acquire locked;
-    return to_integers(held(object_).attr("order")(seed, epoch), who_, "sampler.order(seed, epoch)");
+    const py::object order = held(object_).attr("order")(seed, epoch);
+    const py::object numbers = py::module_::import("numpy").attr("asarray")(order);
+    if (py::array(numbers).dtype().kind() == 'b')
+      throw DTypeError(std::string(who_) +
+                       ": sampler.order(seed, epoch) must be row numbers, got booleans; give np.flatnonzero(mask)");
+    return to_integers(order, who_, "sampler.order(seed, epoch)");
   }
   std::int64_t size() const override { return size_; }
   std::string str() const override {
