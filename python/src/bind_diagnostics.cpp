@@ -2,19 +2,10 @@
 #include "chainrule/diagnostics.hpp"
 
 #include "bind_diagnostics.hpp"
+#include "sources.hpp"
 #include "watcher.hpp"
 
 namespace chainrule::python {
-namespace {
-
-// test(on_step) without the GIL; a signal ends it, and what its handler raised is raised once all is put back.
-template <class Test> auto interruptible(const Test& test) {
-  return watched(py::none(), "",
-                 [&](Watcher& watch) { return test([&watch] { return watch([] { return py::none(); }); }); });
-}
-
-}  // namespace
-
 void bind_diagnostics(py::module_& m, py::class_<Trainer>& trainer) {
   py::class_<ParameterHealth>(m, "ParameterHealth", "A parameter in a Diagnosis.")
       .def_readonly("name", &ParameterHealth::name)
@@ -89,13 +80,15 @@ void bind_diagnostics(py::module_& m, py::class_<Trainer>& trainer) {
       .def(
           "overfit_one_batch",
           [](Trainer& t, const py::object& x, const py::object& y, std::int64_t batch_size, std::int64_t steps) {
+            check_arrays(x, y, "overfit_one_batch");
             const std::vector<Tensor> inputs = borrow_inputs(x, "overfit_one_batch");
             const Tensor target = borrow_target(y, "overfit_one_batch");
             return interruptible([&](const std::function<bool()>& on_step) {
               return overfit_one_batch(t, inputs, target, {batch_size, steps, on_step});
             });
           },
-          "X"_a, "y"_a, py::kw_only(), "batch_size"_a = OverfitOptions{}.batch_size, "steps"_a = OverfitOptions{}.steps,
+          "X"_a, "y"_a = py::none(), py::kw_only(), "batch_size"_a = OverfitOptions{}.batch_size,
+          "steps"_a = OverfitOptions{}.steps,
           "Train on the first rows only, and then put everything back: a model, loss and optimizer that belong "
           "together "
           "learn\n"
@@ -109,14 +102,16 @@ void bind_diagnostics(py::module_& m, py::class_<Trainer>& trainer) {
           "lr_find",
           [](Trainer& t, const py::object& x, const py::object& y, double start, double end, std::int64_t steps,
              std::int64_t batch_size) {
+            check_arrays(x, y, "lr_find");
             const std::vector<Tensor> inputs = borrow_inputs(x, "lr_find");
             const Tensor target = borrow_target(y, "lr_find");
             return interruptible([&](const std::function<bool()>& on_step) {
               return lr_find(t, inputs, target, {start, end, steps, batch_size, on_step});
             });
           },
-          "X"_a, "y"_a, py::kw_only(), "start"_a = RateRangeOptions{}.start, "end"_a = RateRangeOptions{}.end,
-          "steps"_a = RateRangeOptions{}.steps, "batch_size"_a = RateRangeOptions{}.batch_size,
+          "X"_a, "y"_a = py::none(), py::kw_only(), "start"_a = RateRangeOptions{}.start,
+          "end"_a = RateRangeOptions{}.end, "steps"_a = RateRangeOptions{}.steps,
+          "batch_size"_a = RateRangeOptions{}.batch_size,
           "The range test (L. N. Smith, Cyclical learning rates, 2017): a step at each of `steps` rates from start to "
           "end, until\n"
           "the loss runs away; then everything is put back. The result has rates, losses, a suggestion (where the loss "

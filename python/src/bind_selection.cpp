@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "selection.hpp"
+#include "sources.hpp"
 
 namespace chainrule::python {
 namespace {
@@ -65,8 +66,10 @@ Options to_options(const char* who, const SelectionArguments& given, const py::o
 struct Data {
   std::vector<Tensor> x;
   Tensor y;
-  Data(const char* who, const py::object& X, const py::object& target)
-      : x(borrow_inputs(X, who)), y(borrow(target, who)) {}
+  Data(const char* who, const py::object& X, const py::object& target) {
+    check_arrays(X, target, who);
+    x = borrow_inputs(X, who), y = borrow(target, who);
+  }
   std::int64_t rows() const { return y.rank() > 0 ? y.shape(0) : 0; }
 };
 
@@ -280,7 +283,7 @@ void bind_selection(py::module_& m) {
           "epochs=3,\n"
           "...                       metrics=[\"accuracy\"])\n"
           ">>> bool(r.mean > 0.8), len(r.scores)\n(True, 3)",
-      &validate, "make_model"_a, "X"_a, "y"_a, py::kw_only());
+      &validate, "make_model"_a, "X"_a, "y"_a = py::none(), py::kw_only());
   define<const py::object&, const py::dict&, const py::object&, const py::object&, const py::object&>(
       m, "grid_search",
       std::string("Cross-validate every combination of the values in grid, a dict of lists, on the same folds, and "
@@ -299,7 +302,7 @@ void bind_selection(py::module_& m) {
           ">>> r = cr.grid_search(make, {\"width\": [4, 32], \"lr\": [1e-3, 1e-2]}, X, y, k=3, epochs=2,\n"
           "...                    loss=nn.CrossEntropyLoss(), optimizer=optim.Adam(), metrics=[\"accuracy\"])\n"
           ">>> r.best_params\n{'width': 32, 'lr': 0.01}",
-      &on_grid, "make_model"_a, "grid"_a, "X"_a, "y"_a, py::kw_only(), "maximize"_a = py::none());
+      &on_grid, "make_model"_a, "grid"_a, "X"_a, "y"_a = py::none(), py::kw_only(), "maximize"_a = py::none());
   define<const py::object&, const py::dict&, const py::object&, const py::object&, std::int64_t, const py::object&>(
       m, "random_search",
       std::string("grid_search for n_iter candidates drawn by seed: each parameter from a list, or from Uniform, "
@@ -315,7 +318,7 @@ void bind_selection(py::module_& m) {
           ">>> r = cr.random_search(make, space, X, y, n_iter=3, k=2, loss=nn.CrossEntropyLoss(),\n"
           "...                      optimizer=optim.Adam(), metrics=[\"accuracy\"])\n"
           ">>> len(r), sorted(r.best_params)\n(3, ['batch_size', 'lr', 'width'])",
-      &at_random, "make_model"_a, "distributions"_a, "X"_a, "y"_a, py::kw_only(), "n_iter"_a = 10,
+      &at_random, "make_model"_a, "distributions"_a, "X"_a, "y"_a = py::none(), py::kw_only(), "n_iter"_a = 10,
       "maximize"_a = py::none());
 }
 

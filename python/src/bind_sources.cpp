@@ -44,19 +44,33 @@ std::int64_t attribute(const py::object& object, const char* name, const char* w
   return value.cast<std::int64_t>();
 }
 
+// A tensor of its own: who reads may use an array again for the next rows.
+Tensor copy_of(const Tensor& t) {
+  return t.defined() ? Tensor::from_raw(t.raw_data(), static_cast<std::size_t>(t.size()), t.shape(), t.dtype()) : t;
+}
+
 // Any Python object with rows and read(first, count).
 class PythonSource : public data::Source {
  public:
   PythonSource(const py::object& object, const char* who) : object_(hold(object)), name_(type_name(object)) {
     rows_ = attribute(object, "rows", who);
-    if (py::hasattr(object, "window_rows") && !object.attr("window_rows").is_none())
+    if (py::hasattr(object, "window_rows") && !object.attr("window_rows").is_none()) {
       window_rows_ = attribute(object, "window_rows", who);
-    any_order_ = py::cast<bool>(py::bool_(py::getattr(object, "any_order", py::bool_(true))));
+      if (window_rows_ < 1)
+        throw ValueError(std::string(who) + ": " + name_ +
+                         ".window_rows must be at least 1, or None: " + std::to_string(window_rows_));
+    }
+    py::object any_order = py::getattr(object, "any_order", py::bool_(true));
+    if (PyCallable_Check(any_order.ptr()) != 0) any_order = any_order();
+    any_order_ = py::cast<bool>(py::bool_(any_order));
   }
   std::int64_t rows() override { return rows_; }
   data::SourceRows read(std::int64_t first, std::int64_t count) override {
     const py::gil_scoped_acquire locked;
-    return to_rows(held(object_).attr("read")(first, count), "read");
+    data::SourceRows rows = to_rows(held(object_).attr("read")(first, count), "read");
+    for (Tensor& x : rows.x) x = copy_of(x);
+    rows.y = copy_of(rows.y), rows.weight = copy_of(rows.weight);
+    return rows;
   }
   bool any_order() const override { return any_order_; }
   std::int64_t window_rows() const override { return window_rows_; }
@@ -119,6 +133,26 @@ std::vector<std::string> paths_of(const py::object& paths) {
   return all;
 }
 
+std::string one_path(const py::object& path, const char* who, const char* what) {
+  const std::vector<std::string> all = paths_of(path);
+  if (all.size() != 1)
+    throw ValueError(std::string(who) + ": " + what + " must be one path, got " + std::to_string(all.size()));
+  return all[0];
+}
+
+// Whatever makes rows contiguous would read a mapped file whole.
+void check_in_place(const py::object& given, const char* who) {
+  if (PyTuple_Check(given.ptr())) {
+    for (py::handle item : given) check_in_place(py::reinterpret_borrow<py::object>(item), who);
+    return;
+  }
+  if (!py::isinstance<py::array>(given) || (py::array(given).flags() & py::array::c_style) != 0) return;
+  if (py::isinstance(given, py::module_::import("numpy").attr("memmap")))
+    throw ValueError(std::string(who) +
+                     ": the rows of a numpy.memmap are not contiguous, so all of it would be copied into memory; map a "
+                     "file of such rows, or give an object with rows and read(first, count)");
+}
+
 constexpr const char* window_doc =
     "window_rows: rows read at a time; None: as many as 64 MB hold. fit takes whole batches.";
 
@@ -147,6 +181,13 @@ bool is_source_alone(const py::object& x, const py::object& y, const char* who) 
   return false;
 }
 
+void check_arrays(const py::object& x, const py::object& y, const char* who) {
+  if (is_source(x))
+    throw ValueError(std::string(who) +
+                     ": takes arrays, not a source; read a part of it that fits into memory: X, y = source.read(0, n)");
+  if (y.is_none()) throw ValueError(std::string(who) + ": y is missing; give one target per sample");
+}
+
 void bind_sources(py::module_& m) {
   using data::Source;
   py::class_<Source, std::shared_ptr<Source>>(
@@ -164,7 +205,8 @@ void bind_sources(py::module_& m) {
       "One of your own is any object with an int `rows` and a method read(first, count) that returns X, (X, y) or (X, "
       "y, "
       "weight)\n"
-      "of those rows, in new arrays; X may be a tuple of inputs. It may have `window_rows`, and any_order = False if "
+      "of those rows, which are copied; X may be a tuple of inputs. It may have `window_rows`, and any_order = False "
+      "if "
       "it "
       "reads fast\n"
       "in order only: then fit takes the windows in order, and shuffles within them. Another thread\n"
@@ -205,6 +247,7 @@ void bind_sources(py::module_& m) {
       .def(py::init([](const py::object& x, const py::object& y, const py::object& weight,
                        std::optional<std::int64_t> window_rows) {
              const char* who = "ArraySource";
+             for (const py::object& given : {x, y, weight}) check_in_place(given, who);
              data::SourceRows rows{borrow_inputs(x, who), y.is_none() ? Tensor() : borrow_target(y, who),
                                    weight.is_none() ? Tensor() : borrow(weight, who)};
              return std::make_shared<data::ArraySource>(std::move(rows),
@@ -222,7 +265,8 @@ void bind_sources(py::module_& m) {
           .c_str())
       .def(py::init([](const py::object& x, const py::object& y, std::optional<std::int64_t> window_rows) {
              const data::SourceOptions options{window_rows_of(window_rows, "NpySource")};
-             return std::make_shared<data::NpySource>(paths_of(x), y.is_none() ? "" : paths_of(y).at(0), options);
+             return std::make_shared<data::NpySource>(paths_of(x), y.is_none() ? "" : one_path(y, "NpySource", "y"),
+                                                      options);
            }),
            "X"_a, "y"_a = py::none(), py::kw_only(), "window_rows"_a = py::none());
   const data::CsvOptions d;
@@ -240,7 +284,7 @@ void bind_sources(py::module_& m) {
                        const std::string& decimal, bool header, const py::object& missing,
                        const std::vector<std::string>& text, std::optional<std::int64_t> window_rows) {
              const char* who = "CsvSource";
-             const std::string name = paths_of(path).at(0);
+             const std::string name = one_path(path, who, "path");
              const data::CsvSourceOptions options{to_csv_options(who, delimiter, decimal, header, missing, text),
                                                   window_rows_of(window_rows, who)};
              const py::gil_scoped_release unlocked;

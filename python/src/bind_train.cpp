@@ -91,6 +91,7 @@ History fit(Trainer& trainer, const py::object& x, const py::object& y, std::int
     options.on_progress = [&watcher](const FitState& fit) {
       return watcher([&] { return py::cast(std::const_pointer_cast<FitState>(fit.shared_from_this())); });
     };
+    options.on_wait = [&watcher] { return watcher.hears_nothing(); };
     return source ? trainer.fit(source, options) : trainer.fit(inputs, target, options);
   });
 }
@@ -335,8 +336,8 @@ void bind_trainer(py::module_& m) {
           [](const Trainer& t, const py::object& x, const py::object& y, std::int64_t batch_size) {
             if (is_source_alone(x, y, "evaluate")) {
               const std::shared_ptr<data::Source> source = to_source(x, "evaluate");
-              const py::gil_scoped_release unlocked;
-              return t.evaluate(source, batch_size);
+              return interruptible(
+                  [&](const std::function<bool()>& on_wait) { return t.evaluate(source, batch_size, on_wait); });
             }
             const std::vector<Tensor> inputs = borrow_inputs(x, "evaluate");
             const Tensor target = borrow_target(y, "evaluate");
@@ -350,11 +351,8 @@ void bind_trainer(py::module_& m) {
           [](const Trainer& t, const py::object& x, std::int64_t batch_size, const std::string& output) {
             if (!is_source(x)) return predict_arrays(t.model(), x, batch_size, output);
             const std::shared_ptr<data::Source> source = to_source(x, "predict");
-            const Tensor result = [&] {
-              const py::gil_scoped_release unlocked;
-              return t.predict(source, batch_size, output);
-            }();
-            return py::object(to_numpy(result));
+            return py::object(to_numpy(interruptible(
+                [&](const std::function<bool()>& on_wait) { return t.predict(source, batch_size, output, on_wait); })));
           },
           "X"_a, "batch_size"_a = 1024, "output"_a = "raw", "As model.predict; X may be a source.")
       .def(

@@ -13,5 +13,7 @@ bool is_source(py::handle value);
 std::shared_ptr<data::Source> to_source(const py::object& source, const char* who);
 // For calls that take (X, y) or a source alone: refuses a y beside a source, and a missing one without.
 bool is_source_alone(const py::object& x, const py::object& y, const char* who);
+// For calls that take (X, y) only: refuses a source, and a missing y.
+void check_arrays(const py::object& x, const py::object& y, const char* who);
 
 }  // namespace chainrule::python

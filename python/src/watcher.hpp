@@ -11,21 +11,30 @@ class Watcher {
   explicit Watcher(py::object show) : show_(std::move(show)) {}
   // report() makes the object shown; false: end the work.
   template <class Report> bool operator()(const Report& report) {
-    const py::gil_scoped_acquire locked;
-    try {
-      if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    return keeps([&] {
       if (!show_.is_none()) show_(report());
-    } catch (py::error_already_set& error) {
-      error_ = std::make_unique<py::error_already_set>(std::move(error));
-      return false;
-    }
-    return true;
+    });
+  }
+  bool hears_nothing() {  // signals alone
+    return keeps([] {});
   }
   void rethrow() {
     if (error_) throw py::error_already_set(*error_);
   }
 
  private:
+  template <class Call> bool keeps(const Call& call) {
+    const py::gil_scoped_acquire locked;
+    try {
+      if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+      call();
+    } catch (py::error_already_set& error) {
+      error_ = std::make_unique<py::error_already_set>(std::move(error));
+      return false;
+    }
+    return true;
+  }
+
   py::object show_;
   std::unique_ptr<py::error_already_set> error_;
 };
@@ -53,12 +62,19 @@ template <class Work> auto watched(const py::object& progress, const char* bar, 
       return run();
     } catch (...) {
       if (!close.is_none()) close();
+      watcher.rethrow();  // which may be why the work has thrown
       throw;
     }
   }();
   if (!close.is_none()) close();
   watcher.rethrow();
   return result;
+}
+
+// test(on_step) without the GIL; a signal ends it, and what its handler raised is raised once all is put back.
+template <class Test> auto interruptible(const Test& test) {
+  return watched(py::none(), "",
+                 [&](Watcher& watcher) { return test([&watcher] { return watcher.hears_nothing(); }); });
 }
 
 Metric to_metric(py::handle value);  // a name or a function

@@ -107,6 +107,8 @@ struct FitOptions {
   // Called between slices (50 ms) and once at the end of an epoch, after the callbacks; returning false ends training
   // at that batch, leaving a usable model.
   std::function<bool(const FitState&)> on_progress{};
+  // Asked every 50 ms while fit waits for a source; false: as from on_progress, and a read that hangs is left behind.
+  std::function<bool()> on_wait{};
   // A checkpoint's file, or a folder of them, whose newest whole one is taken: the fit goes on from there, to the bits
   // that it would have had without the interruption. "auto": from the folder of the Checkpoint among the callbacks
   // where it holds one, else from the beginning. Model, Trainer, data and arguments must be those of the interrupted
@@ -128,12 +130,13 @@ class CHAINRULE_API Trainer {
   std::map<std::string, double> evaluate(const Tensor& x, const Tensor& y, std::int64_t batch_size = 1024) const;
   std::map<std::string, double> evaluate(const std::vector<Tensor>& x, const Tensor& y,
                                          std::int64_t batch_size = 1024) const;
-  std::map<std::string, double> evaluate(const std::shared_ptr<data::Source>& source,
-                                         std::int64_t batch_size = 1024) const;
+  // Of a source, in batches of at most a window. on_wait: as in FitOptions; false: StateError.
+  std::map<std::string, double> evaluate(const std::shared_ptr<data::Source>& source, std::int64_t batch_size = 1024,
+                                         const std::function<bool()>& on_wait = {}) const;
   Tensor predict(const Tensor& x, std::int64_t batch_size = 1024, const std::string& output = "raw") const;
   // Inputs of a source, which needs no targets.
   Tensor predict(const std::shared_ptr<data::Source>& source, std::int64_t batch_size = 1024,
-                 const std::string& output = "raw") const;
+                 const std::string& output = "raw", const std::function<bool()>& on_wait = {}) const;
   // The loss before the update, which with accumulate = k every k-th call makes.
   double step(const Tensor& xb, const Tensor& yb, const Tensor& sample_weight = {});
   double step(const std::vector<Tensor>& xb, const Tensor& yb, const Tensor& sample_weight = {});

@@ -243,7 +243,9 @@ std::int64_t FitRun::until_call(std::int64_t at) const {
 }
 
 void FitRun::slice() {
-  if (data_.windows) open_window(done_);
+  if (data_.windows) try {
+      open_window(done_);
+    } catch (const ReadStopped&) { return stop_waiting("in " + place()); }
   const std::int64_t size = size_of_batch(done_), at = position();
   // A batch that fails has changed nothing, so the last one needs no place to go back to.
   const bool last = epoch_ == options_.epochs && done_ + 1 == batches_;
@@ -278,6 +280,7 @@ void FitRun::report_slice(bool early) {
   const bool goes_on = stop_ || report();
   if (fit_->stop_) s_.history.stopped = *fit_->stop_ + " (" + place() + ")";
   if (!stop_ && !goes_on) s_.history.stopped = "interrupted in " + place();
+  if (!goes_on && data_.windows) data_.windows->stop();
   stop_ |= !goes_on;
   settle();
 }
@@ -301,25 +304,42 @@ void FitRun::keep_outputs(const CompiledStep& step, std::int64_t size) {
   outputs_ = make_tensor(type);
 }
 
+Evaluation FitRun::validate() {
+  const nn::Module model = fit_->model();
+  if (data_.validation_windows)
+    return evaluate_windows(model, s_.loss, s_.options.metrics, *data_.validation_windows, validation_batch());
+  return evaluate_all(model, s_.loss, s_.options.metrics, data_.validation.x, data_.validation.y, {},
+                      validation_batch());
+}
+
+// Nobody wants to wait for a source any more.
+void FitRun::stop_waiting(const std::string& where) {
+  stop_ = true;
+  if (data_.windows) data_.windows->stop();
+  s_.history.stopped = "interrupted " + where;
+}
+
 void FitRun::end_epoch() {
   ++s_.epochs;
   s_.optimizer.set_epoch(s_.optimizer.epoch() + 1);
   History& history = s_.history;
-  history.append("loss", sums_.mean());
+  std::vector<double> measured;
   if (per_row_output_) {
     const Tensor targets = data_.windows ? targets_ : data::take_rows(data_.y, order_);
-    for (const Metric& metric : s_.options.metrics)
-      history.append(metric.name, measure(metric, s_.loss, outputs_, targets));
+    for (const Metric& metric : s_.options.metrics) measured.push_back(measure(metric, s_.loss, outputs_, targets));
   }
-  finish_averages();
-  if (data_.validates()) {
-    const nn::Module model = fit_->model();
-    const Evaluation e = data_.validation_windows ? evaluate_windows(model, s_.loss, s_.options.metrics,
-                                                                     *data_.validation_windows, validation_batch())
-                                                  : evaluate_all(model, s_.loss, s_.options.metrics, data_.validation.x,
-                                                                 data_.validation.y, {}, validation_batch());
-    history.append("val_loss", e.loss);
-    for (const auto& [name, value] : e.metrics) history.append("val_" + name, value);
+  std::optional<Evaluation> validation;
+  try {
+    finish_averages();
+    if (data_.validates()) validation = validate();
+  } catch (const ReadStopped&) {  // without this epoch's row in the history
+    return stop_waiting("in the validation of epoch " + std::to_string(epoch_));
+  }
+  history.append("loss", sums_.mean());
+  for (std::size_t i = 0; i < measured.size(); ++i) history.append(s_.options.metrics[i].name, measured[i]);
+  if (validation) {
+    history.append("val_loss", validation->loss);
+    for (const auto& [name, value] : validation->metrics) history.append("val_" + name, value);
   }
   fit_->batch = batches_;
   fit_->loss = history["loss"].back();
@@ -329,6 +349,7 @@ void FitRun::end_epoch() {
   history.log(fit_->logged_);
   s_.optimizer.observe([&](const std::string& watched) { return history[watched].back(); });
   const bool goes_on = report();
+  if (!goes_on && data_.windows) data_.windows->stop();
   if (epoch_ < options_.epochs) {
     if (stop_) history.stopped = *fit_->stop_;
     if (!stop_ && !goes_on) history.stopped = "interrupted after epoch " + std::to_string(epoch_);

@@ -67,7 +67,8 @@ Tensor combined_weight(const Tensor& y, const Tensor& sample_weight, const Class
   return cast(reshape(sample_weight, {-1}), DType::float32) * weights;
 }
 
-void check_weight(const Tensor& weight, std::int64_t rows) {
+// A part of the samples, such as a window of a source, may have no weight at all.
+void check_weight(const Tensor& weight, std::int64_t rows, bool all_samples = true) {
   if (!weight.defined()) return;
   if (!(weight.shape() == Shape{rows}) && !(weight.shape() == Shape{rows, 1}))
     fail<ShapeError>("fit", "sample_weight must hold one number per sample",
@@ -81,7 +82,7 @@ void check_weight(const Tensor& weight, std::int64_t rows) {
                        std::to_string(w) + " at position " + std::to_string(i));
     total += w;
   }
-  if (total == 0) fail<ValueError>("fit", "all sample weights are 0", "", "give some samples a weight");
+  if (all_samples && total == 0) fail<ValueError>("fit", "all sample weights are 0", "", "give some samples a weight");
 }
 
 void add_validation(FitData& data, const FitOptions& options) {
@@ -89,8 +90,9 @@ void add_validation(FitData& data, const FitOptions& options) {
   std::size_t inputs = data.validation.x.size();
   if (data.validation.source) {
     if (inputs > 0) fail<ValueError>("fit", "validation_data holds tensors and a source", "", "give one of them");
-    data.validation_windows = std::make_shared<WindowReader>("fit: validation_data", data.validation.source,
-                                                             std::max<std::int64_t>(options.batch_size, 1024));
+    data.validation_windows = std::make_shared<WindowReader>(
+        "fit: validation_data", data.validation.source, std::max<std::int64_t>(options.batch_size, 1024),
+        WindowReaderOptions{.whole_batches = false, .on_wait = options.on_wait});
     const data::SourceRows& first = data.validation_windows->take(0, -1);
     if (!first.y.defined()) fail<StateError>("fit", "validation_data has no targets", data.validation_windows->str());
     inputs = first.x.size();
@@ -161,7 +163,8 @@ FitData fit_data(const std::shared_ptr<data::Source>& source, const FitOptions& 
   if (options.class_weight.balanced())
     refuse("class_weight=\"balanced\"", "count the classes yourself: class_weight={label: n / (classes * count)}");
   FitData data;
-  data.windows = std::make_shared<WindowReader>("fit", source, options.batch_size);
+  data.windows = std::make_shared<WindowReader>("fit", source, options.batch_size,
+                                                WindowReaderOptions{.on_wait = options.on_wait});
   data.samples = data.windows->rows();
   const std::vector<std::int64_t> order = data.windows->order(seed, epoch, options.shuffle);
   set_window(data, data.windows->take(order[0], order.size() > 1 ? order[1] : -1), options);
@@ -173,7 +176,7 @@ void set_window(FitData& data, const data::SourceRows& rows, const FitOptions& o
   if (!rows.y.defined())
     fail<StateError>("fit", "the source gives no targets", data.windows->str(), "let it give (inputs, targets)");
   data.rows = rows.y.shape(0);
-  check_weight(rows.weight, data.rows);
+  check_weight(rows.weight, data.rows, /*all_samples=*/false);
   data.x = rows.x;
   data.y = data.given_y = rows.y;
   data.weight = combined_weight(rows.y, rows.weight, options.class_weight);

@@ -95,7 +95,9 @@ void FitRun::return_to(std::int64_t target) {
     begin_schedule();
     if (ordered != epoch) begin_order();
     ordered = epoch;
-    if (data_.windows) open_window(first);
+    if (data_.windows) try {
+        open_window(first);
+      } catch (const ReadStopped&) { break; }
     const std::int64_t count = std::min(target - at, most_from(first, at));
     const std::int64_t finished = run_batches(first, count, /*record=*/false);
     if (ran_->workspace().failed()) break;  // as good as it gets: every finished batch had a finite loss

@@ -52,6 +52,8 @@ class FitRun {
   void begin_epoch(std::int64_t epoch);
   void begin_order();
   void open_window(std::int64_t b);
+  Evaluation validate();
+  void stop_waiting(const std::string& where);
   void slice();
   void report_slice(bool early);
   void end_epoch();

@@ -159,14 +159,14 @@ std::map<std::string, double> Trainer::evaluate(const std::vector<Tensor>& x, co
                                                 std::int64_t batch_size) const {
   return named(evaluate_all(state_->model, state_->loss, state_->options.metrics, x, y, {}, batch_size));
 }
-std::map<std::string, double> Trainer::evaluate(const std::shared_ptr<data::Source>& source,
-                                                std::int64_t batch_size) const {
-  WindowReader windows("evaluate", source, batch_size);
+std::map<std::string, double> Trainer::evaluate(const std::shared_ptr<data::Source>& source, std::int64_t batch_size,
+                                                const std::function<bool()>& on_wait) const {
+  WindowReader windows("evaluate", source, batch_size, {.whole_batches = false, .on_wait = on_wait});
   return named(evaluate_windows(state_->model, state_->loss, state_->options.metrics, windows, batch_size));
 }
-Tensor Trainer::predict(const std::shared_ptr<data::Source>& source, std::int64_t batch_size,
-                        const std::string& output) const {
-  WindowReader windows("predict", source, batch_size);
+Tensor Trainer::predict(const std::shared_ptr<data::Source>& source, std::int64_t batch_size, const std::string& output,
+                        const std::function<bool()>& on_wait) const {
+  WindowReader windows("predict", source, batch_size, {.whole_batches = false, .on_wait = on_wait});
   const std::vector<Tensor> results = predict_windows(state_->model, windows, batch_size, output);
   if (results.size() != 1)
     fail<ValueError>("predict", "the model does not have one output", std::to_string(results.size()) + " outputs");

@@ -11,29 +11,99 @@ namespace chainrule {
 namespace {
 
 constexpr std::size_t window_bytes = std::size_t{64} << 20;
+constexpr std::chrono::milliseconds between_questions{50};
 
 }  // namespace
 
-WindowReader::WindowReader(const char* who, std::shared_ptr<data::Source> source, std::int64_t batch_size)
-    : who_(who), source_(std::move(source)) {
+// The thread lets the source go before anyone hears of the result: who has that may end the program.
+Reading::Reading(std::shared_ptr<data::Source> source, Work work) {
+  std::promise<data::SourceRows> promise;
+  rows_ = promise.get_future();
+  thread_ = std::thread([promise = std::move(promise), source = std::move(source), work = std::move(work)]() mutable {
+    try {
+      data::SourceRows rows = work(*source);
+      source.reset();
+      promise.set_value(std::move(rows));
+    } catch (...) {
+      source.reset();
+      promise.set_exception(std::current_exception());
+    }
+  });
+}
+
+Reading::~Reading() {
+  if (thread_.joinable()) thread_.join();
+}
+
+bool Reading::ready_within(std::chrono::milliseconds time) const {
+  return rows_.wait_for(time) == std::future_status::ready;
+}
+
+data::SourceRows Reading::get() {
+  thread_.join();
+  return rows_.get();
+}
+
+void Reading::leave() { thread_.detach(); }
+
+WindowReader::WindowReader(const char* who, std::shared_ptr<data::Source> source, std::int64_t batch_size,
+                           WindowReaderOptions options)
+    : who_(who), source_(std::move(source)), options_(std::move(options)) {
   if (!source_) fail<StateError>(who, "the source is null", "", "make one first");
   if (batch_size < 1) fail<ValueError>(who, "batch_size must be at least 1", std::to_string(batch_size));
-  rows_ = source_->rows();
+  const auto counted = std::make_shared<std::int64_t>(0);
+  read([counted](data::Source& s) {  // which may take a whole pass
+    *counted = s.rows();
+    return data::SourceRows();
+  });
+  rows_ = *counted;
   if (rows_ < 1) fail<ValueError>(who, "the source has no rows", source_->str());
   window_rows_ = source_->window_rows();
   if (window_rows_ < 1) {
-    const data::SourceRows row = source_->window(0, 1);
+    const data::SourceRows row = read([](data::Source& s) { return s.window(0, 1); });
     std::size_t bytes = sizeof(std::int64_t);  // in the order of rows
     for (const Tensor& t : row.x) bytes += row_bytes(t);
     if (row.y.defined()) bytes += row_bytes(row.y);
     window_rows_ = static_cast<std::int64_t>(window_bytes / bytes);
   }
-  const std::int64_t batch = std::min(batch_size, rows_);
+  std::int64_t batch = std::min(batch_size, rows_);
+  if (!options_.whole_batches) batch = std::clamp<std::int64_t>(window_rows_, 1, batch);
   window_rows_ = window_rows_ < rows_ ? std::max<std::int64_t>(1, window_rows_ / batch) * batch : rows_;
 }
 
 WindowReader::~WindowReader() {
-  if (next_.valid()) next_.wait();
+  if (next_) try {
+      wait(std::move(next_));
+    } catch (...) {  // what was read for nothing may fail without a word
+    }
+}
+
+void WindowReader::stop() {
+  if (next_ && !next_->ready_within(2 * between_questions)) next_->leave();
+  next_ = {};
+}
+
+std::string WindowReader::kind() const {
+  const std::string text = str();
+  return text.substr(0, text.find('('));
+}
+
+// Holds nothing of this reader, which a read that was left behind outlives.
+Reading::Work WindowReader::work(std::int64_t window) const {
+  return [first = first_row(window), count = rows_in(window)](data::Source& s) { return s.window(first, count); };
+}
+
+data::SourceRows WindowReader::wait(std::unique_ptr<Reading> reading) const {
+  while (options_.on_wait && !reading->ready_within(between_questions)) {
+    if (options_.on_wait()) continue;
+    reading->leave();
+    throw ReadStopped(std::string(who_) + ": stopped while it waited for " + source_->str());
+  }
+  return reading->get();
+}
+
+data::SourceRows WindowReader::read(const Reading::Work& work) const {
+  return options_.on_wait ? wait(std::make_unique<Reading>(source_, work)) : work(*source_);
 }
 
 std::vector<std::int64_t> WindowReader::order(std::uint64_t seed, std::uint64_t epoch, bool shuffle) const {
@@ -45,10 +115,6 @@ std::vector<std::int64_t> WindowReader::order(std::uint64_t seed, std::uint64_t 
   data::shuffle(order, words);
   if (shorter_last) order.push_back(windows() - 1);
   return order;
-}
-
-data::SourceRows WindowReader::read(std::int64_t window) const {
-  return source_->window(first_row(window), rows_in(window));
 }
 
 // Steps are compiled once: all windows are alike.
@@ -78,20 +144,18 @@ const data::SourceRows& WindowReader::take(std::int64_t window, std::int64_t nex
     window_ = -1;
     present_ = {};
     data::SourceRows rows;
-    if (next_.valid() && ahead_ == window) {
-      rows = next_.get();
-    } else {
-      if (next_.valid()) next_.wait();
-      next_ = {};  // somebody went elsewhere: what was read for nothing may fail without a word
-      rows = read(window);
-    }
+    if (next_ && ahead_ != window) try {  // somebody went elsewhere: what was read for nothing may fail without a word
+        wait(std::move(next_));
+      } catch (const ReadStopped&) { throw; } catch (...) {
+      }
+    rows = next_ ? wait(std::move(next_)) : read(work(window));
     check(rows);
     present_ = std::move(rows);
     window_ = window;
   }
-  if (next >= 0 && next != window_ && !next_.valid()) {
+  if (next >= 0 && next != window_ && !next_) {
     ahead_ = next;
-    next_ = std::async(std::launch::async, [this, next] { return read(next); });
+    next_ = std::make_unique<Reading>(source_, work(next));
   }
   return present_;
 }
