@@ -80,7 +80,7 @@ FitArguments FitRun::arguments() const {
   const TrainerOptions& o = s_.options;
   // Windows of a source are not all of one size.
   const auto source = [](const WindowReader& windows) {
-    return windows.str() + ", " + std::to_string(windows.rows()) + " rows in windows of " +
+    return windows.kind() + ", " + std::to_string(windows.rows()) + " rows in windows of " +
            std::to_string(windows.window_rows());
   };
   const auto types = [&](const std::vector<Tensor>& all) {
