@@ -1549,7 +1549,7 @@ class Trainer:
         """
         Put back what state_dict() gave.
         """
-    def lr_find(self, X: typing.Any, y: typing.Any, *, start: typing.SupportsFloat | typing.SupportsIndex = 1e-07, end: typing.SupportsFloat | typing.SupportsIndex = 10.0, steps: typing.SupportsIndex = 100, batch_size: typing.SupportsIndex = 32) -> RateRange:
+    def lr_find(self, X: typing.Any, y: typing.Any = None, *, start: typing.SupportsFloat | typing.SupportsIndex = 1e-07, end: typing.SupportsFloat | typing.SupportsIndex = 10.0, steps: typing.SupportsIndex = 100, batch_size: typing.SupportsIndex = 32) -> RateRange:
         """
         The range test (L. N. Smith, Cyclical learning rates, 2017): a step at each of `steps` rates from start to end, until
         the loss runs away; then everything is put back. The result has rates, losses, a suggestion (where the loss falls most
@@ -1561,7 +1561,7 @@ class Trainer:
         >>> 1e-4 < found.suggestion < 1
         True
         """
-    def overfit_one_batch(self, X: typing.Any, y: typing.Any, *, batch_size: typing.SupportsIndex = 32, steps: typing.SupportsIndex = 200) -> OverfitCheck:
+    def overfit_one_batch(self, X: typing.Any, y: typing.Any = None, *, batch_size: typing.SupportsIndex = 32, steps: typing.SupportsIndex = 200) -> OverfitCheck:
         """
         Train on the first rows only, and then put everything back: a model, loss and optimizer that belong together learn
         them by heart. The result says whether the loss fell below 5 % of the first. A step is an update; mixup stays on,
@@ -2132,7 +2132,7 @@ class Source:
     fit(X, y).
 
     One of your own is any object with an int `rows` and a method read(first, count) that returns X, (X, y) or (X, y, weight)
-    of those rows, in new arrays; X may be a tuple of inputs. It may have `window_rows`, and any_order = False if it reads fast
+    of those rows, which are copied; X may be a tuple of inputs. It may have `window_rows`, and any_order = False if it reads fast
     in order only: then fit takes the windows in order, and shuffles within them. Another thread
     calls it, and two at once where the same object is evaluated by a callback of the fit that trains on it.
     """
@@ -2853,7 +2853,7 @@ def cosh(x: typing.Any) -> Tensor:
     """
     Hyperbolic cosine (e^x + e^-x) / 2.
     """
-def cross_validate(make_model: typing.Any, X: typing.Any, y: typing.Any, *, loss: typing.Any, optimizer: typing.Any, k: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), score: str = '', retrain: bool = True, seed: typing.Any = 0, workers: typing.Any = None, stratify: typing.Any = 'auto', groups: typing.Any = None, repeats: typing.SupportsIndex = 1, folds: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, clip_value: typing.Any = None, accumulate: typing.SupportsIndex = 1, l1: typing.SupportsFloat | typing.SupportsIndex = 0.0, max_norm: typing.Any = None, mixup: typing.SupportsFloat | typing.SupportsIndex = 0.0, precision: str = 'float32', progress: typing.Any = 'auto') -> CrossValidation:
+def cross_validate(make_model: typing.Any, X: typing.Any, y: typing.Any = None, *, loss: typing.Any, optimizer: typing.Any, k: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), score: str = '', retrain: bool = True, seed: typing.Any = 0, workers: typing.Any = None, stratify: typing.Any = 'auto', groups: typing.Any = None, repeats: typing.SupportsIndex = 1, folds: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, clip_value: typing.Any = None, accumulate: typing.SupportsIndex = 1, l1: typing.SupportsFloat | typing.SupportsIndex = 0.0, max_norm: typing.Any = None, mixup: typing.SupportsFloat | typing.SupportsIndex = 0.0, precision: str = 'float32', progress: typing.Any = 'auto') -> CrossValidation:
     """
     Split the data into k folds, train a model on all but one of them, k times, and measure it on the one held out; then
     train one on all data (retrain). Stone (1974), Cross-validatory choice and assessment of statistical predictions.
@@ -3031,7 +3031,7 @@ def greater_equal(a: typing.Any, b: typing.Any) -> Tensor:
     """
     a >= b.
     """
-def grid_search(make_model: typing.Any, grid: dict[typing.Any, typing.Any], X: typing.Any, y: typing.Any, *, maximize: typing.Any = None, loss: typing.Any, optimizer: typing.Any, k: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), score: str = '', retrain: bool = True, seed: typing.Any = 0, workers: typing.Any = None, stratify: typing.Any = 'auto', groups: typing.Any = None, repeats: typing.SupportsIndex = 1, folds: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, clip_value: typing.Any = None, accumulate: typing.SupportsIndex = 1, l1: typing.SupportsFloat | typing.SupportsIndex = 0.0, max_norm: typing.Any = None, mixup: typing.SupportsFloat | typing.SupportsIndex = 0.0, precision: str = 'float32', progress: typing.Any = 'auto') -> Search:
+def grid_search(make_model: typing.Any, grid: dict[typing.Any, typing.Any], X: typing.Any, y: typing.Any = None, *, maximize: typing.Any = None, loss: typing.Any, optimizer: typing.Any, k: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), score: str = '', retrain: bool = True, seed: typing.Any = 0, workers: typing.Any = None, stratify: typing.Any = 'auto', groups: typing.Any = None, repeats: typing.SupportsIndex = 1, folds: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, clip_value: typing.Any = None, accumulate: typing.SupportsIndex = 1, l1: typing.SupportsFloat | typing.SupportsIndex = 0.0, max_norm: typing.Any = None, mixup: typing.SupportsFloat | typing.SupportsIndex = 0.0, precision: str = 'float32', progress: typing.Any = 'auto') -> Search:
     """
     Cross-validate every combination of the values in grid, a dict of lists, on the same folds, and train the best on all data.
 
@@ -3378,7 +3378,7 @@ def random_normal(shape: typing.Any, mean: typing.SupportsFloat | typing.Support
     starts them again.
     Constants to every derivative: mean + std * normal(shape) has gradients for mean and std.
     """
-def random_search(make_model: typing.Any, distributions: dict[typing.Any, typing.Any], X: typing.Any, y: typing.Any, *, n_iter: typing.SupportsIndex = 10, maximize: typing.Any = None, loss: typing.Any, optimizer: typing.Any, k: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), score: str = '', retrain: bool = True, seed: typing.Any = 0, workers: typing.Any = None, stratify: typing.Any = 'auto', groups: typing.Any = None, repeats: typing.SupportsIndex = 1, folds: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, clip_value: typing.Any = None, accumulate: typing.SupportsIndex = 1, l1: typing.SupportsFloat | typing.SupportsIndex = 0.0, max_norm: typing.Any = None, mixup: typing.SupportsFloat | typing.SupportsIndex = 0.0, precision: str = 'float32', progress: typing.Any = 'auto') -> Search:
+def random_search(make_model: typing.Any, distributions: dict[typing.Any, typing.Any], X: typing.Any, y: typing.Any = None, *, n_iter: typing.SupportsIndex = 10, maximize: typing.Any = None, loss: typing.Any, optimizer: typing.Any, k: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), score: str = '', retrain: bool = True, seed: typing.Any = 0, workers: typing.Any = None, stratify: typing.Any = 'auto', groups: typing.Any = None, repeats: typing.SupportsIndex = 1, folds: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, clip_value: typing.Any = None, accumulate: typing.SupportsIndex = 1, l1: typing.SupportsFloat | typing.SupportsIndex = 0.0, max_norm: typing.Any = None, mixup: typing.SupportsFloat | typing.SupportsIndex = 0.0, precision: str = 'float32', progress: typing.Any = 'auto') -> Search:
     """
     grid_search for n_iter candidates drawn by seed: each parameter from a list, or from Uniform, LogUniform or Integer of
     chainrule.distributions. Bergstra and Bengio (2012), Random search for hyper-parameter optimization.

@@ -1,6 +1,8 @@
 // Sources in C++: windows give the bits of tensors, threads end with the fit, errors arrive.
 #include <doctest/doctest.h>
 
+#include <atomic>
+#include <future>
 #include <stdexcept>
 
 #include "chainrule/chainrule.hpp"
@@ -66,7 +68,7 @@ TEST_CASE("sources: one window, and windows in order, give the bits of tensors")
                                                                   data::GeneratorSourceOptions{0, window});
       made.fit(source, options);
       CHECK(weights(made) == weights(expected));
-      CHECK(made.evaluate(source) == expected.evaluate(x, y));
+      CHECK(made.evaluate(source) == expected.evaluate(x, y, window == 0 ? 1024 : window));
     }
 }
 
@@ -75,6 +77,36 @@ TEST_CASE("sources: errors of the reading thread arrive in fit") {
   CHECK_THROWS_WITH_AS(trainer.fit(std::make_shared<Failing>(), {.batch_size = 10, .shuffle = false}), "gone",
                        std::runtime_error);
   CHECK(trainer.global_step() == 4);
+}
+
+TEST_CASE("sources: a read that hangs is left behind") {
+  struct Gate {
+    std::promise<void> open;
+    std::shared_future<void> opened{open.get_future()};
+  };
+  struct Hanging : Failing {
+    std::shared_future<void> opened;
+    std::atomic<bool> hangs = false;
+    data::SourceRows read(std::int64_t first, std::int64_t count) override {
+      hangs = first > 0;
+      if (hangs) opened.wait();
+      return {{ramp(count, 3)}, ramp(count, 1)};
+    }
+  };
+  Gate gate;
+  const auto source = std::make_shared<Hanging>();
+  source->opened = gate.opened;
+  Trainer trainer = new_trainer();
+  FitOptions options{.batch_size = 10, .shuffle = false};
+  options.on_wait = [&] { return !source->hangs; };
+  CHECK(trainer.fit(source, options).stopped == "interrupted in epoch 1 after batch 4");
+  CHECK(trainer.global_step() == 4);
+  CHECK_THROWS_WITH_AS(trainer.evaluate(source, 10, options.on_wait), "evaluate: stopped while it waited for Failing",
+                       StateError);
+  gate.open.set_value();
+  options.on_wait = {};
+  trainer.fit(source, options);
+  CHECK(trainer.global_step() == 14);
 }
 
 TEST_CASE("windows: whole batches, the shorter one last, keyed by seed and epoch") {
