@@ -21,7 +21,7 @@ def test_numbers_are_numpys(trainer):
         found = cr.histograms(values, bins=7)
         assert found.keys() == values.keys()
         for name, (counts, edges) in found.items():
-            wanted, wanted_edges = np.histogram(values[name], 7)
+            wanted, wanted_edges = np.histogram(np.asarray(values[name], np.float64), 7)
             assert np.array_equal(counts, wanted)
             assert np.array_equal(edges, wanted_edges)
 
@@ -32,8 +32,28 @@ def test_what_is_not_finite_is_not_counted():
     counts, edges = cr.histograms({"w": [np.nan]}, bins=2)["w"]
     assert counts.tolist() == [0, 0]
     assert np.isfinite(edges).all()
+    with pytest.raises(ValueError, match=r"histograms: bins must be a whole number: 2\.5"):
+        cr.histograms({"w": [1.0]}, bins=2.5)
     with pytest.raises(ValueError, match="histograms: bins must be at least 1: 0"):
         cr.histograms({"w": [1.0]}, bins=0)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array([1, np.nextafter(np.float32(1), np.float32(2))], "f4"),
+        np.array([1.0, 1.0 + 3e-16]),
+        np.full(5, 1e20, "f4"),
+        np.array([-3e38, 3e38], "f4"),
+        np.zeros(3),
+    ],
+)
+def test_ranges_that_leave_no_room_or_overflow(values):
+    counts, edges = cr.histograms({"w": values}, bins=50)["w"]
+    assert counts.sum() == values.size
+    assert (np.diff(edges) > 0).all()
+    assert edges[0] <= values.min()
+    assert values.max() <= edges[-1]
 
 
 def test_the_picture(trainer, tmp_path):

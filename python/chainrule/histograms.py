@@ -22,7 +22,8 @@ def histograms(values: Mapping[str, Any], bins: int = 50) -> dict[str, tuple[Any
     values : mapping of names to arrays
         Such as model.state_dict(), or trainer.gradients(X, y).
     bins : int
-        Of equal width, from the least to the greatest value.
+        Of equal width, from the least to the greatest value, in float64. Where these lie too close for so
+        many, the bins reach a little beyond them.
 
     Returns
     -------
@@ -35,13 +36,28 @@ def histograms(values: Mapping[str, Any], bins: int = 50) -> dict[str, tuple[Any
     >>> counts.tolist(), edges.tolist()
     ([2, 2], [0.0, 0.5, 1.0])
     """
+    if isinstance(bins, bool) or not hasattr(bins, "__index__"):
+        raise _core.ValueError(f"histograms: bins must be a whole number: {bins!r}")
     if bins < 1:
         raise _core.ValueError(f"histograms: bins must be at least 1: {bins}")
     found = {}
     for name, value in values.items():
         array = np.asarray(value)
-        found[name] = np.histogram(array[np.isfinite(array)], bins)
+        finite = array[np.isfinite(array)].astype(np.float64)
+        found[name] = np.histogram(finite, bins, _range(finite, bins))
     return found
+
+
+def _range(values: Any, bins: int) -> tuple[float, float] | None:
+    """From the least to the greatest value, widened around the middle where so many bins have no room."""
+    if values.size == 0:
+        return None
+    low, high = float(values.min()), float(values.max())
+    room = bins * float(np.spacing(max(abs(low), abs(high))))
+    if high - low >= 2 * room:
+        return low, high
+    middle, half = low + (high - low) / 2, max(room, 0.5 if low == high else 0.0)
+    return middle - half, middle + half
 
 
 def plot_histograms(
