@@ -14,6 +14,7 @@ import pytest
 from chainrule import nn, optim, schedules
 from chainrule.cli import main
 from chainrule.cli.config import parse
+from chainrule.cli.errors import UserError
 from command import write_table
 
 DOC = Path(__file__).parent.parent / "docs" / "training.md"
@@ -135,10 +136,10 @@ class TestWhatAFileReaches:
         written = cr.load(tmp_path / "digits.safetensors").state_dict()
         for name, value in model.state_dict().items():
             assert np.array_equal(written[name], value), name
-        err = call("cv", "run.toml", "--k", 2, code=2)
+        err = call("cv", "run.toml", "--k", 2, "--sampler", "stratified", code=2)
         assert "--sampler is for chainrule train; leave it away" in err
-        write(tmp_path / "run.toml", file.replace("sampler", "# sampler"))
-        call("cv", "run.toml", "--k", 2, "--epochs", 1)
+        out = call("cv", "run.toml", "--k", 2, "--epochs", 1)
+        assert "note: run.toml: sampler is for chainrule train, and left alone\n" in out
 
     def test_early_stopping_with_arguments(self, call, tmp_path):
         file = write(
@@ -157,7 +158,14 @@ class TestWhatAFileReaches:
         )
         call("train", file, "--layers", 8)
         assert len(list((tmp_path / "here" / "log").iterdir())) == 1
-        assert "TensorBoard: writes one log" in call("cv", file, "--k", 2, code=2)
+        out = call("cv", file, "--k", 2, "--layers", 8)
+        assert f"note: {file}: tensorboard is for chainrule train, and left alone" in out
+        assert len(list((tmp_path / "here" / "log").iterdir())) == 1
+        assert "TensorBoard: writes one log" in call("cv", "--set", "tensorboard.folder=log", code=2)
+        write(file, "[tensorboard]\nfolder = 3\n")
+        assert "note" in call("cv", file, "--k", 2, "--epochs", 1, "--layers", 4)
+        write(file, "tensorboard = 3\n")
+        assert "tensorboard: must be a table, got 3" in call("cv", file, code=2)
 
     def test_an_empty_table_asks_for_defaults(self):
         assert parse(["train", "--set", "early_stopping={}"]).early_stopping_table == {}
@@ -191,6 +199,45 @@ class TestWhatAFileReaches:
         options = parse(["cv", str(file), "--optimizer", "adam"])
         assert (options.optimizer, options.optimizer_table) == ("adam", {})
         assert (options.k, options.no_retrain, options.repeats) == (3, True, 1)
+
+    def test_a_line_of_set_reaches_into_tables_and_takes_the_place_of_short_keys(self, tmp_path):
+        file = write(
+            tmp_path / "run.toml",
+            'lr = 0.5\npatience = 3\n[optimizer]\nname = "SGD"\nweight_decay = 0.1\n'
+            '[optimizer.groups."*.bias"]\nweight_decay = 0.0\nlr_scale = 2.0\n'
+            '[early_stopping]\nmonitor = "val_accuracy"\n[class_weight]\n0 = 2.0\n1 = 3.0\n',
+        )
+
+        def of(*lines):
+            return parse(["train", str(file), *(part for line in lines for part in ("--set", line))])
+
+        options = of('optimizer.groups."*.bias".lr_scale=3.0', "class_weight.1=4.0")
+        wanted = {"weight_decay": 0.1, "groups": {"*.bias": {"weight_decay": 0.0, "lr_scale": 3.0}}}
+        assert options.optimizer_table == wanted
+        assert options.class_weights == {"0": 2.0, "1": 4.0}
+        options = of("optimizer.lr=0.25", "weight_decay=0.2", "early_stopping.patience=7")
+        assert (options.lr, options.optimizer_table["lr"]) == (None, 0.25)
+        assert options.weight_decay == 0.2
+        assert "weight_decay" not in options.optimizer_table
+        assert (options.patience, options.early_stopping_table["patience"]) == (None, 7)
+        options = of("early_stopping.patience=7", "patience=8", "optimizer.lr.schedule=Cosine")
+        assert (options.patience, options.early_stopping_table) == (8, {"monitor": "val_accuracy"})
+        assert (options.lr, options.optimizer_table["lr"]) == (None, {"schedule": "Cosine"})
+        write(
+            file, "[optimizer.lr]\nschedule = 'Warmup'\nsteps = 9\nthen = {schedule = 'Constant', lr = 0.1}\n"
+        )
+        assert of("optimizer.lr.steps=5").optimizer_table["lr"]["then"]["schedule"] == "Constant"
+        options = of("optimizer.lr={schedule='Cosine',lr=0.1,steps=5}")
+        assert "then" not in options.optimizer_table["lr"]
+        for twice in (
+            "patience = 3\n[early_stopping]\npatience = 3",
+            "weight_decay = 1\noptimizer.weight_decay = 1",
+        ):
+            write(file, twice)
+            with pytest.raises(
+                UserError, match=r"run\.toml: (patience|weight_decay) is given twice, in \[.*\] as well"
+            ):
+                of()
 
     def test_words_of_set_need_no_quotes(self):
         options = parse(["train", "--set", "optimizer.name=RMSprop", "--set", "loss=focalloss"])

@@ -21,6 +21,8 @@ CALLBACKS = {  # tables with their arguments, in the order of the list
     "tensorboard": "TensorBoard",
 }
 TABLES = ("loss", "optimizer", *CALLBACKS)
+_SHORT = {"lr": "optimizer", "weight_decay": "optimizer", "patience": "early_stopping"}  # and their tables
+_OF_TRAIN = ("sampler", "tensorboard")
 _OF_THE_COMMAND = ("metrics", "seed")  # arguments of Trainer that are options as well
 
 
@@ -51,8 +53,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     options |= {"loss_table": {}, "optimizer_table": {}}
     options |= {f"{table}_table": None for table in CALLBACKS}  # an empty one asks for a callback, too
     known = {key: action for taken in (actions["cv"], actions["train"]) for key, action in taken.items()}
+    options["notes"] = []
     for source in _sources(given):
-        _merge(options, source, known, set(actions[command]))
+        _merge(options, source, known, set(actions[command]), command)
     if "optimizer" in given:
         options["optimizer_table"] = {}  # another optimizer's arguments are not its own
     for option, argument in (("lr", "lr"), ("weight_decay", "weight_decay")):
@@ -62,7 +65,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         options["loss_table"] = {}
     if "class_weight" in given:
         options["class_weights"] = None
-    return argparse.Namespace(**{**options, **given})
+    options |= given
+    if "checkpoint_every" in given and options["checkpoints"] is None:
+        raise UserError("--checkpoint-every is for --checkpoints FOLDER; name a folder, too")
+    return argparse.Namespace(**options)
 
 
 def _actions(command: argparse.ArgumentParser) -> dict[str, argparse.Action]:
@@ -116,7 +122,11 @@ def _line(text: str) -> dict[str, Any]:
 
 
 def _merge(
-    options: dict[str, Any], source: _Source, known: dict[str, argparse.Action], own: Collection[str]
+    options: dict[str, Any],
+    source: _Source,
+    known: dict[str, argparse.Action],
+    own: Collection[str],
+    command: str,
 ) -> None:
     """Put what a source holds into the options; keys of the other command are checked, too."""
     trainer = trainer_arguments()
@@ -125,14 +135,22 @@ def _merge(
         options["file"] = source.name
     for key, value in source.values.items():
         where = f"{source.name}: {key}"
+        left = command == "cv" and source.folder is not None and key in _OF_TRAIN
+        if left:
+            options["notes"].append(f"{where} is for chainrule train, and left alone")
         if key in CALLBACKS:
+            if left:
+                _merge_callback({f"{key}_table": None}, key, value, where)  # is checked all the same
+                continue
             _merge_callback(options, key, value, where)
             if source.folder is not None and isinstance(value.get("folder"), str):
                 options[f"{key}_table"]["folder"] = _beside(source.folder, value["folder"])
         elif key in TABLES:
             _merge_table(options, key, value, where)
         elif key == "class_weight":
-            options["class_weight"], options["class_weights"] = _class_weight(value, where)
+            before = options["class_weights"]
+            options["class_weight"], weights = _class_weight(value, where)
+            options["class_weights"] = weights if weights is None else {**(before or {}), **weights}
         elif key == "shuffle":
             options[key] = _boolean(value, where)
         elif key in keys:
@@ -140,17 +158,22 @@ def _merge(
             read = _value(known[name], key, value, where)
             if source.folder is not None and name in ("files", "test", "out", "checkpoints"):
                 read = _beside(source.folder, read)
-            if name in own:
+            if name in own and not left:
                 options[name] = read
         elif key in trainer:
             options["trainer"][key] = value
         else:
             everything = [*keys, *trainer, *TABLES, "shuffle"]
             raise UserError(f"{source.name}: there is no option {key}; {advice(key, everything)}")
-    table = source.values.get("optimizer")
-    for key in ("lr", "weight_decay"):
-        if key in source.values and isinstance(table, dict) and key in table:
-            raise UserError(f"{source.name}: {key} is given twice, in [optimizer] as well; leave one away")
+    for key, table in _SHORT.items():
+        values = source.values.get(table)
+        inside = isinstance(values, dict) and key in values
+        if key in source.values and inside:
+            raise UserError(f"{source.name}: {key} is given twice, in [{table}] as well; leave one away")
+        if inside:  # the later one counts
+            options[key] = None
+        elif key in source.values:
+            (options[f"{table}_table"] or {}).pop(key, None)
 
 
 def _merge_table(options: dict[str, Any], key: str, value: Any, where: str) -> None:
@@ -170,13 +193,24 @@ def _merge_table(options: dict[str, Any], key: str, value: Any, where: str) -> N
             raise UserError(f"{where}: there is no {shown(name)}; {advice(name, names)}")
         table.clear()
         options[key] = known[name.lower()]
-    table |= {argument: given for argument, given in value.items() if argument != "name"}
+    _deeply(table, {argument: given for argument, given in value.items() if argument != "name"})
 
 
 def _merge_callback(options: dict[str, Any], key: str, value: Any, where: str) -> None:
     if not isinstance(value, dict):
         raise UserError(f"{where}: must be a table, got {shown(value)}")
-    options[f"{key}_table"] = {**(options[f"{key}_table"] or {}), **value}
+    options[f"{key}_table"] = _deeply(options[f"{key}_table"] or {}, value)
+
+
+def _deeply(table: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
+    """Put a later source's values into a table and those in it; another schedule is a table anew."""
+    for key, given in value.items():
+        before = table.get(key)
+        if isinstance(before, dict) and isinstance(given, dict) and "schedule" not in given:
+            _deeply(before, given)
+        else:
+            table[key] = given
+    return table
 
 
 def _class_weight(value: Any, where: str) -> tuple[str | None, dict[str, float] | None]:

@@ -27,6 +27,9 @@ def cv(options: argparse.Namespace) -> int:
     nn.MLP([1, 1, 1], activation=options.activation)  # an unknown name is said before the data is read
     if options.sampler is not None:
         raise UserError("--sampler is for chainrule train; leave it away")
+    if not options.quiet:
+        for note in options.notes:
+            print(f"note: {note}")
     options.validation, options.test = 0.0, None  # every fold holds out rows of its own
     source = load_source(options)
     source.test = None
