@@ -42,7 +42,8 @@ class Widget:
     made: list[Widget] = []  # noqa: RUF012
 
     def __init__(self, **arguments):
-        self.arguments, self.n, self.closed = arguments, 0, False
+        self.arguments, self.closed = arguments, False
+        self.n = arguments.get("initial", 0)
         self.postfix = ""
         Widget.made.append(self)
 
@@ -104,6 +105,18 @@ def test_text_on_a_terminal(monkeypatch):
     fit()
     assert "epoch 3/3 100%" in terminal.text
     assert "val_accuracy" in terminal.text
+
+
+def test_a_resumed_fit_begins_where_it_goes_on(notebook, tmp_path):
+    fit(callbacks=[cr.callbacks.Checkpoint(tmp_path)])
+    Widget.made.clear()
+    trainer = cr.Trainer(small_model(), nn.CrossEntropyLoss(), optim.Adam(), metrics=["accuracy"])
+    batches = -(-(len(X) - len(X) // 4) // 8)
+    trainer.fit(X, y, epochs=5, batch_size=8, validation_split=0.25, resume_from=tmp_path)
+    (bar,) = Widget.made
+    assert bar.arguments["total"] == 5 * batches
+    assert bar.arguments["initial"] > 3 * batches
+    assert bar.n == bar.arguments["total"]
 
 
 def test_models_side_by_side(notebook):

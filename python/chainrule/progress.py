@@ -60,9 +60,11 @@ class Bar:
 
     def __call__(self, report: FitState) -> None:
         total = report.epochs * report.batches
+        done = (report.epoch - 1) * report.batches + report.batch
         if self._bar is None:
             self._bar = _tqdm()(
                 total=total,
+                initial=done if report.resumed_from else 0,  # the time that is left goes by this run's pace
                 file=sys.stderr,
                 dynamic_ncols=True,
                 leave=False,
@@ -73,7 +75,6 @@ class Bar:
         self._bar.set_description_str(f"epoch {report.epoch}/{report.epochs}", refresh=False)
         parts = (f"loss {report.loss:.4f}", summary(self._row), rate(report.samples_per_second))
         self._bar.set_postfix_str("  ".join(part for part in parts if part), refresh=False)
-        done = (report.epoch - 1) * report.batches + report.batch
         self._bar.update(max(0, done - self._bar.n))
         if report.epoch_end:
             self._bar.refresh()
