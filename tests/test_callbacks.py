@@ -315,3 +315,8 @@ def test_what_goes_by_the_clock_keeps_its_pace_between_batches_that_are_called_f
     assert both.batches == 5000
     assert 0 < both.slices <= most
     assert len([report for report in reports if not report.epoch_end]) <= most
+
+
+def test_what_they_are():
+    logger, rate, timer = cr.callbacks.CSVLogger("a.csv"), cr.callbacks.LearningRate(), cr.callbacks.Timer()
+    assert repr([logger, rate, timer]) == "[CSVLogger('a.csv'), LearningRate(), Timer()]"

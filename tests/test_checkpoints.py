@@ -13,8 +13,8 @@ import chainrule as cr
 import numpy as np
 import pytest
 from chainrule import nn, optim
-from chainrule.callbacks import Checkpoint, EarlyStopping
-from checkpoint_runs import X, differences, everything, fit, model_of, trainer_of, y
+from chainrule.callbacks import EMA, SWA, Checkpoint, EarlyStopping
+from checkpoint_runs import X, differences, everything, fit, model_of, trainer_of, weight, y
 from cpp_build import ROOT, library, run
 
 HERE = Path(__file__).parent
@@ -127,7 +127,10 @@ def test_early_stopping_goes_on_and_restores_the_best(tmp_path):
     assert not differences(whole, cut)
     over = make()
     stop = callbacks()[0]  # the fit has ended by itself: nothing is trained, the best parameters are back
-    fit(over, epochs=40, callbacks=[stop, Checkpoint(tmp_path / "cut")], resume_from="auto")
+    with pytest.warns(
+        RuntimeWarning, match="nothing was trained.* has ended by itself: val_loss has not improved"
+    ):
+        fit(over, epochs=40, callbacks=[stop, Checkpoint(tmp_path / "cut")], resume_from="auto")
     assert not differences(whole, everything(over))
     assert stop.best_epoch > 0
 
@@ -282,7 +285,11 @@ OTHERS = {
     r"batch_size is 10 here, 8 in the checkpoint": {"batch_size": 10},
     r"shuffle is false here, true in the checkpoint": {"shuffle": False},
     r"X is float32 \(72, 6\) here, float32 \(82, 6\) in the checkpoint": {"validation_split": 0.3},
-    r"sample_weight is none here, float32 \(82,\)": {"sample_weight": None},
+    r"sample_weight is none here, float32 \(103,\), checksum [0-9a-f]{16} in the checkpoint": {
+        "sample_weight": None
+    },
+    r"sample_weight is float32 .* here, float32 .* in the": {"sample_weight": 1 + weight},
+    r"class_weight is \{0: 3\} here, none in the checkpoint": {"class_weight": {0: 3.0}},
     r"epochs is 2 here, the checkpoint has finished 3": {"epochs": 2},
     r"seed is 4 here, 3 in the checkpoint": {"seed": 4},
 }
@@ -306,7 +313,7 @@ def test_another_trainer_is_refused(folder):
     refused(r"model is Sequential.*Linear\(16, 4\).* here, .*Linear\(16, 3\).* in the checkpoint", model=wide)
     refused("optimizer is SGD.*here, Adam", optimizer=optim.SGD(lr=0.1))
     refused(r"optimizer is Adam\(betas=\(0.8", optimizer=optim.Adam(lr=0.1, betas=(0.8, 0.9)))
-    refused("lr is a number here, ReduceOnPlateau", optimizer=optim.Adam(lr=0.1))
+    refused(r"lr is 0\.1 here, ReduceOnPlateau.* in the checkpoint", optimizer=optim.Adam(lr=0.1))
     refused(r"metrics is \[\] here, \[accuracy\]", metrics=[])
     refused("clip_norm is 1 here, none in the checkpoint", clip_norm=1.0)
 
@@ -315,16 +322,190 @@ def test_other_callbacks(folder):
     resume(folder, callbacks=[EarlyStopping()])  # begins with the first epoch it sees
     two = folder.parent / "two"
     fit(trainer_of(), epochs=4, callbacks=[lambda fit: None, Checkpoint(two), EarlyStopping()])
-    for callbacks in ([], [EarlyStopping()]):
-        with pytest.raises(
-            cr.ValueError, match=r"callbacks has nothing for the state of number 1, counted from 0"
-        ):
-            resume(two, callbacks=callbacks)
-    trainer = trainer_of()
-    before = everything(trainer)
-    with pytest.raises(cr.ValueError, match="keeps nothing in checkpoints: best"):
-        resume(two, trainer, callbacks=[EarlyStopping(), lambda fit: None])
-    assert not differences(before, everything(trainer))
+    for match, callbacks in {
+        "callbacks lacks EarlyStopping.monitor=val_loss, patience=10": [],
+        "callback 0 of those that keep a state is EMA.decay=0.999.* here, EarlyStopping": [EMA()],
+        "is EarlyStopping.*patience=3.* here, EarlyStopping.*patience=10": [EarlyStopping(patience=3)],
+        "is EarlyStopping.monitor=loss.* here, EarlyStopping.monitor=val_loss": [
+            EarlyStopping(monitor="loss")
+        ],
+        "is Counts here, EarlyStopping": [Counts()],
+        "there is Checkpoint.monitor=loss, mode=min. here, Checkpoint.monitor=val_loss": [
+            EarlyStopping(),
+            Checkpoint(two, monitor="loss"),
+        ],
+    }.items():
+        trainer = trainer_of()
+        before = everything(trainer)
+        with pytest.raises(cr.ValueError, match=match):
+            resume(two, trainer, callbacks=callbacks)
+        assert not differences(before, everything(trainer))
+    # What keeps nothing comes and goes, wherever it stands; what the checkpoint does not know begins.
+    resume(two, callbacks=[EarlyStopping(), lambda fit: None, Counts(), EMA(replace=False)])
+
+
+class Counts(cr.callbacks.Callback):
+    """Keeps numbers of Python's."""
+
+    def __init__(self):
+        self.value, self.values, self.taken = 0.1, [0.1, 0.2], None
+
+    def state_dict(self):
+        return {"value": self.value, "values": self.values}
+
+    def load_state_dict(self, state):
+        self.taken = state
+
+
+def test_numbers_of_pythons_keep_their_bits(tmp_path):
+    fit(trainer_of(), epochs=1, callbacks=[Counts(), Checkpoint(tmp_path)])
+    counts = Counts()
+    fit(trainer_of(), epochs=2, callbacks=[counts, Checkpoint(tmp_path)], resume_from="auto")
+    assert float(counts.taken["value"]) == 0.1
+    assert counts.taken["values"].tolist() == [0.1, 0.2]
+
+
+def test_another_rate_is_refused_but_not_what_training_made_of_it(tmp_path):
+    class Halves(cr.callbacks.Callback):
+        def on_epoch_end(self, fit):
+            fit.trainer.optimizer.lr *= 0.5
+
+    def run(lr, epochs):
+        trainer = trainer_of(optim.SGD(lr=lr))
+        fit(trainer, epochs=epochs, callbacks=[Halves(), Checkpoint(tmp_path)], resume_from="auto")
+        return trainer.optimizer.lr
+
+    assert run(0.1, 2) == 0.025
+    with pytest.raises(cr.ValueError, match=r"lr is 0\.2 here, 0\.1 in the checkpoint"):
+        run(0.2, 3)
+    assert run(0.1, 3) == 0.0125
+    assert run(0.0125, 4) == 0.00625  # of the Trainer that was interrupted, say
+    assert run(0.1, 5) == 0.003125
+
+
+def test_other_samplers_and_weights_by_class_are_refused(tmp_path):
+    def run(folder, **options):
+        trainer = trainer_of(optim.Adam(lr=0.02))
+        trainer.fit(X, y, epochs=2, callbacks=[Checkpoint(folder)], resume_from="auto", **options)
+
+    run(tmp_path / "a", sampler=cr.data.WeightedSampler(weight))
+    with pytest.raises(cr.ValueError, match=r"sampler is WeightedSampler.* here, WeightedSampler"):
+        run(tmp_path / "a", sampler=cr.data.WeightedSampler(1 / weight))
+    run(tmp_path / "b", class_weight={0: 2.0})
+    with pytest.raises(cr.ValueError, match=r"class_weight is \{0: 2, 1: 0\.5\} here, \{0: 2\} in the"):
+        run(tmp_path / "b", class_weight={0: 2.0, 1: 0.5})
+
+
+def test_the_epoch_of_swa_stays_where_epochs_are_more(tmp_path):
+    def run(folder, epochs, **options):
+        swa = SWA(start=0.5, lr=0.01)
+        trainer = trainer_of(optim.SGD(lr=cr.schedules.Cosine(0.1, 8, per="epoch")))
+        fit(trainer, epochs=epochs, callbacks=[swa, Checkpoint(folder)], **options)
+        return {**everything(trainer), "updates": swa.updates}
+
+    run(tmp_path / "cut", 4)  # from epoch 3 on
+    longer = run(tmp_path / "cut", 8, resume_from="auto")
+    assert longer["updates"] == 6
+    run(tmp_path / "again", 4)
+    back = tmp_path / "again" / "checkpoint-00002-0000000.safetensors"
+    assert not differences(longer, run(tmp_path / "again", 8, resume_from=back))
+
+
+def test_the_rate_an_epoch_began_with(tmp_path):
+    def run(folder, at=None, callbacks=(), **options):
+        trainer = trainer_of(optim.SGD(lr=cr.schedules.ReduceOnPlateau(0.5, patience=0, factor=0.5)))
+        rates = []
+
+        class Sees(cr.callbacks.Callback):
+            def on_batch_end(self, fit):
+                if fit.batch == 1:
+                    rates.append(fit.trainer.optimizer.lr)
+
+        every = [cr.callbacks.LearningRate(), *callbacks, Checkpoint(folder, every_batches=4), Sees()]
+        try:
+            fit(trainer, epochs=6, callbacks=[*every, *([InterruptAt(at)] if at else [])], **options)
+        except Interrupted:
+            assert at
+        return trainer.history, rates
+
+    history, rates = run(tmp_path / "whole")
+    assert history["lr"] == rates
+    assert len(set(rates)) > 1
+    run(tmp_path / "cut", at=18)
+    assert run(tmp_path / "cut", resume_from="auto")[0]["lr"] == rates
+    swa, rates = run(tmp_path / "swa", callbacks=[SWA(start=3, lr=0.01)])
+    assert swa["lr"] == rates
+    assert swa["lr"][2:] == [0.01] * 4
+
+
+def test_the_best_comes_along_to_another_folder(tmp_path):
+    def run(folder, epochs, **options):
+        keep = Checkpoint(folder, mode="max")  # the first epoch is the best, for a while
+        fit(trainer_of(), epochs=epochs, callbacks=[keep], **options)
+        return keep
+
+    first = run(tmp_path / "a", 2)
+    assert first.best_epoch == 1
+    there = run(tmp_path / "b", 3, resume_from=tmp_path / "a")
+    best = (tmp_path / "b" / "best.safetensors").read_bytes()
+    assert best == (tmp_path / "a" / "best.safetensors").read_bytes()
+    assert there.best_epoch == 1
+    (tmp_path / "a" / "best.safetensors").unlink()
+    anew = run(tmp_path / "c", 3, resume_from=tmp_path / "a")
+    assert anew.best_epoch == 3
+    assert (tmp_path / "c" / "best.safetensors").exists()
+
+
+def test_one_folder_is_for_one_checkpoint(tmp_path):
+    two = [Checkpoint(tmp_path / "a"), Checkpoint(tmp_path / "b" / ".." / "a", monitor="loss")]
+    with pytest.raises(cr.ValueError, match=r"Checkpoint: two of them have one folder.*: .*a; give each"):
+        fit(trainer_of(), callbacks=two)
+    assert names(tmp_path) == []
+    with pytest.raises(
+        cr.ValueError, match=r"a Checkpoint keeps one fit, and here are several; leave it away"
+    ):
+        cr.cross_validate(
+            lambda: nn.Linear(6, 3),
+            X,
+            y,
+            loss=nn.CrossEntropyLoss(),
+            optimizer=optim.SGD(lr=0.1),
+            callbacks=two[:1],
+        )
+
+
+def test_what_a_function_has_stopped_goes_on(tmp_path):
+    def run(stop, epochs, **options):
+        trainer = trainer_of()
+        fit(trainer, epochs=epochs, callbacks=[stop, Checkpoint(tmp_path)], **options)
+        return trainer.history
+
+    def enough(fit):
+        if fit.epoch == 2:
+            fit.stop("enough")
+
+    assert run(enough, 4).stopped == "enough"
+    history = run(lambda fit: None, 4, resume_from="auto")
+    assert (history.epochs, history.stopped) == (4, "")
+    with pytest.warns(
+        RuntimeWarning, match="nothing was trained: the checkpoint .* has finished 4 of 4 epochs"
+    ):
+        assert run(enough, 4, resume_from="auto").epochs == 4
+
+
+def test_the_differences_of_a_model_that_is_not_fitted_yet(folder):
+    model = nn.Sequential(nn.Linear(6, 5), nn.Standardizer(5), nn.Linear(5, 3), seed=0)
+    with pytest.raises(
+        cr.ValueError, match=r"of another fit: model is .*Linear\(6, 5\).* here, .* in the checkpoint"
+    ):
+        resume(folder, trainer_of(model=model))
+
+
+def test_what_a_checkpoint_tells_about_its_model(tmp_path):
+    fit(trainer_of(), epochs=1, callbacks=[Checkpoint(tmp_path, training='{"by": "hand"}')])
+    assert json.loads(cr.load(tmp_path / "best.safetensors").training_json) == {"by": "hand"}
+    with pytest.raises(cr.ValueError, match="training_json is no JSON object"):
+        fit(trainer_of(), epochs=1, callbacks=[Checkpoint(tmp_path / "b", training="[")])
 
 
 def test_a_folder_of_another_fit_is_refused(folder):

@@ -163,3 +163,11 @@ def test_without_the_package(monkeypatch, tmp_path):
         ImportError, match=r'tensorboardX is not installed; pip install "chainrule\[tensorboard\]"'
     ):
         cr.callbacks.TensorBoard(tmp_path)
+
+
+def test_it_says_what_it_is_and_refuses_half_an_epoch(tmp_path):
+    assert repr(cr.callbacks.TensorBoard("runs/a")) == "TensorBoard('runs/a')"
+    assert repr(cr.callbacks.TensorBoard("a", histograms=2)) == "TensorBoard('a', histograms=2)"
+    for histograms in (2.5, True, "1"):
+        with pytest.raises(ValueError, match="histograms must be 0 or a number of epochs: "):
+            cr.callbacks.TensorBoard("a", histograms=histograms)

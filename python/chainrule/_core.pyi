@@ -1730,7 +1730,8 @@ class FitState:
         """
     def stop(self, reason: str) -> None:
         """
-        End training after this call; history.stopped gives the reason. The first one stands.
+        End training after this call; history.stopped gives the reason. The first one stands. Resumed from a checkpoint, the fit goes
+        on.
         """
     def value(self, column: str) -> float:
         """
@@ -1769,6 +1770,11 @@ class FitState:
     def loss(self) -> float:
         """
         Running mean of this epoch.
+        """
+    @property
+    def lr(self) -> float:
+        """
+        The learning rate that this epoch began with.
         """
     @property
     def model(self) -> Module:
@@ -1837,11 +1843,14 @@ class Checkpoint(BuiltinCallback):
     Writes checkpoints of a fit into a folder, from which fit(resume_from=...) goes on to the same bits: every so many epochs,
     minutes (also within an epoch) or batches, and when the fit ends or is interrupted. The last keep_last stay, and with
     keep_best `best.safetensors`, of the epoch with the best value of the column `monitor` (None: "val_loss" where there is
-    one, else "loss"; mode as in EarlyStopping). A checkpoint is a model file, too: load(path) gives the model of that moment.
+    one, else "loss"; mode as in EarlyStopping). A checkpoint is a model file, too: load(path) gives the model of that moment,
+    with the weights that are trained: with EMA or SWA, whose averages `monitor` may be about, not the averages. schema and
+    training: what the files tell about the model, as in save.
 
     Files are written aside, synced and renamed, and older ones are removed after that, so that the process may be killed at
     any moment. Where a write fails, as on a full disk, training goes on with a RuntimeWarning as long as an older checkpoint
-    is there; else the FileError ends fit. A folder that holds checkpoints of another fit raises StateError.
+    is there; else the FileError ends fit. A folder that holds checkpoints of another fit raises StateError; two Checkpoints of a
+    fit with one folder raise ValueError.
 
     >>> import tempfile
     >>> folder = tempfile.mkdtemp()
@@ -1856,7 +1865,7 @@ class Checkpoint(BuiltinCallback):
     >>> sorted(os.listdir(folder))
     ['best.safetensors', 'checkpoint-00005-0000000.safetensors']
     """
-    def __init__(self, folder: typing.Any, *, every_epochs: typing.SupportsIndex | None = 1, every_minutes: typing.SupportsFloat | typing.SupportsIndex | None = None, every_batches: typing.SupportsIndex | None = None, keep_last: typing.SupportsIndex = 3, keep_best: bool = True, monitor: str | None = None, mode: str = 'auto') -> None:
+    def __init__(self, folder: typing.Any, *, every_epochs: typing.SupportsIndex | None = 1, every_minutes: typing.SupportsFloat | typing.SupportsIndex | None = None, every_batches: typing.SupportsIndex | None = None, keep_last: typing.SupportsIndex = 3, keep_best: bool = True, monitor: str | None = None, mode: str = 'auto', schema: typing.Any = None, training: str = '{}') -> None:
         """
         folder: made if need be. Raises ValueError where it would never be due.
         """

@@ -99,6 +99,9 @@ class CSVLogger(Callback):
         if fit.history.epochs > 0:
             fit.history.to_csv(self.path)
 
+    def __repr__(self) -> str:
+        return f"CSVLogger({os.fspath(self.path)!r})"
+
 
 class Health(Callback):
     """Warns, once per layer and fit, of what trainer.diagnose(X, y) finds at the end of every so many epochs.
@@ -149,18 +152,11 @@ class LearningRate(Callback):
     [0.1, 0.05, 0.025]
     """
 
-    def on_fit_begin(self, fit: FitState) -> None:
-        self._lr = fit.trainer.optimizer.lr
-
     def on_epoch_end(self, fit: FitState) -> None:
-        fit.log("lr", self._lr)
-        self._lr = fit.trainer.optimizer.lr
+        fit.log("lr", fit.lr)
 
-    def state_dict(self) -> dict[str, Any]:
-        return {"lr": np.float64(self._lr)}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._lr = float(state["lr"])
+    def __repr__(self) -> str:
+        return "LearningRate()"
 
 
 class Timer(Callback):
@@ -181,6 +177,9 @@ class Timer(Callback):
         now = time.perf_counter()
         fit.log("seconds", now - self._start)
         self._start = now
+
+    def __repr__(self) -> str:
+        return "Timer()"
 
 
 class TensorBoard(Callback):
@@ -217,8 +216,8 @@ class TensorBoard(Callback):
     def __init__(
         self, folder: str | os.PathLike[str], histograms: int = 0, X: Any = None, y: Any = None
     ) -> None:
-        if histograms < 0:
-            raise ValueError(f"TensorBoard: histograms must be 0 or a number of epochs: {histograms}")
+        if isinstance(histograms, bool) or not hasattr(histograms, "__index__") or histograms < 0:
+            raise ValueError(f"TensorBoard: histograms must be 0 or a number of epochs: {histograms!r}")
         if (X is None) != (y is None):
             raise ValueError("TensorBoard: X and y belong together; give both or none")
         if X is not None and histograms == 0:
@@ -237,6 +236,10 @@ class TensorBoard(Callback):
 
     def __deepcopy__(self, memo: object) -> TensorBoard:
         raise StateError(f"TensorBoard: writes one log, in {self.folder}; give each fit a folder of its own")
+
+    def __repr__(self) -> str:
+        more = f", histograms={self.histograms}" if self.histograms else ""
+        return f"TensorBoard({os.fspath(self.folder)!r}{more})"
 
     def on_fit_begin(self, fit: FitState) -> None:
         self._writer, self._written = None, {}

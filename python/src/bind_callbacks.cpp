@@ -37,12 +37,24 @@ class PythonCallback : public Callback {
     if (!py::isinstance<py::dict>(state))
       throw DTypeError(type_name(held(object_)) + ".state_dict() must return a dict of arrays by name, got " +
                        type_name(state));
-    return from_dict(state, "state_dict");
+    const py::object asarray = py::module_::import("numpy").attr("asarray");
+    py::dict arrays;  // numbers and lists of Python's are NumPy's float64 and int64, not float32
+    for (const auto& [name, value] : state.cast<py::dict>())
+      arrays[name] =
+          PyFloat_Check(value.ptr()) != 0 || py::isinstance<py::list>(value) || py::isinstance<py::tuple>(value)
+              ? asarray(value)
+              : py::reinterpret_borrow<py::object>(value);
+    return from_dict(arrays, "state_dict");
   }
   void load_state_dict(const std::vector<nn::NamedTensor>& state) override {
     if (!keeps_) return Callback::load_state_dict(state);
     const py::gil_scoped_acquire locked;
     held(object_).attr("load_state_dict")(to_dict(state));
+  }
+  std::string str() const override {
+    if (!keeps_) return "";
+    const py::gil_scoped_acquire locked;
+    return type_name(held(object_));
   }
   // A deep copy: what Python objects can do by themselves.
   std::shared_ptr<Callback> clone() const override {
@@ -118,6 +130,7 @@ void bind_fit_state(py::module_& m) {
       .def_readonly("batch", &FitState::batch, "Finished batches of this epoch.")
       .def_readonly("batches", &FitState::batches)
       .def_readonly("loss", &FitState::loss, "Running mean of this epoch.")
+      .def_readonly("lr", &FitState::lr, "The learning rate that this epoch began with.")
       .def_readonly("samples_per_second", &FitState::samples_per_second)
       .def_readonly("epoch_end", &FitState::epoch_end)
       .def_readonly("resumed_from", &FitState::resumed_from, "The checkpoint that this fit goes on from, or \"\".")
@@ -148,8 +161,10 @@ void bind_fit_state(py::module_& m) {
       .def("value", &FitState::value, "column"_a, "A value of the last finished epoch's row.")
       .def("log", &FitState::log, "name"_a, "value"_a,
            "Set a column of this epoch's row: as it is at the end of the epoch, or what the last batch said.")
-      .def("stop", &FitState::stop, "reason"_a,
-           "End training after this call; history.stopped gives the reason. The first one stands.")
+      .def(
+          "stop", [](FitState& fit, const std::string& reason) { fit.stop(reason); }, "reason"_a,
+          "End training after this call; history.stopped gives the reason. The first one stands. Resumed from a "
+          "checkpoint, the fit goes\non.")
       .def("__repr__", [](const FitState& fit) {
         return "FitState(epoch " + std::to_string(fit.epoch) + " of " + std::to_string(fit.epochs) + ", batch " +
                std::to_string(fit.batch) + " of " + std::to_string(fit.batches) + ")";
@@ -201,7 +216,8 @@ void bind_early_stopping(py::module_& m) {
 std::shared_ptr<callbacks::Checkpoint> make_checkpoint(
     const py::object& folder, std::optional<std::int64_t> every_epochs, std::optional<double> every_minutes,
     std::optional<std::int64_t> every_batches, std::int64_t keep_last, bool keep_best,
-    const std::optional<std::string>& monitor, const std::string& mode) {
+    const std::optional<std::string>& monitor, const std::string& mode, const py::object& schema,
+    const std::string& training) {
   callbacks::CheckpointOptions o;
   o.folder = path_of(folder);
   o.every_epochs = every_epochs.value_or(0);
@@ -211,6 +227,8 @@ std::shared_ptr<callbacks::Checkpoint> make_checkpoint(
   o.keep_best = keep_best;
   o.monitor = monitor.value_or("");
   o.mode = mode;
+  if (!schema.is_none()) o.schema = std::make_shared<const data::Schema>(schema.cast<const data::Schema&>());
+  o.training_json = training;
   return std::make_shared<callbacks::Checkpoint>(o);
 }
 
@@ -227,12 +245,17 @@ void bind_checkpoint(py::module_& m) {
       "where "
       "there is\n"
       "one, else \"loss\"; mode as in EarlyStopping). A checkpoint is a model file, too: load(path) gives the model of "
-      "that moment.\n\n"
+      "that moment,\n"
+      "with the weights that are trained: with EMA or SWA, whose averages `monitor` may be about, not the averages. "
+      "schema and\n"
+      "training: what the files tell about the model, as in save.\n\n"
       "Files are written aside, synced and renamed, and older ones are removed after that, so that the process may be "
       "killed at\n"
       "any moment. Where a write fails, as on a full disk, training goes on with a RuntimeWarning as long as an older "
       "checkpoint\n"
-      "is there; else the FileError ends fit. A folder that holds checkpoints of another fit raises StateError.\n\n"
+      "is there; else the FileError ends fit. A folder that holds checkpoints of another fit raises StateError; two "
+      "Checkpoints of a\n"
+      "fit with one folder raise ValueError.\n\n"
       ">>> import tempfile\n"
       ">>> folder = tempfile.mkdtemp()\n"
       ">>> def trained(epochs):\n"
@@ -246,8 +269,8 @@ void bind_checkpoint(py::module_& m) {
       "['best.safetensors', 'checkpoint-00005-0000000.safetensors']")
       .def(py::init(&make_checkpoint), "folder"_a, py::kw_only(), "every_epochs"_a = d.every_epochs,
            "every_minutes"_a = py::none(), "every_batches"_a = py::none(), "keep_last"_a = d.keep_last,
-           "keep_best"_a = d.keep_best, "monitor"_a = py::none(), "mode"_a = d.mode,
-           "folder: made if need be. Raises ValueError where it would never be due.")
+           "keep_best"_a = d.keep_best, "monitor"_a = py::none(), "mode"_a = d.mode, "schema"_a = py::none(),
+           "training"_a = d.training_json, "folder: made if need be. Raises ValueError where it would never be due.")
       .def_property_readonly(
           "folder", [](const Checkpoint& c) { return c.options().folder; }, "Where it writes.")
       .def_property_readonly("newest", &Checkpoint::newest, "The path of the last one written; \"\" before.")

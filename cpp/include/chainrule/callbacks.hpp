@@ -17,8 +17,12 @@ namespace chainrule {
 class FitRun;
 class History;
 class Trainer;
+struct SaveOptions;
 namespace callbacks {
 class WeightAverage;
+}
+namespace data {
+struct Schema;
 }
 
 // A running fit. Kept beyond its end, its numbers stay and its calls are refused.
@@ -27,6 +31,7 @@ class CHAINRULE_API FitState : public std::enable_shared_from_this<FitState> {
   std::int64_t epoch = 0, epochs = 0;   // epoch counts from 1; 0 before the first
   std::int64_t batch = 0, batches = 0;  // finished batches of this epoch, of how many
   double loss = 0.0;                    // running mean of this epoch
+  double lr = 0.0;                      // the learning rate that this epoch began with
   double samples_per_second = 0.0;
   bool epoch_end = false;
   bool ending = false;               // no batch will follow
@@ -42,12 +47,13 @@ class CHAINRULE_API FitState : public std::enable_shared_from_this<FitState> {
   double value(const std::string& column) const;  // of this epoch's row; IndexError lists what there is
   // A column of this epoch's row: as it is at the end of the epoch, or what the last batch said.
   void log(const std::string& name, double value);
-  // Ends training after this call. The reason is what history.stopped says; the first one stands.
-  void stop(const std::string& reason);
+  // Ends training after this call. The reason is what history.stopped says; the first one stands. for_good: the fit has
+  // come to its end, and stays ended when it is resumed; else it then goes on.
+  void stop(const std::string& reason, bool for_good = false);
   // Writes a checkpoint, atomically: only in on_settled, where nothing is half done. FileError; older files stay.
-  void save(const std::string& path);
-  void check_save();                         // throws what save would, where the model is the reason
-  void warn(const std::string& text) const;  // to FitOptions::on_warning; RuntimeWarning in Python
+  void save(const std::string& path, const SaveOptions& options);
+  void check_save(const SaveOptions& options);  // throws what save would, where the model or the options are the reason
+  void warn(const std::string& text) const;     // to FitOptions::on_warning; RuntimeWarning in Python
 
  private:
   friend class FitRun;
@@ -57,7 +63,7 @@ class CHAINRULE_API FitState : public std::enable_shared_from_this<FitState> {
   const callbacks::WeightAverage* average_ = nullptr;
   std::vector<std::string> columns_;
   std::vector<std::pair<std::string, double>> logged_;
-  std::optional<std::string> stop_;
+  std::optional<std::string> stop_, ended_;  // ended_: for good
 };
 
 // Override what you need. Calls come from the thread that called fit, between batches, in the order of the list. A
@@ -79,6 +85,10 @@ class CHAINRULE_API Callback {
   // What a checkpoint keeps of it. A fit that is resumed gives it back after on_fit_begin; by default there is nothing.
   virtual std::vector<nn::NamedTensor> state_dict() const;
   virtual void load_state_dict(const std::vector<nn::NamedTensor>& state);
+  // What it is and what it was made with: a resumed fit takes up the state only where this is the same, so that state
+  // and callback belong together. Empty: it keeps nothing in checkpoints, and may be added or left away. By default its
+  // type where state_dict() gives anything.
+  virtual std::string str() const;
   // A fresh one with the same settings, for each fold of a cross-validation; null: it cannot be had.
   virtual std::shared_ptr<Callback> clone() const;
 };
@@ -101,6 +111,7 @@ class CHAINRULE_API EarlyStopping : public Callback {
   void on_epoch_end(FitState& fit) override;
   void on_fit_end(FitState& fit) override;
   std::shared_ptr<Callback> clone() const override;
+  std::string str() const override;
   const EarlyStoppingOptions& options() const { return options_; }
   std::vector<nn::NamedTensor> state_dict() const override;
   void load_state_dict(const std::vector<nn::NamedTensor>& state) override;
@@ -124,13 +135,16 @@ struct CheckpointOptions {
   bool keep_best = true;      // also best.safetensors, of the best epoch so far
   std::string monitor{};      // by which column it is the best; empty: "val_loss" where there is one, else "loss"
   std::string mode = "auto";  // as in EarlyStopping
+  // What the files tell about the model, as SaveOptions does for save.
+  std::shared_ptr<const data::Schema> schema{};
+  std::string training_json = "{}";
 };
 // Writes all that a fit needs to go on bit by bit (FitOptions::resume_from) into files "checkpoint-00012-0000340
 // .safetensors": 12 epochs and 340 batches of the next one are done. Each is a model file as well, which load reads.
 // Files are written aside, synced and renamed, and older ones are removed after that: a process may be killed, or a
 // disk be full, at any moment. Where a write fails training goes on, with FitState::warn, as long as there is an older
 // checkpoint. The last one is written when the fit ends or is interrupted. A folder that holds checkpoints of another
-// fit is refused.
+// fit is refused, as is one folder for two. The model in a file is the one that is trained, also beside EMA or SWA.
 class CHAINRULE_API Checkpoint : public Callback {
  public:
   explicit Checkpoint(const CheckpointOptions& options);
@@ -139,6 +153,8 @@ class CHAINRULE_API Checkpoint : public Callback {
   void on_settled(FitState& fit) override;
   std::vector<nn::NamedTensor> state_dict() const override;
   void load_state_dict(const std::vector<nn::NamedTensor>& state) override;
+  std::string str() const override;   // by which column and mode best.safetensors is the best; empty: by none
+  void resolve(const FitState& fit);  // the column that an empty monitor stands for
   const CheckpointOptions& options() const { return options_; }
   const std::string& newest() const { return written_; }   // path of the last one written, or empty
   double best() const { return best_; }                    // of the last fit; NaN before
@@ -149,10 +165,12 @@ class CHAINRULE_API Checkpoint : public Callback {
  private:
   std::string path_of(const std::string& name) const;
   void remove_others() const;
+  void bring_best();
 
   CheckpointOptions options_;
   bool greater_ = false;
   std::string monitor_, written_, error_;
+  std::string best_from_;  // of a fit that goes on from another folder: the best file there
   std::pair<std::int64_t, std::int64_t> place_;
   double best_, seconds_ = 0;
   std::int64_t best_epoch_ = 0, failures_ = 0;
@@ -207,6 +225,7 @@ class CHAINRULE_API EMA : public WeightAverage {
   std::int64_t every() const override;
   void on_batch_end(FitState& fit) override;
   std::shared_ptr<Callback> clone() const override;
+  std::string str() const override;
   const EMAOptions& options() const { return options_; }
 
  private:
@@ -232,14 +251,15 @@ class CHAINRULE_API SWA : public WeightAverage {
   std::shared_ptr<Callback> clone() const override;
   std::vector<nn::NamedTensor> state_dict() const override;
   void load_state_dict(const std::vector<nn::NamedTensor>& state) override;
+  std::string str() const override;
   const SWAOptions& options() const { return options_; }
 
  private:
-  std::int64_t first_epoch(const FitState& fit) const;
   void begin(FitState& fit);
 
   SWAOptions options_;
-  bool begun_ = false;  // lr is set
+  std::int64_t first_ = 1;  // epoch that counts, of the fit that was begun, whatever the epochs when it is resumed
+  bool begun_ = false;      // lr is set
 };
 
 }  // namespace callbacks

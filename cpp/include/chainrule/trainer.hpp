@@ -111,8 +111,8 @@ struct FitOptions {
   std::function<bool()> on_wait{};
   // A checkpoint's file, or a folder of them, whose newest whole one is taken: the fit goes on from there, to the bits
   // that it would have had without the interruption. "auto": from the folder of the Checkpoint among the callbacks
-  // where it holds one, else from the beginning. Model, Trainer, data and arguments must be those of the interrupted
-  // fit; epochs may be more. ValueError lists the differences, and nothing is changed.
+  // where it holds one, else from the beginning. Model, Trainer, data, callbacks and arguments must be those of the
+  // interrupted fit; epochs may be more. ValueError lists the differences, and nothing is changed.
   std::string resume_from{};
   std::function<void(const std::string&)> on_warning{};  // hears of what does not end the fit
 };

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <typeinfo>
 
 #include "chainrule/trainer.hpp"
 #include "core/fail.hpp"
@@ -49,8 +50,9 @@ void FitState::log(const std::string& name, double value) {
   logged_.emplace_back(name, value);
 }
 
-void FitState::stop(const std::string& reason) {
+void FitState::stop(const std::string& reason, bool for_good) {
   if (!stop_) stop_ = reason;
+  if (for_good && !ended_) ended_ = reason;
 }
 
 Callback::~Callback() = default;
@@ -67,6 +69,7 @@ void Callback::load_state_dict(const std::vector<nn::NamedTensor>& state) {
     fail<ValueError>("load_state_dict", "this callback keeps nothing in checkpoints", state[0].name + " was given",
                      "give the callbacks of the interrupted fit, in the same order");
 }
+std::string Callback::str() const { return state_dict().empty() ? "" : typeid(*this).name(); }
 std::shared_ptr<Callback> Callback::clone() const { return nullptr; }
 
 namespace {

@@ -18,6 +18,13 @@ constexpr const char* who = "Checkpoint";
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
+SaveOptions save_options(const CheckpointOptions& options) {
+  SaveOptions save;
+  save.schema = options.schema.get();
+  save.training_json = options.training_json;
+  return save;
+}
+
 bool same_folder(const fs::path& a, const fs::path& b) {
   std::error_code code;
   return fs::equivalent(a.empty() ? "." : a, b, code);
@@ -42,14 +49,21 @@ Checkpoint::Checkpoint(const CheckpointOptions& options) : options_(options), be
 
 std::string Checkpoint::path_of(const std::string& name) const { return (fs::path(options_.folder) / name).string(); }
 
-void Checkpoint::on_fit_begin(FitState& fit) {
+void Checkpoint::resolve(const FitState& fit) {
   monitor_ = options_.monitor;
-  if (monitor_.empty()) {
-    const auto& columns = fit.columns();
-    monitor_ = std::find(columns.begin(), columns.end(), "val_loss") != columns.end() ? "val_loss" : "loss";
-  }
+  if (!monitor_.empty()) return;
+  const auto& columns = fit.columns();
+  monitor_ = std::find(columns.begin(), columns.end(), "val_loss") != columns.end() ? "val_loss" : "loss";
+}
+
+std::string Checkpoint::str() const {
+  return options_.keep_best ? "Checkpoint(monitor=" + monitor_ + ", mode=" + (greater_ ? "max" : "min") + ")" : "";
+}
+
+void Checkpoint::on_fit_begin(FitState& fit) {
+  resolve(fit);
   if (options_.keep_best) fit.require_column(who, monitor_);
-  fit.check_save();
+  fit.check_save(save_options(options_));
   std::error_code code;
   fs::create_directories(options_.folder, code);
   if (!fs::is_directory(options_.folder))
@@ -63,6 +77,8 @@ void Checkpoint::on_fit_begin(FitState& fit) {
                      "go on with it by fit's resume_from=\"auto\", or give another folder");
   io::remove_temporaries(options_.folder, checkpoint_begin);
   io::remove_temporaries(options_.folder, best_checkpoint);
+  best_from_ =
+      fit.resumed_from.empty() || goes_on ? "" : (fs::path(fit.resumed_from).parent_path() / best_checkpoint).string();
   best_ = std::nan("");
   best_epoch_ = failures_ = 0;
   error_.clear();
@@ -91,13 +107,13 @@ void Checkpoint::on_settled(FitState& fit) {
   bool best_written = !better;
   try {
     if (better) {
-      fit.save(path_of(best_checkpoint));
+      fit.save(path_of(best_checkpoint), save_options(options_));
       written_ = path_of(best_checkpoint);
     }
     best_written = true;
     if (due) {
       const std::string path = path_of(checkpoint_name(place.first, place.second));
-      if (!better || !io::link_file(path_of(best_checkpoint), path)) fit.save(path);
+      if (!better || !io::link_file(path_of(best_checkpoint), path)) fit.save(path, save_options(options_));
       written_ = path;
       place_ = place;
       remove_others();
@@ -141,6 +157,41 @@ void Checkpoint::load_state_dict(const std::vector<nn::NamedTensor>& state) {
                      "give the callbacks of the interrupted fit, in the same order");
   best_ = *best;
   best_epoch_ = *epoch;
+  if (!best_from_.empty() && best_epoch_ > 0) bring_best();
+  best_from_.clear();
+}
+
+// The best file of the folder that the fit comes from; where it is no longer that of best_epoch_, the next epoch is the
+// best so far.
+void Checkpoint::bring_best() {
+  bool there = false;
+  try {
+    const CheckpointFacts facts = read_checkpoint(best_from_).facts;
+    there = facts.epoch == best_epoch_ && facts.batch == 0;
+  } catch (const FileError&) {  // none, or broken
+  }
+  if (options_.keep_best && there) {
+    const io::Bytes bytes = io::read_file(best_from_, who);
+    const std::string_view all(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    io::write_file(path_of(best_checkpoint), {&all, 1}, who);
+  } else {
+    best_ = std::nan("");
+    best_epoch_ = 0;
+  }
+}
+
+void check_folders(const std::vector<std::shared_ptr<Callback>>& all) {
+  std::vector<std::string> folders;
+  for (const auto& callback : all) {
+    const auto* own = dynamic_cast<const Checkpoint*>(callback.get());
+    if (own == nullptr) continue;
+    std::error_code code;
+    const std::string folder = fs::weakly_canonical(fs::absolute(own->options().folder), code).string();
+    if (std::find(folders.begin(), folders.end(), folder) != folders.end())
+      fail<ValueError>(who, "two of them have one folder, and would remove each other's files", own->options().folder,
+                       "give each a folder of its own");
+    folders.push_back(folder);
+  }
 }
 
 }  // namespace chainrule::callbacks

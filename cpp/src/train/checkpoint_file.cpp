@@ -21,14 +21,17 @@ io::Json to_json(const CheckpointFacts& facts) {
   for (const auto& [name, text] : facts.arguments) arguments[name] = text;
   io::Json json{{"format", checkpoint_format},    {"epoch", facts.epoch},        {"batch", facts.batch},
                 {"first_rate", facts.first_rate}, {"fit", std::move(arguments)}, {"schedule", facts.schedule},
-                {"columns", facts.columns},       {"logged", facts.logged}};
+                {"columns", facts.columns},       {"logged", facts.logged},      {"rate", facts.rate},
+                {"callbacks", facts.callbacks},   {"writers", facts.writers}};
   if (facts.stopped) json["stopped"] = *facts.stopped;
   return json;
 }
 
 CheckpointFacts from_json(const io::JsonView& view) {
   if (view["format"].integer(1) > checkpoint_format) view["format"].fail("is newer than this chainrule: update it");
-  view.only({"format", "epoch", "batch", "first_rate", "fit", "schedule", "columns", "logged"}, {"stopped"});
+  view.only({"format", "epoch", "batch", "first_rate", "fit", "schedule", "columns", "logged", "rate", "callbacks",
+             "writers"},
+            {"stopped"});
   CheckpointFacts facts;
   facts.epoch = view["epoch"].integer(0);
   facts.batch = view["batch"].integer(0);
@@ -40,6 +43,9 @@ CheckpointFacts from_json(const io::JsonView& view) {
   facts.schedule = view["schedule"].string();
   facts.columns = view["columns"].strings();
   facts.logged = view["logged"].strings();
+  facts.rate = view["rate"].string();
+  facts.callbacks = view["callbacks"].strings();
+  facts.writers = view["writers"].strings();
   if (view.has("stopped")) facts.stopped = view["stopped"].string();
   return facts;
 }
@@ -81,18 +87,20 @@ std::vector<nn::NamedTensor> SavedFit::below(const std::string& begin) const {
 CheckpointWriter::CheckpointWriter(nn::Module model, std::vector<Shape> samples)
     : model_(std::move(model)), samples_(std::move(samples)) {}
 
-void CheckpointWriter::describe() {
+void CheckpointWriter::describe(SaveOptions options) {
   const std::vector<bool> now = trained(model_);
-  if (!described_.json.empty() && now == trained_) return;
-  SaveOptions options;
+  if (!described_.json.empty() && now == trained_ && options.training_json == training_ && options.schema == schema_)
+    return;
   options.input_shapes = samples_;
   described_ = io::describe_model(model_, options);
   trained_ = now;
+  training_ = options.training_json;
+  schema_ = options.schema;
 }
 
 void CheckpointWriter::write(const std::string& path, const CheckpointFacts& facts,
-                             const std::vector<nn::NamedTensor>& state) {
-  describe();
+                             const std::vector<nn::NamedTensor>& state, const SaveOptions& options) {
+  describe(options);
   std::vector<nn::NamedTensor> tensors = described_.tensors;
   for (const nn::NamedTensor& own : state) tensors.push_back({io::checkpoint_prefix + own.name, own.tensor});
   std::string text;

@@ -21,9 +21,11 @@ struct CheckpointFacts {
   std::int64_t epoch = 0, batch = 0;  // finished epochs of the fit, and batches of the next one
   std::int64_t first_rate = 0;        // the optimizer's epoch when the fit began
   FitArguments arguments{};
-  std::string schedule{};                        // of the learning rate; empty: a number
-  std::vector<std::string> columns{}, logged{};  // of the history, and of the present epoch's row
-  std::optional<std::string> stopped{};          // by a callback, for this reason
+  std::string schedule{};                           // of the learning rate; empty: a number
+  std::string rate{};                               // the learning rate now, as a text
+  std::vector<std::string> callbacks{}, writers{};  // what those are that keep a state, and the Checkpoints
+  std::vector<std::string> columns{}, logged{};     // of the history, and of the present epoch's row
+  std::optional<std::string> stopped{};             // by a callback, for good and for this reason
 };
 
 struct SavedFit {
@@ -42,15 +44,21 @@ class CheckpointWriter {
  public:
   CheckpointWriter(nn::Module model, std::vector<Shape> samples);
   // Throws what save throws for a model that cannot be saved.
-  void describe();
-  void write(const std::string& path, const CheckpointFacts& facts, const std::vector<nn::NamedTensor>& state);
+  void describe(SaveOptions options);
+  void write(const std::string& path, const CheckpointFacts& facts, const std::vector<nn::NamedTensor>& state,
+             const SaveOptions& options);
 
  private:
   nn::Module model_;
   std::vector<Shape> samples_;
   std::vector<bool> trained_;  // of its parameters, when it was described
+  std::string training_;       // and what was told of it then
+  const data::Schema* schema_ = nullptr;
   io::ModelDescription described_;
 };
+
+// ValueError where the checkpoint is of another model.
+void check_same_model(const SavedFit& saved, const nn::Module& model);
 
 SavedFit read_checkpoint(const std::string& path);  // FileError: there is none, or it is damaged
 
@@ -62,5 +70,9 @@ std::vector<std::string> checkpoints_in(const std::string& folder);
 
 // What resume_from names; null where a fit begins anew.
 std::unique_ptr<SavedFit> checkpoint_to_resume(const FitOptions& options);
+
+namespace callbacks {
+void check_folders(const std::vector<std::shared_ptr<Callback>>& all);  // ValueError: one for two Checkpoints
+}
 
 }  // namespace chainrule

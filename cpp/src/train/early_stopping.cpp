@@ -6,6 +6,7 @@
 #include "chainrule/metrics.hpp"
 #include "chainrule/trainer.hpp"
 #include "core/fail.hpp"
+#include "io/number_text.hpp"
 
 namespace chainrule {
 
@@ -53,7 +54,8 @@ void EarlyStopping::on_epoch_end(FitState& fit) {
   char number[32];
   std::snprintf(number, sizeof number, "%.6g", best_);
   fit.stop(options_.monitor + " has not improved for " + std::to_string(fit.epoch - best_epoch_) + " epochs" +
-           (best_epoch_ == 0 ? "" : "; it was best in epoch " + std::to_string(best_epoch_) + ", " + number));
+               (best_epoch_ == 0 ? "" : "; it was best in epoch " + std::to_string(best_epoch_) + ", " + number),
+           /*for_good=*/true);
 }
 
 void EarlyStopping::on_fit_end(FitState& fit) {
@@ -90,6 +92,12 @@ void EarlyStopping::load_state_dict(const std::vector<nn::NamedTensor>& state) {
   best_ = best->data<double>()[0];
   best_epoch_ = epoch->data<std::int64_t>()[0];
   best_state_ = std::move(best_state);
+}
+
+std::string EarlyStopping::str() const {
+  return "EarlyStopping(monitor=" + options_.monitor + ", patience=" + std::to_string(options_.patience) +
+         ", min_delta=" + io::number_text(options_.min_delta) + ", mode=" + (greater_ ? "max" : "min") +
+         ", restore_best=" + (options_.restore_best ? "true" : "false") + ")";
 }
 
 std::shared_ptr<Callback> EarlyStopping::clone() const { return std::make_shared<EarlyStopping>(options_); }

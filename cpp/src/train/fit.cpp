@@ -34,7 +34,9 @@ FitRun::FitRun(Trainer& trainer, FitData data, const FitOptions& options)
       per_window_(data_.windows && data_.windows->windows() > 1 ? data_.windows->window_rows() / batch_ : batches_),
       rollback_(check_steps(), s_.saved, also_written(s_, options)) {
   check_validation();
+  callbacks::check_folders(options.callbacks);
   find_averages();
+  given_rate_ = rate_text();
   fit_->trainer_ = &trainer_;
   fit_->run_ = this;
   fit_->warn_ = options.on_warning;
@@ -147,6 +149,7 @@ void FitRun::begin_epoch(std::int64_t epoch) {
   per_row_output_ = !s_.options.metrics.empty();
   fit_->epoch = epoch;
   fit_->epoch_end = false;
+  fit_->lr = s_.optimizer.lr();
   fit_->logged_.clear();
 }
 
@@ -254,8 +257,7 @@ void FitRun::slice() {
     rollback_.save({at, s_.global_step, s_.epochs, s_.optimizer.step_count()}, /*keep_first=*/epoch_ == 1);
   keep_outputs(step_of(size), size);
   const std::int64_t affordable = step_seconds_ > 0 ? static_cast<std::int64_t>(slice_seconds / step_seconds_) : 4;
-  const std::int64_t whole = std::clamp<std::int64_t>(affordable, 1, most_from(done_, at));
-  const std::int64_t count = std::min(whole, until_call(at));
+  const std::int64_t count = std::min(std::clamp<std::int64_t>(affordable, 1, most_from(done_, at)), until_call(at));
   const auto slice_start = Clock::now();
   done_ += run_batches(done_, count, /*record=*/true);
   if (ran_->workspace().failed()) return fail_at(*ran_);
@@ -385,6 +387,7 @@ History Trainer::train(FitData data, const FitOptions& options, std::unique_ptr<
   const NoGrad nothing;
   if (data.windows && data.windows->windows() > 1) nn::check_fitted(s.model);
   FittedLayers fitted = saved ? FittedLayers(s.model, saved->model) : FittedLayers(s.model, data.x);
+  if (fitted.incomplete()) check_same_model(*saved, s.model);
   FitRun run(*this, std::move(data), options);
   if (saved) run.resume_from(std::move(saved));
   if (options.seed) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -85,10 +86,13 @@ class FitRun {
   static std::vector<Tensor> also_written(Trainer::State& state, const FitOptions& options);
 
   FitArguments arguments() const;
+  const FitArguments& given();  // the arguments as they were when this was called first
+  std::string rate_text() const;
   std::vector<Tensor> parameters_beside() const;
   std::vector<Tensor> all_parameters() const;
   CheckpointWriter& writer();
-  void write_checkpoint(const std::string& path);
+  void write_checkpoint(const std::string& path, const SaveOptions& options);
+  void compare_callbacks(const SavedFit& saved, const std::function<void(const std::string&)>& differs);
   void take_up();
   void go_on_in_epoch();
 
@@ -122,6 +126,8 @@ class FitRun {
   std::unique_ptr<SavedFit> resumed_{};
   std::int64_t finished_ = 0, begin_at_ = 0;
   std::unique_ptr<CheckpointWriter> writer_{};  // once something is written
+  std::string given_rate_{};                    // the optimizer's learning rate when the fit was begun, as a text
+  FitArguments given_{};
 
   // Of the present epoch.
   std::int64_t before_ = 0;  // batches of it that were done before this fit went on

@@ -22,7 +22,10 @@ class FittedLayers {
       if (layer == nullptr || layer->fitted()) return;
       for (const nn::NamedTensor& own : layer->own_buffers()) {
         const auto found = saved.find(nn::joined(path, own.name));
-        if (found == saved.end() || !(found->second.shape() == own.tensor.shape())) return;
+        if (found == saved.end() || !(found->second.shape() == own.tensor.shape())) {
+          incomplete_ = true;
+          return;
+        }
       }
       for (const nn::NamedTensor& own : layer->own_buffers())
         Tensor(own.tensor).copy_(saved.at(nn::joined(path, own.name)));
@@ -35,8 +38,10 @@ class FittedLayers {
   FittedLayers(const FittedLayers&) = delete;
   FittedLayers& operator=(const FittedLayers&) = delete;
   void keep() { layers_.clear(); }
+  bool incomplete() const { return incomplete_; }  // what was saved lacks statistics that the model has none of, too
 
  private:
+  bool incomplete_ = false;
   std::vector<std::shared_ptr<nn::FittedImpl>> layers_;
 };
 

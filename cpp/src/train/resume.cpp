@@ -1,12 +1,14 @@
 // A fit's whole state, into a checkpoint and out of it.
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <cstring>
 #include <limits>
 
 #include "core/arguments.hpp"
 #include "core/fail.hpp"
 #include "graph/tensor_data.hpp"
+#include "io/checksum.hpp"
 #include "io/number_text.hpp"
 #include "train/batched_run.hpp"
 #include "train/checkpoint_file.hpp"
@@ -24,14 +26,14 @@ std::string types_text(const std::vector<Tensor>& all) {
   return text.empty() ? "none" : text;
 }
 
-// Everything but a learning rate that is a number, which may change while it trains, with its factor.
+// Everything but the learning rate, which may change while it trains, and the factor of one that is a number.
 std::string arguments_text(const nn::Arguments& arguments) {
   const bool numbered = std::any_of(arguments.begin(), arguments.end(), [](const auto& own) {
     return own.first == "lr" && std::holds_alternative<double>(own.second);
   });
   std::string text;
   for (const auto& [name, value] : arguments)
-    if (!numbered || (name != "lr" && name != "lr_scale"))
+    if (name != "lr" && !(numbered && name == "lr_scale"))
       text += (text.empty() ? "" : ", ") + name + "=" + nn::text_of(value);
   return "(" + text + ")";
 }
@@ -62,19 +64,81 @@ void overwrite(const Tensor& target, const Tensor& source) {
 
 Tensor doubles(const std::vector<double>& values, const Shape& shape) { return Tensor::from(values, shape); }
 
-// Under which name each callback's state is kept: by its place in the list. What writes checkpoints counts apart, so
-// that a fit may go on without it.
+std::string checksum_text(std::string_view bytes) {
+  io::Checksum sum;
+  sum.add(bytes);
+  char text[32];
+  std::snprintf(text, sizeof text, ", checksum %016llx", static_cast<unsigned long long>(sum.value()));
+  return text;
+}
+std::string values_text(const Tensor& t) {
+  if (!t.defined()) return "none";
+  const auto size = static_cast<std::size_t>(t.size()) * size_of(t.dtype());
+  return type_text(t) + checksum_text({static_cast<const char*>(t.raw_data()), size});
+}
+std::string sampler_text(const data::Sampler* sampler, std::int64_t batch) {
+  if (sampler == nullptr) return "none";
+  const std::vector<std::int64_t> order = sampler->order(0, 0, batch);  // tells what it was made of
+  return sampler->str() + checksum_text({reinterpret_cast<const char*>(order.data()), order.size() * sizeof order[0]});
+}
+std::string class_weight_text(const ClassWeight& given) {
+  if (given.empty() || given.balanced()) return given.balanced() ? "balanced" : "none";
+  std::string text;
+  for (const auto& [label, weight] : given.weights())
+    text += (text.empty() ? "" : ", ") + std::to_string(label) + ": " + io::number_text(weight);
+  return "{" + text + "}";
+}
+
+// Under which name each callback's state is kept: by its place among those that keep one; empty for others. What writes
+// checkpoints counts apart, so that a fit may go on without it.
 std::vector<std::string> state_names(const std::vector<std::shared_ptr<Callback>>& callbacks) {
   std::vector<std::string> names;
   std::size_t writers = 0, others = 0;
   for (const auto& callback : callbacks)
-    names.push_back(dynamic_cast<const callbacks::Checkpoint*>(callback.get()) != nullptr
-                        ? "writers/" + std::to_string(writers++) + "/"
-                        : "callbacks/" + std::to_string(others++) + "/");
+    if (dynamic_cast<const callbacks::Checkpoint*>(callback.get()) != nullptr)
+      names.push_back("writers/" + std::to_string(writers++) + "/");
+    else
+      names.push_back(callback->str().empty() ? "" : "callbacks/" + std::to_string(others++) + "/");
   return names;
 }
 
+// What the callbacks are whose states are kept under names that begin so.
+std::vector<std::string> texts_of(const std::vector<std::shared_ptr<Callback>>& callbacks, const std::string& begin) {
+  const std::vector<std::string> names = state_names(callbacks);
+  std::vector<std::string> texts;
+  for (std::size_t i = 0; i < names.size(); ++i)
+    if (names[i].starts_with(begin)) texts.push_back(callbacks[i]->str());
+  return texts;
+}
+
+[[noreturn]] void refuse(const SavedFit& saved, const std::string& differences) {
+  fail<ValueError>("fit", "the checkpoint " + saved.path + " is of another fit", differences,
+                   "nothing was changed; give the model, the Trainer and fit what they were given then");
+}
+
 }  // namespace
+
+void check_same_model(const SavedFit& saved, const nn::Module& model) {
+  for (const auto& [name, there] : saved.facts.arguments)
+    if (name == "model" && there != model.str())
+      refuse(saved, "model is " + model.str() + " here, " + there + " in the checkpoint");
+}
+
+// The optimizer's learning rate, of all groups: numbers, or what schedules are.
+std::string FitRun::rate_text() const {
+  const optim::Schedule& schedule = s_.optimizer.schedule();
+  if (s_.optimizer.group_count() == 1) return schedule.defined() ? schedule.str() : io::number_text(s_.optimizer.lr());
+  std::string text;
+  for (const optim::ParameterGroup& group : s_.optimizer.groups())
+    for (const auto& [name, value] : group.arguments())
+      if (name == "lr") text += (text.empty() ? "" : ", ") + nn::text_of(value);
+  return "[" + text + "]";
+}
+
+const FitArguments& FitRun::given() {
+  if (given_.empty()) given_ = arguments();
+  return given_;
+}
 
 FitArguments FitRun::arguments() const {
   const TrainerOptions& o = s_.options;
@@ -95,6 +159,7 @@ FitArguments FitRun::arguments() const {
       {"model", s_.model.str()},
       {"loss", s_.loss.str()},
       {"optimizer", optimizer_text(s_.optimizer)},
+      {"lr", given_rate_},
       {"metrics", "[" + metrics + "]"},
       {"clip_norm", o.clip_norm ? io::number_text(*o.clip_norm) : "none"},
       {"clip_value", o.clip_value ? io::number_text(*o.clip_value) : "none"},
@@ -106,8 +171,9 @@ FitArguments FitRun::arguments() const {
       {"data", data_.windows ? source(*data_.windows) : "arrays"},
       {"X", types(data_.x)},
       {"y", types({data_.y})},
-      {"sample_weight", types({data_.weight})},
-      {"sampler", data_.sampler ? data_.sampler->str() : "none"},
+      {"sample_weight", data_.windows ? types({data_.weight}) : values_text(options_.sample_weight)},
+      {"class_weight", class_weight_text(options_.class_weight)},
+      {"sampler", sampler_text(data_.sampler.get(), batch_)},
       {"validation X", data_.validation_windows ? source(*data_.validation_windows) : types_text(data_.validation.x)},
       {"batch_size", std::to_string(batch_)},
       {"shuffle", options_.shuffle ? "true" : "false"}};
@@ -137,20 +203,22 @@ CheckpointWriter& FitRun::writer() {
       for (int i = 1; i < x.rank(); ++i) sample.push_back(x.shape(i));
     }
     writer_ = std::make_unique<CheckpointWriter>(s_.model, std::move(samples));
-    writer_->describe();
   }
   return *writer_;
 }
 
-void FitRun::write_checkpoint(const std::string& path) {
+void FitRun::write_checkpoint(const std::string& path, const SaveOptions& options) {
   const NoGrad nothing;
   CheckpointFacts facts;
   const bool whole = done_ == batches_;  // at the end of an epoch
   facts.epoch = whole ? epoch_ : epoch_ - 1;
   facts.batch = whole ? 0 : done_;
   facts.first_rate = first_rate_;
-  facts.arguments = arguments();
-  facts.stopped = fit_->stop_;
+  facts.arguments = given();
+  facts.rate = rate_text();
+  facts.callbacks = texts_of(options_.callbacks, "callbacks/");
+  facts.writers = texts_of(options_.callbacks, "writers/");
+  facts.stopped = fit_->ended_;
   const optim::Schedule& schedule = s_.optimizer.schedule();
   if (schedule.defined()) facts.schedule = schedule.str();
 
@@ -179,6 +247,7 @@ void FitRun::write_checkpoint(const std::string& path) {
     if (!logged.empty()) state.push_back({"logged", doubles(logged, {static_cast<std::int64_t>(logged.size())})});
     const auto [weighted, weights] = sums_.sums();
     state.push_back({"sums", doubles({weighted, weights}, {2})});
+    state.push_back({"epoch_lr", doubles({fit_->lr}, {})});
     if (per_row_output_ && outputs_.defined()) {
       Shape shape = outputs_.shape();
       shape[0] = done_ * batch_;
@@ -192,9 +261,10 @@ void FitRun::write_checkpoint(const std::string& path) {
   }
   const std::vector<std::string> names = state_names(options_.callbacks);
   for (std::size_t i = 0; i < names.size(); ++i)
-    for (const nn::NamedTensor& own : options_.callbacks[i]->state_dict())
-      state.push_back({names[i] + own.name, own.tensor});
-  writer().write(path, facts, state);
+    if (!names[i].empty())
+      for (const nn::NamedTensor& own : options_.callbacks[i]->state_dict())
+        state.push_back({names[i] + own.name, own.tensor});
+  writer().write(path, facts, state, options);
 }
 
 // Refuses a checkpoint of another fit, before anything is changed.
@@ -204,9 +274,10 @@ void FitRun::resume_from(std::unique_ptr<SavedFit> from) {
   const auto differs = [&](const std::string& text) { differences += (differences.empty() ? "" : "; ") + text; };
   const CheckpointFacts& facts = saved.facts;
   std::map<std::string, std::string> given(facts.arguments.begin(), facts.arguments.end());
-  for (const auto& [name, here] : arguments()) {
+  for (const auto& [name, here] : this->given()) {
     const auto found = given.find(name);
-    if (found == given.end())
+    if (name == "lr" && found != given.end() && here == facts.rate) {  // what training has made of it
+    } else if (found == given.end())
       differs(name + " is " + here + " here, unknown in the checkpoint");
     else if (found->second != here)
       differs(name + " is " + here + " here, " + found->second + " in the checkpoint");
@@ -215,8 +286,9 @@ void FitRun::resume_from(std::unique_ptr<SavedFit> from) {
   for (const auto& [name, there] : given) differs(name + " is unknown here, " + there + " in the checkpoint");
   const optim::Schedule& schedule = s_.optimizer.schedule();
   if (const std::string here = schedule.defined() ? schedule.str() : "";
-      !facts.schedule.empty() && facts.schedule != here)
-    differs("lr is " + (here.empty() ? "a number" : here) + " here, " + facts.schedule + " in the checkpoint");
+      differences.empty() && !facts.schedule.empty() && facts.schedule != here)
+    differs("lr is " + (here.empty() ? "a number" : here) + " here, a callback has made it " + facts.schedule +
+            " in the checkpoint");
   if (differences.empty())
     for (const nn::NamedTensor& own : io::tensors_of(*s_.model.impl())) {
       const auto found = saved.model.find(own.name);
@@ -235,19 +307,33 @@ void FitRun::resume_from(std::unique_ptr<SavedFit> from) {
   if (facts.batch >= batches_)
     differs("an epoch has " + std::to_string(batches_) + " batches here, " + std::to_string(facts.batch) +
             " are done in the checkpoint");
-  const std::vector<std::string> names = state_names(options_.callbacks);
-  for (const auto& [name, tensor] : saved.state)
-    if (name.starts_with("callbacks/") &&
-        std::none_of(names.begin(), names.end(), [&, &own = name](const auto& n) { return own.starts_with(n); })) {
-      differs("callbacks has nothing for the state of number " + name.substr(0, name.find('/', 10)).substr(10) +
-              ", counted from 0 without any Checkpoint");
-      break;
-    }
-  if (!differences.empty())
-    fail<ValueError>("fit", "the checkpoint " + saved.path + " is of another fit", differences,
-                     "nothing was changed; give the model, the Trainer and fit what they were given then");
+  compare_callbacks(saved, differs);
+  if (!differences.empty()) refuse(saved, differences);
+  given_rate_ = std::find_if(facts.arguments.begin(), facts.arguments.end(), [](const auto& a) {
+                  return a.first == "lr";
+                })->second;
+  given_.clear();
   fit_->resumed_from = saved.path;
   resumed_ = std::move(from);
+}
+
+// Those that keep a state must be the same, as far as the checkpoint has one; more of them begin here.
+void FitRun::compare_callbacks(const SavedFit& saved, const std::function<void(const std::string&)>& differs) {
+  for (const auto& callback : options_.callbacks)
+    if (auto* own = dynamic_cast<callbacks::Checkpoint*>(callback.get())) own->resolve(*fit_);
+  const std::vector<std::string> own = texts_of(options_.callbacks, "callbacks/"),
+                                 writers = texts_of(options_.callbacks, "writers/");
+  const std::vector<std::string>& there = saved.facts.callbacks;
+  for (std::size_t i = 0; i < there.size(); ++i)
+    if (i >= own.size())
+      differs("callbacks lacks " + there[i] + " of the checkpoint");
+    else if (own[i] != there[i])
+      differs("callback " + std::to_string(i) + " of those that keep a state is " + own[i] + " here, " + there[i] +
+              " in the checkpoint");
+  for (std::size_t i = 0; i < std::min(writers.size(), saved.facts.writers.size()); ++i)
+    if (const std::string& before = saved.facts.writers[i];
+        !before.empty() && !writers[i].empty() && before != writers[i])
+      differs("there is " + writers[i] + " here, " + before + " in the checkpoint");
 }
 
 // After on_fit_begin, so that what callbacks set there is replaced, too. Those that refuse their state come first.
@@ -256,7 +342,8 @@ void FitRun::take_up() {
   const CheckpointFacts& facts = saved.facts;
   const std::vector<std::string> names = state_names(options_.callbacks);
   for (std::size_t i = 0; i < names.size(); ++i)
-    if (const auto own = saved.below(names[i]); !own.empty()) options_.callbacks[i]->load_state_dict(own);
+    if (const auto own = names[i].empty() ? std::vector<nn::NamedTensor>() : saved.below(names[i]); !own.empty())
+      options_.callbacks[i]->load_state_dict(own);
 
   const std::vector<Tensor> all = all_parameters(), beside = parameters_beside();
   const auto count = static_cast<std::int64_t>(all.size());
@@ -295,9 +382,14 @@ void FitRun::take_up() {
   observed_.assign(static_cast<std::size_t>(finished_), s_.optimizer.schedule_memory());
   s_.optimizer.set_epoch(first_rate_ + finished_);
   if (s_.optimizer.driver()) driver_start_ = s_.optimizer.state_dict();
+  if (facts.stopped || finished_ == options_.epochs)
+    fit_->warn("fit: nothing was trained: the checkpoint " + saved.path +
+               (facts.stopped ? " is of a fit that has ended by itself: " + *facts.stopped
+                              : " has finished " + std::to_string(finished_) + " of " +
+                                    std::to_string(options_.epochs) + " epochs"));
   if (!facts.stopped) return;
   stop_ = true;
-  fit_->stop_ = facts.stopped;
+  fit_->stop_ = fit_->ended_ = facts.stopped;
   fit_->batch = facts.batch == 0 ? batches_ : facts.batch;
   if (facts.batch > 0) ++epoch_, ++fit_->epoch, done_ = facts.batch;
   if (facts.batch > 0)
@@ -318,6 +410,7 @@ void FitRun::go_on_in_epoch() {
                                saved->at("logged", DType::float64, {logged}).data<double>()[i]);
   const double* sums = saved->at("sums", DType::float64, {2}).data<double>();
   sums_ = WeightedMean(sums[0], sums[1]);
+  fit_->lr = saved->at("epoch_lr", DType::float64, {}).data<double>()[0];
   per_row_output_ &= saved->state.contains("outputs");
   if (!per_row_output_) return;
   const auto first_rows = [&](const char* name, TensorType type) {
@@ -332,14 +425,15 @@ void FitRun::go_on_in_epoch() {
   if (data_.windows) targets_ = first_rows("targets", type_of(data_.y));
 }
 
-void FitState::save(const std::string& path) {
+void FitState::save(const std::string& path, const SaveOptions& options) {
   trainer();
-  run_->write_checkpoint(path);
+  run_->write_checkpoint(path, options);
 }
 
-void FitState::check_save() {
+void FitState::check_save(const SaveOptions& options) {
   trainer();
-  run_->writer();
+  run_->given();
+  run_->writer().describe(options);
 }
 
 void FitState::warn(const std::string& text) const {

@@ -221,6 +221,9 @@ FitOptions fit_of(const char* who, const Recipe& recipe, std::function<bool()> o
   FitOptions fit = recipe.fit;
   fit.seed.reset();
   for (auto& callback : fit.callbacks) {
+    if (dynamic_cast<const callbacks::Checkpoint*>(callback.get()) != nullptr)
+      fail<ValueError>(who, "a Checkpoint keeps one fit, and here are several", "",
+                       "leave it away; Trainer.fit takes it");
     auto own = callback->clone();
     if (!own)
       fail<ValueError>(who, "a callback cannot be copied, and every model needs one of its own", "",

@@ -14,6 +14,7 @@
 #include "core/parallel.hpp"
 #include "core/storage.hpp"
 #include "graph/tensor_data.hpp"
+#include "io/number_text.hpp"
 #include "nn/mode_override.hpp"
 #include "nn/module_tree.hpp"
 #include "ops/random_scope.hpp"
@@ -185,6 +186,11 @@ EMA::EMA(const EMAOptions& options) : WeightAverage(options.average_buffers, opt
 std::int64_t EMA::every() const { return options_.every; }
 void EMA::on_batch_end(FitState&) { update(1 - options_.decay); }
 std::shared_ptr<Callback> EMA::clone() const { return std::make_shared<EMA>(options_); }
+std::string EMA::str() const {
+  const auto word = [](bool value) { return value ? "true" : "false"; };
+  return "EMA(decay=" + io::number_text(options_.decay) + ", every=" + std::to_string(options_.every) +
+         ", average_buffers=" + word(options_.average_buffers) + ", replace=" + word(options_.replace) + ")";
+}
 
 SWA::SWA(const SWAOptions& options) : WeightAverage(false, options.replace), options_(options) {
   if (!(options.start >= 0) || std::isinf(options.start) ||
@@ -193,11 +199,6 @@ SWA::SWA(const SWAOptions& options) : WeightAverage(false, options.replace), opt
                      std::to_string(options.start));
   if (options.lr && (!(*options.lr > 0) || std::isinf(*options.lr)))
     fail<ValueError>("SWA", "lr must be a finite number above 0", std::to_string(*options.lr));
-}
-
-std::int64_t SWA::first_epoch(const FitState& fit) const {
-  if (options_.start >= 1) return static_cast<std::int64_t>(options_.start);
-  return static_cast<std::int64_t>(options_.start * static_cast<double>(fit.epochs)) + 1;
 }
 
 void SWA::on_fit_begin(FitState& fit) {
@@ -211,7 +212,9 @@ void SWA::on_fit_begin(FitState& fit) {
                      "leave lr away, or write lr_scale in the group");
   WeightAverage::on_fit_begin(fit);
   begun_ = false;
-  if (first_epoch(fit) == 1) begin(fit);
+  first_ = options_.start >= 1 ? static_cast<std::int64_t>(options_.start)
+                               : static_cast<std::int64_t>(options_.start * static_cast<double>(fit.epochs)) + 1;
+  if (first_ == 1 && fit.resumed_from.empty()) begin(fit);
 }
 
 void SWA::begin(FitState& fit) {
@@ -220,26 +223,34 @@ void SWA::begin(FitState& fit) {
 }
 
 void SWA::on_epoch_trained(FitState& fit) {
-  if (fit.epoch >= first_epoch(fit)) update(1 / static_cast<double>(updates() + 1));
+  if (fit.epoch >= first_) update(1 / static_cast<double>(updates() + 1));
 }
 
 void SWA::on_epoch_end(FitState& fit) {
-  if (fit.epoch + 1 >= first_epoch(fit)) begin(fit);
+  if (fit.epoch + 1 >= first_) begin(fit);
 }
 
 std::shared_ptr<Callback> SWA::clone() const { return std::make_shared<SWA>(options_); }
+std::string SWA::str() const {
+  return "SWA(start=" + io::number_text(options_.start) +
+         ", lr=" + (options_.lr ? io::number_text(*options_.lr) : "none") +
+         ", replace=" + (options_.replace ? "true" : "false") + ")";
+}
 
 std::vector<nn::NamedTensor> SWA::state_dict() const {
   std::vector<nn::NamedTensor> state = WeightAverage::state_dict();
   state.push_back({"begun", Tensor::from(std::vector<std::int64_t>{begun_ ? 1 : 0}, {})});
+  state.push_back({"first_epoch", Tensor::from(std::vector{first_}, {})});
   return state;
 }
 
 void SWA::load_state_dict(const std::vector<nn::NamedTensor>& state) {
   WeightAverage::load_state_dict(state);
-  for (const nn::NamedTensor& given : state)
+  for (const nn::NamedTensor& given : state) {
+    if (given.name == "first_epoch") first_ = static_cast<std::int64_t>(given.tensor.item());
     if (given.name == "begun" && given.tensor.item() != 0)
       if (const auto fit = fit_state()) begin(*fit);
+  }
 }
 
 }  // namespace callbacks
