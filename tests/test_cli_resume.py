@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import time
 import chainrule as cr
 import numpy as np
 import pytest
-from command import fails, write_table
+from command import fails, images, write_table
 
 OPTIONS = ("--epochs", 24, "--layers", "256,128", "--dropout", "0.2", "--patience", 20, "--seed", 3)
 
@@ -118,6 +119,59 @@ def test_after_ctrl_c(run, tmp_path):
     same_runs(tmp_path, "whole", "cut")
 
 
+def test_a_checkpoint_predicts_what_the_model_does(run, tmp_path):
+    """Its file knows what the numbers were divided by, and the columns of a table."""
+    X, y = images(60)
+    np.save(tmp_path / "X.npy", X)
+    np.save(tmp_path / "y.npy", y)
+    write_table(tmp_path / "flowers.csv")
+    for data, kept in (("X.npy", "arrays"), ("flowers.csv", "table")):
+        more = ("--target", "species") if data.endswith("csv") else ("y.npy",)
+        options = ("--epochs", 3, "--layers", 8, "--validation", 0, "--checkpoints", kept)
+        run("train", data, *more, *options, "--out", "m.safetensors", "--force")
+        newest = f"{kept}/{checkpoints(tmp_path / kept)[-1]}"
+        run("predict", "m.safetensors", data, "--out", "wanted.csv", "--force")
+        run("predict", newest, data, "--out", "found.csv", "--force")
+        assert (tmp_path / "found.csv").read_text() == (tmp_path / "wanted.csv").read_text()
+        assert "3 epochs" not in run("info", newest).stdout  # of a file in the middle of a training
+
+
+def test_a_finished_run_whose_model_is_gone(run, tmp_path):
+    run("train", "--epochs", 3, "--layers", 8, "--out", "m.safetensors", "--checkpoints", "kept")
+    assert "the run is finished; its model is" in run("resume", "kept").stdout
+    before = (tmp_path / "m.safetensors").read_bytes()
+    (tmp_path / "m.safetensors").rename(tmp_path / "gone.safetensors")
+    (tmp_path / "m.json").rename(tmp_path / "gone.json")
+    out = run("resume", "kept").stdout
+    assert "m.safetensors is gone, and written anew" in out
+    assert "note: fit: nothing was trained" in out
+    assert len((tmp_path / "m.safetensors").read_bytes()) > 0.9 * len(before)
+    same_runs(tmp_path, "m", "gone")
+
+
+def test_a_broken_checkpoint_is_a_note(run, tmp_path):
+    run("train", "--epochs", 3, "--layers", 8, "--out", "m.safetensors", "--checkpoints", "kept")
+    content = json.loads((tmp_path / "kept" / "run.json").read_text())
+    (tmp_path / "kept" / "run.json").write_text(json.dumps({**content, "finished": False}))
+    for quiet in (False, True):
+        (tmp_path / "kept" / checkpoints(tmp_path / "kept")[-1]).write_bytes(b"half")
+        done = run("resume", "kept", *(["--quiet"] if quiet else []))
+        assert done.stderr == ""
+        told = re.search(
+            r"^note: fit: went back to .*, newer checkpoints cannot be read: ", done.stdout, re.M
+        )
+        assert bool(told) != quiet
+        content = json.loads((tmp_path / "kept" / "run.json").read_text())
+        (tmp_path / "kept" / "run.json").write_text(json.dumps({**content, "finished": False}))
+
+
+def test_a_log_goes_on_from_another_directory(run, tmp_path):
+    pytest.importorskip("tensorboardX")
+    run("train", "--epochs", 1, "--layers", 8, "--checkpoints", "kept", "--set", "tensorboard.folder=log")
+    kept = json.loads((tmp_path / "kept" / "run.json").read_text())["options"]
+    assert kept["tensorboard_table"]["folder"] == str(tmp_path / "log")
+
+
 class TestRefusals:
     @pytest.fixture
     def kept(self, tmp_path):
@@ -167,6 +221,7 @@ class TestRefusals:
             fails(run, "empty/run.json: is damaged; begin the run anew", "resume", "empty")
         (tmp_path / "file").write_text("")
         fails(run, "--checkpoints: file is no folder", "train", "--checkpoints", "file")
+        fails(run, "--checkpoint-every is for --checkpoints FOLDER; name", "train", "--checkpoint-every", 2)
         fails(run, "--checkpoint-every: must be at least 1, got 0", "train", "--checkpoint-every", 0)
 
     def test_changed_options(self, run, tmp_path, kept):

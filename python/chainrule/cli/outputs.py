@@ -57,7 +57,12 @@ def write_json(path: Path, content: dict[str, Any]) -> Path:
     """Written whole or not at all; returns the path."""
     whole = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        whole.write_text(json.dumps(finite(content), indent=1) + "\n", encoding="utf-8")
+        with whole.open("w", encoding="utf-8") as file:
+            file.write(json.dumps(finite(content), indent=1) + "\n")
+            file.flush()
+            os.fsync(
+                file.fileno()
+            )  # before the name is its: after a power cut there is the old file or this one
         os.replace(whole, path)
     finally:
         whole.unlink(missing_ok=True)

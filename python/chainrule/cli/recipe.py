@@ -50,8 +50,13 @@ def _where(options: argparse.Namespace, table: str) -> str:
     return f"{', '.join(places)}: [{table}]" if places else f"--{table}"
 
 
-def make_callbacks(options: argparse.Namespace) -> list[Any]:
-    """Early stopping, a log and checkpoints, where options or tables ask for them."""
+def make_callbacks(
+    options: argparse.Namespace, schema: _core.Schema | None = None, training: str = "{}"
+) -> list[Any]:
+    """Early stopping, a log and checkpoints, where options or tables ask for them.
+
+    schema and training are what checkpoints tell about the model, as save does.
+    """
     asked = []
     for table, name in CALLBACKS.items():
         arguments = getattr(options, f"{table}_table")
@@ -60,7 +65,10 @@ def make_callbacks(options: argparse.Namespace) -> list[Any]:
         if arguments is not None:
             asked.append(made(options, table, getattr(callbacks, name), arguments))
     if getattr(options, "checkpoints", None) is not None:
-        asked.append(_core.Checkpoint(options.checkpoints, every_epochs=options.checkpoint_every))
+        every = options.checkpoint_every
+        asked.append(
+            _core.Checkpoint(options.checkpoints, every_epochs=every, schema=schema, training=training)
+        )
     return asked
 
 

@@ -16,9 +16,12 @@ def resume(options: argparse.Namespace) -> int:
     kept = run.options()
     kept.quiet = options.quiet
     if run.content["finished"]:
+        there = Path(kept.out).exists()
         if not options.quiet:
-            print(f"{options.folder}: the run is finished; its model is {kept.out}")
-        return 0
+            more = f"its model is {kept.out}" if there else f"its model {kept.out} is gone, and written anew"
+            print(f"{options.folder}: the run is finished; {more}")
+        if there:
+            return 0
     if run.content["chainrule"] != _core.__version__ and not options.quiet:
         print(
             f"note: the run was begun with chainrule {run.content['chainrule']}, this is {_core.__version__}"

@@ -44,6 +44,9 @@ class Run:
         kept = {**vars(options), "out": str(out.resolve()), "checkpoints": None}
         for name in _PATHS:
             kept[name] = [str(Path(path).resolve()) for path in kept[name] or ()]
+        log = kept["tensorboard_table"]
+        if log is not None and isinstance(log.get("folder"), str):
+            kept["tensorboard_table"] = {**log, "folder": str(Path(log["folder"]).resolve())}
         content = {
             "chainrule": _core.__version__,
             "finished": False,

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +68,11 @@ def train(options: argparse.Namespace, run: Run | None = None) -> int:
 
     optimizer_text = repr(optimizer)
     start_schedule(trainer.optimizer, options)
+    about = describe(options, source, optimizer_text, loss, 0, {}, 0.0, "")
+    for name in ("epochs", "results", "seconds", "date"):  # known only when it has been trained
+        del about[name]
     arguments = {
-        "callbacks": make_callbacks(options),
+        "callbacks": make_callbacks(options, source.schema, json.dumps(finite(about))),
         **class_weight(source, options),
         **sampler(source, options),
     }
@@ -80,16 +84,19 @@ def train(options: argparse.Namespace, run: Run | None = None) -> int:
     validation = None if source.validation is None else (source.validation.X, source.validation.y)
     show = None if options.quiet else Bar() if sys.stderr.isatty() else _Lines()
     try:
-        trainer.fit(
-            source.train.X,
-            source.train.y,
-            epochs=options.epochs,
-            batch_size=options.batch_size,
-            validation_data=validation,
-            shuffle=options.shuffle,
-            progress=False if show is None else show,
-            **arguments,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", RuntimeWarning)
+            warnings.showwarning = _quiet if options.quiet else _note
+            trainer.fit(
+                source.train.X,
+                source.train.y,
+                epochs=options.epochs,
+                batch_size=options.batch_size,
+                validation_data=validation,
+                shuffle=options.shuffle,
+                progress=False if show is None else show,
+                **arguments,
+            )
     except KeyboardInterrupt:
         interrupted = True
     finally:
@@ -120,6 +127,14 @@ def train(options: argparse.Namespace, run: Run | None = None) -> int:
     elif run is not None and not options.quiet:
         print(f"chainrule resume {run.folder} goes on")
     return 130 if interrupted else 0
+
+
+def _note(message: Any, *_: Any) -> None:
+    print(f"note: {message}", flush=True)
+
+
+def _quiet(*_: Any) -> None:
+    pass
 
 
 def model_line(sizes: list[int]) -> str:
