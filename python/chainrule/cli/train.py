@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import functools
 import json
 import os
 import sys
@@ -86,7 +87,7 @@ def train(options: argparse.Namespace, run: Run | None = None) -> int:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("always", RuntimeWarning)
-            warnings.showwarning = _quiet if options.quiet else _note
+            warnings.showwarning = functools.partial(_note, options.quiet)
             trainer.fit(
                 source.train.X,
                 source.train.y,
@@ -129,12 +130,9 @@ def train(options: argparse.Namespace, run: Run | None = None) -> int:
     return 130 if interrupted else 0
 
 
-def _note(message: Any, *_: Any) -> None:
-    print(f"note: {message}", flush=True)
-
-
-def _quiet(*_: Any) -> None:
-    pass
+def _note(quiet: bool, message: Warning | str, *_: Any, **__: Any) -> None:
+    if not quiet:
+        print(f"note: {message}", flush=True)
 
 
 def model_line(sizes: list[int]) -> str:
