@@ -1,10 +1,11 @@
-// The Trainer's methods for a look at a training are in a file of their own.
+// What belongs to the Trainer's class and is in files of its own.
 #pragma once
 
 #include "common.hpp"
 
 namespace chainrule::python {
 
+void bind_history(py::module_& m);
 void bind_diagnostics(py::module_& m, py::class_<Trainer>& trainer);
 
 }  // namespace chainrule::python

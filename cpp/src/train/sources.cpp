@@ -59,8 +59,6 @@ void check_window_rows(const char* who, std::int64_t window_rows) {
 
 }  // namespace
 
-Source::~Source() = default;
-
 SourceRows Source::window(std::int64_t first, std::int64_t count) {
   const std::lock_guard lock(mutex_);
   const std::int64_t all = rows();
