@@ -3,6 +3,7 @@
 // numbers run away.
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include "chainrule/data.hpp"
 #include "core/fail.hpp"
@@ -323,20 +324,21 @@ void FitRun::end_epoch() {
   ++s_.epochs;
   s_.optimizer.set_epoch(s_.optimizer.epoch() + 1);
   History& history = s_.history;
-  std::vector<double> measured;
+  history.append("loss", sums_.mean());
   if (per_row_output_) {
     const Tensor targets = data_.windows ? targets_ : data::take_rows(data_.y, order_);
-    for (const Metric& metric : s_.options.metrics) measured.push_back(measure(metric, s_.loss, outputs_, targets));
+    for (const Metric& metric : s_.options.metrics)
+      history.append(metric.name, measure(metric, s_.loss, outputs_, targets));
   }
   std::optional<Evaluation> validation;
   try {
     finish_averages();
     if (data_.validates()) validation = validate();
-  } catch (const ReadStopped&) {  // without this epoch's row in the history
+  } catch (const ReadStopped&) {
+    for (const std::string& column : columns())
+      if (column.starts_with("val_")) history.append(column, std::numeric_limits<double>::quiet_NaN());
     return stop_waiting("in the validation of epoch " + std::to_string(epoch_));
   }
-  history.append("loss", sums_.mean());
-  for (std::size_t i = 0; i < measured.size(); ++i) history.append(s_.options.metrics[i].name, measured[i]);
   if (validation) {
     history.append("val_loss", validation->loss);
     for (const auto& [name, value] : validation->metrics) history.append("val_" + name, value);
