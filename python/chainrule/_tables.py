@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -74,7 +75,7 @@ def _cells(values: Any) -> np.ndarray[Any, Any] | list[str]:
     return ["" if c is None or c != c else str(c) for c in cells]
 
 
-class _ColumnSource:
+class _ColumnSource(ABC):
     """What sources of named columns share: those of a window become X and y."""
 
     rows: int
@@ -115,8 +116,9 @@ class _ColumnSource:
     def _used(self) -> list[str]:
         return [*self._features, *([] if self._target is None else [self._target])]
 
+    @abstractmethod
     def _window(self, first: int, count: int) -> _Columns:
-        raise NotImplementedError
+        """The columns that are used, of these rows."""
 
     def read(self, first: int, count: int) -> Any:
         """Rows first ... first + count - 1: X, or (X, y)."""
