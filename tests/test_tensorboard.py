@@ -165,7 +165,8 @@ def test_without_the_package(monkeypatch, tmp_path):
         cr.callbacks.TensorBoard(tmp_path)
 
 
-def test_it_says_what_it_is_and_refuses_half_an_epoch(tmp_path):
+def test_it_says_what_it_is_and_refuses_half_an_epoch():
+    pytest.importorskip("tensorboardX")
     assert repr(cr.callbacks.TensorBoard("runs/a")) == "TensorBoard('runs/a')"
     assert repr(cr.callbacks.TensorBoard("a", histograms=2)) == "TensorBoard('a', histograms=2)"
     for histograms in (2.5, True, "1"):

@@ -35,9 +35,11 @@ Schedule Step(double lr, std::int64_t step_size, const StepOptions& options) {
   check_rate("Step", "lr", lr);
   check_count("Step", "step_size", step_size);
   check_rate("Step", "gamma", options.gamma);
-  return formula(
-      "Step", {{"lr", lr}, {"step_size", step_size}, {"gamma", options.gamma}}, options.per,
-      [=, gamma = options.gamma](std::int64_t t) { return lr * std::pow(gamma, static_cast<double>(t / step_size)); });
+  return formula("Step", {{"lr", lr}, {"step_size", step_size}, {"gamma", options.gamma}}, options.per,
+                 [=, gamma = options.gamma](std::int64_t t) {
+                   const std::int64_t drops = t / step_size;
+                   return lr * std::pow(gamma, static_cast<double>(drops));
+                 });
 }
 
 Schedule MultiStep(double lr, std::vector<std::int64_t> milestones, const StepOptions& options) {

@@ -75,7 +75,7 @@ ProfileRow describe(const Program& program, const Group& group) {
   ProfileRow row;
   row.shared = group.parallel;
   for (int i = 0; i < group.count; ++i) {
-    const Instruction& instruction = program.instructions[static_cast<Index>(group.first + i)];
+    const Instruction& instruction = program.instructions[static_cast<Index>(group.first) + static_cast<Index>(i)];
     const Node& node = program.graph.nodes[static_cast<Index>(instruction.node)];
     if (i == 0 || !group.beside) row.ops += (i == 0 ? "" : " ") + std::string(node.op->name);
     if (row.scope.empty()) row.scope = node.scope;

@@ -265,7 +265,8 @@ void unroll_slabs(Program& program, const std::vector<SlabGroups>& stretches, co
   const auto add = [&](const Group& group, std::int64_t blocks) {
     Group& copy = program.groups.emplace_back(group);
     copy.first = static_cast<std::int32_t>(program.instructions.size());
-    for (Index i = static_cast<Index>(group.first); i < static_cast<Index>(group.first + group.count); ++i) {
+    const auto first = static_cast<Index>(group.first), count = static_cast<Index>(group.count);
+    for (Index i = first; i < first + count; ++i) {
       Instruction& instruction = program.instructions.emplace_back(instructions[i]);
       const auto from = static_cast<Index>(instruction.first_operand);
       instruction.first_operand = static_cast<std::int32_t>(program.operands.size());

@@ -108,10 +108,10 @@ double average_precision_of(const MetricInput& in, const std::string& average) {
 double log_loss_of(const MetricInput& in) {
   const ScoreSamples s = log_probability_samples(in);
   const auto columns = static_cast<std::size_t>(s.columns);
-  const double labels = s.form == Form::labels ? static_cast<double>(columns / 2) : 1.0;
+  const std::size_t labels = s.form == Form::labels ? columns / 2 : 1;
   Column losses(static_cast<std::size_t>(s.rows));
   for (std::size_t i = 0; i < s.score.size(); ++i)
-    if (s.wanted[i] != 0) losses[i / columns] -= s.wanted[i] * s.score[i] / labels;
+    if (s.wanted[i] != 0) losses[i / columns] -= s.wanted[i] * s.score[i] / static_cast<double>(labels);
   return weighted_mean(losses, s.weight);
 }
 
