@@ -89,6 +89,13 @@ Tensor with_shape(const Tensor& t, const Shape& shape) {
   return Tensor(std::move(data));
 }
 
+Tensor copy_of(const Tensor& t) {
+  const void* from = t.raw_data();
+  Tensor copy = make_tensor(type_of(t));
+  std::memcpy(bytes_of(copy), from, static_cast<std::size_t>(t.size()) * size_of(t.dtype()));
+  return copy;
+}
+
 Tensor make_constant(double value, DType dtype) {
   Tensor t = Tensor::full({}, value, dtype);
   t.data_handle()->constant = true;

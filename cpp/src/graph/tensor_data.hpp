@@ -86,6 +86,7 @@ inline TensorType type_of(const Tensor& t) { return t.data_handle()->type(); }
 Tensor make_tensor(const TensorType& type);              // fresh memory
 Tensor make_constant(double value, DType dtype);         // rank 0, frozen when traced
 Tensor with_shape(const Tensor& t, const Shape& shape);  // same memory, other shape; records nothing
+Tensor copy_of(const Tensor& t);                         // fresh memory, same values; records nothing
 
 // The one way an op is called: checks and infers, then records a symbol's node, or runs the kernel (and remembers the
 // inputs where a gradient is wanted).

@@ -10,17 +10,7 @@ namespace {
 Tensor owned_leaf(const Tensor& value) {
   const TensorData& data = *value.data_handle();
   if (!data.node && !data.storage->borrowed && !data.weak && !data.constant) return value;
-  const NoGrad no_grad;
-  Tensor copy = Tensor::empty(value.shape(), value.dtype());
-  copy.copy_(value);
-  return copy;
-}
-
-Tensor copy_of(const Tensor& value) {
-  const NoGrad no_grad;
-  Tensor copy = Tensor::empty(value.shape(), value.dtype());
-  copy.copy_(value);
-  return copy;
+  return copy_of(value);
 }
 
 void check_value(const char* op, const std::string& name, const Tensor& value) {

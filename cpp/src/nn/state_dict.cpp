@@ -9,13 +9,6 @@
 namespace chainrule::nn {
 namespace {
 
-Tensor copy_of(const Tensor& tensor) {
-  const NoGrad no_grad;
-  Tensor copy = Tensor::empty(tensor.shape(), tensor.dtype());
-  copy.copy_(tensor);
-  return copy;
-}
-
 struct Entry {
   std::string name;
   Tensor target;

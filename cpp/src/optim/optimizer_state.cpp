@@ -5,18 +5,12 @@
 #include <unordered_set>
 
 #include "core/fail.hpp"
+#include "graph/tensor_data.hpp"
 #include "optim/driver_kinds.hpp"
 #include "optim/rules.hpp"
 
 namespace chainrule::optim {
 namespace {
-
-Tensor copy_of(const Tensor& tensor) {
-  const NoGrad no_grad;
-  Tensor copy = Tensor::empty(tensor.shape(), tensor.dtype());
-  copy.copy_(tensor);
-  return copy;
-}
 
 // The name of what the schedule of lr (k = 0) or of group k - 1 has seen.
 std::string schedule_name(std::size_t k) {

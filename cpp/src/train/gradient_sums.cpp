@@ -12,10 +12,6 @@ namespace {
 constexpr const char *prefix = "accumulated.", *weight_name = "accumulated.weight",
                      *batches_name = "accumulated.batches";
 
-Tensor copy_of(const Tensor& t) {
-  return Tensor::from_raw(t.raw_data(), static_cast<std::size_t>(t.size()), t.shape(), t.dtype());
-}
-
 }  // namespace
 
 void GradientSums::fit_to(const std::vector<Tensor>& parameters) {

@@ -33,11 +33,6 @@ using Bits = std::vector<std::byte>;
 Tensor normal(const Shape& shape, std::uint64_t key, DType dtype = DType::float32) {
   return random::normal(shape, key, 0).astype(dtype);
 }
-Tensor copy_of(const Tensor& t) {
-  Tensor copy = make_tensor(type_of(t));
-  std::memcpy(bytes_of(copy), t.raw_data(), static_cast<std::size_t>(t.size()) * size_of(t.dtype()));
-  return copy;
-}
 Tensor labels(std::int64_t rows, std::int64_t classes) {
   std::vector<std::int64_t> values(static_cast<std::size_t>(rows));
   for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<std::int64_t>(i * 2654435761u >> 7) % classes;
