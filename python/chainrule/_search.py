@@ -17,6 +17,8 @@ _FIT = (
     "epochs",
     "batch_size",
     "shuffle",
+    "class_weight",
+    "sampler",
     "clip_norm",
     "clip_value",
     "accumulate",

@@ -1,5 +1,6 @@
 // Recipes from Python's arguments, and ensembles.
 #include "path.hpp"
+#include "sampling.hpp"
 #include "selection.hpp"
 
 namespace chainrule::python {
@@ -60,10 +61,12 @@ Recipe to_recipe(const char* who, const py::object& make_model, const TrainingAr
   recipe.fit.batch_size = option("batch_size", a.batch_size);
   recipe.fit.shuffle = option("shuffle", a.shuffle);
   if (!a.sample_weight.is_none()) recipe.fit.sample_weight = borrow(a.sample_weight, "sample_weight");
-  if (py::isinstance<py::str>(a.class_weight))
-    recipe.fit.class_weight = a.class_weight.cast<std::string>();
-  else if (!a.class_weight.is_none())
-    recipe.fit.class_weight = a.class_weight.cast<std::map<std::int64_t, double>>();
+  const py::object class_weight = option("class_weight", a.class_weight);
+  if (py::isinstance<py::str>(class_weight))
+    recipe.fit.class_weight = class_weight.cast<std::string>();
+  else if (!class_weight.is_none())
+    recipe.fit.class_weight = class_weight.cast<std::map<std::int64_t, double>>();
+  recipe.fit.sampler = to_sampler(option("sampler", a.sampler), who);
   recipe.fit.callbacks = to_callbacks(a.callbacks, who);
   return recipe;
 }
@@ -74,13 +77,14 @@ Ensemble train(const py::object& make_model, const py::object& X, const py::obje
                const py::object& optimizer, std::int64_t seeds, std::int64_t epochs, std::int64_t batch_size,
                const py::object& metrics, const py::object& seed, const py::object& workers,
                const py::object& callbacks, const py::object& sample_weight, const py::object& class_weight,
-               bool shuffle, const py::object& clip_norm, const py::object& clip_value, std::int64_t accumulate,
-               double l1, const py::object& max_norm, double mixup, const std::string& precision,
-               const py::object& progress) {
+               const py::object& sampler, bool shuffle, const py::object& clip_norm, const py::object& clip_value,
+               std::int64_t accumulate, double l1, const py::object& max_norm, double mixup,
+               const std::string& precision, const py::object& progress) {
   const char* who = "Ensemble";
-  const Recipe recipe = to_recipe(who, make_model,
-                                  {loss, optimizer, epochs, batch_size, metrics, shuffle, sample_weight, class_weight,
-                                   clip_norm, clip_value, accumulate, l1, max_norm, mixup, callbacks, precision});
+  const Recipe recipe =
+      to_recipe(who, make_model,
+                {loss, optimizer, epochs, batch_size, metrics, shuffle, sample_weight, class_weight, sampler, clip_norm,
+                 clip_value, accumulate, l1, max_norm, mixup, callbacks, precision});
   const std::vector<Tensor> x = borrow_inputs(X, who);
   const Tensor target = borrow(y, who);
   EnsembleOptions options;
@@ -126,10 +130,10 @@ void bind_ensemble(py::module_& m) {
       .def_static("train", &train, "make_model"_a, "X"_a, "y"_a, py::kw_only(), "loss"_a, "optimizer"_a,
                   "seeds"_a = d.seeds, "epochs"_a = fit.epochs, "batch_size"_a = fit.batch_size,
                   "metrics"_a = py::tuple(), "seed"_a = d.seed, "workers"_a = py::none(), "callbacks"_a = py::tuple(),
-                  "sample_weight"_a = py::none(), "class_weight"_a = py::none(), "shuffle"_a = fit.shuffle,
-                  "clip_norm"_a = py::none(), "clip_value"_a = py::none(), "accumulate"_a = TrainerOptions{}.accumulate,
-                  "l1"_a = TrainerOptions{}.l1, "max_norm"_a = py::none(), "mixup"_a = TrainerOptions{}.mixup,
-                  "precision"_a = TrainerOptions{}.precision, "progress"_a = "auto",
+                  "sample_weight"_a = py::none(), "class_weight"_a = py::none(), "sampler"_a = py::none(),
+                  "shuffle"_a = fit.shuffle, "clip_norm"_a = py::none(), "clip_value"_a = py::none(),
+                  "accumulate"_a = TrainerOptions{}.accumulate, "l1"_a = TrainerOptions{}.l1, "max_norm"_a = py::none(),
+                  "mixup"_a = TrainerOptions{}.mixup, "precision"_a = TrainerOptions{}.precision, "progress"_a = "auto",
                   "Train so many models (seeds) on all data, the i-th with weights drawn by init(seed + i) and with "
                   "that seed for the\n"
                   "order of samples and dropout. The other arguments are those of cross_validate. Lakshminarayanan, "

@@ -21,6 +21,12 @@ class PythonSampler : public data::Sampler {
     return to_integers(order, who_, "sampler.order(seed, epoch)");
   }
   std::int64_t size() const override { return size_; }
+  std::shared_ptr<const data::Sampler> of_rows(std::span<const std::int64_t> rows) const override {
+    const py::gil_scoped_acquire locked;
+    const py::object object = held(object_);
+    if (!py::hasattr(object, "of_rows")) return Sampler::of_rows(rows);
+    return to_sampler(object.attr("of_rows")(to_array({rows.begin(), rows.end()})), who_);
+  }
   std::string str() const override {
     const py::gil_scoped_acquire locked;
     return "a " + type_name(held(object_));
@@ -64,7 +70,8 @@ void bind_samplers(py::module_& m) {
       "any "
       "object\n"
       "with a method order(seed, epoch) that returns row numbers, as many in every epoch and the same for the same "
-      "arguments.")
+      "arguments; where a part of the rows is held out, its method of_rows(rows) gives the sampler of the others,\n"
+      "counted from 0.")
       .def(
           "order",
           [](const Sampler& s, const py::object& seed, std::uint64_t epoch, std::int64_t batch_size) {
@@ -72,6 +79,16 @@ void bind_samplers(py::module_& m) {
           },
           "seed"_a, "epoch"_a, "batch_size"_a = FitOptions{}.batch_size,
           "The rows of pass `epoch` as an int64 array; batches are cut off from it in order.")
+      .def(
+          "of_rows",
+          [](const Sampler& s, const py::object& rows) -> std::shared_ptr<const Sampler> {
+            return s.of_rows(to_integers(rows, "of_rows", "rows"));
+          },
+          "rows"_a,
+          "The sampler of these rows, counted from 0: what training takes where others are held out.\n\n"
+          ">>> import numpy as np\n"
+          ">>> odd = cr.data.StratifiedSampler([0, 1] * 50).of_rows(np.arange(1, 100, 2))\n"
+          ">>> len(odd)\n50")
       .def("__len__", &Sampler::size)
       .def("__repr__", &Sampler::str);
   const data::WeightedSamplerOptions d;

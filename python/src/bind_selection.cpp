@@ -202,22 +202,23 @@ void define(py::module_& m, const char* name, const std::string& doc, F f, const
           std::int64_t batch_size, const py::object& metrics, const std::string& score, bool retrain,
           const py::object& seed, const py::object& workers, const py::object& stratify, const py::object& groups,
           std::int64_t repeats, const py::object& folds, const py::object& callbacks, const py::object& sample_weight,
-          const py::object& class_weight, bool shuffle, const py::object& clip_norm, const py::object& clip_value,
-          std::int64_t accumulate, double l1, const py::object& max_norm, double mixup, const std::string& precision,
-          const py::object& progress) {
-        return f(lead...,
-                 TrainingArguments{loss, optimizer, epochs, batch_size, metrics, shuffle, sample_weight, class_weight,
-                                   clip_norm, clip_value, accumulate, l1, max_norm, mixup, callbacks, precision},
-                 SelectionArguments{k, score, stratify, groups, repeats, folds, retrain, seed, workers, progress});
+          const py::object& class_weight, const py::object& sampler, bool shuffle, const py::object& clip_norm,
+          const py::object& clip_value, std::int64_t accumulate, double l1, const py::object& max_norm, double mixup,
+          const std::string& precision, const py::object& progress) {
+        return f(
+            lead...,
+            TrainingArguments{loss, optimizer, epochs, batch_size, metrics, shuffle, sample_weight, class_weight,
+                              sampler, clip_norm, clip_value, accumulate, l1, max_norm, mixup, callbacks, precision},
+            SelectionArguments{k, score, stratify, groups, repeats, folds, retrain, seed, workers, progress});
       },
       leading..., "loss"_a, "optimizer"_a, "k"_a = d.k, "epochs"_a = fit.epochs, "batch_size"_a = fit.batch_size,
       "metrics"_a = py::tuple(), "score"_a = d.score, "retrain"_a = d.retrain, "seed"_a = d.seed,
       "workers"_a = py::none(), "stratify"_a = "auto", "groups"_a = py::none(), "repeats"_a = d.repeats,
       "folds"_a = py::none(), "callbacks"_a = py::tuple(), "sample_weight"_a = py::none(),
-      "class_weight"_a = py::none(), "shuffle"_a = fit.shuffle, "clip_norm"_a = py::none(), "clip_value"_a = py::none(),
-      "accumulate"_a = TrainerOptions{}.accumulate, "l1"_a = TrainerOptions{}.l1, "max_norm"_a = py::none(),
-      "mixup"_a = TrainerOptions{}.mixup, "precision"_a = TrainerOptions{}.precision, "progress"_a = "auto",
-      doc.c_str());
+      "class_weight"_a = py::none(), "sampler"_a = py::none(), "shuffle"_a = fit.shuffle, "clip_norm"_a = py::none(),
+      "clip_value"_a = py::none(), "accumulate"_a = TrainerOptions{}.accumulate, "l1"_a = TrainerOptions{}.l1,
+      "max_norm"_a = py::none(), "mixup"_a = TrainerOptions{}.mixup, "precision"_a = TrainerOptions{}.precision,
+      "progress"_a = "auto", doc.c_str());
 }
 
 void bind_distributions(py::module_& m) {
@@ -239,7 +240,8 @@ void bind_distributions(py::module_& m) {
 }
 
 const char* const common_doc =
-    "loss, optimizer, metrics, epochs, batch_size, shuffle, sample_weight, class_weight, clip_norm, clip_value, "
+    "loss, optimizer, metrics, epochs, batch_size, shuffle, sample_weight, class_weight, sampler, clip_norm, "
+    "clip_value, "
     "accumulate,\nl1, max_norm, mixup and precision are those of Trainer and fit. k, stratify, groups, repeats and "
     "seed "
     "make the folds as data.k_fold does; \"auto\" stratifies "
@@ -247,7 +249,8 @@ const char* const common_doc =
     "labels; folds=\"time_series\", or pairs (train rows, held-out rows) take their place. score: \"loss\" or a "
     "metric's "
     "name; empty:\n"
-    "the first metric, else the loss. callbacks: each model gets copies. workers: models trained at a time, None: as "
+    "the first metric, else the loss. sampler: its of_rows gives every fold one of its training rows. callbacks: each "
+    "model gets copies. workers: models trained at a time, None: as "
     "many as\n"
     "there are threads; one worker gives each model all threads. The bits do not depend on it. seed: every fold starts "
     "as after\n"
@@ -289,7 +292,7 @@ void bind_selection(py::module_& m) {
       std::string("Cross-validate every combination of the values in grid, a dict of lists, on the same folds, and "
                   "train the best on all data.\n\n"
                   "A name in the grid is an argument of make_model, an option of fit (epochs, batch_size, shuffle, "
-                  "clip_norm,\nclip_value, accumulate, l1, max_norm, mixup), or an "
+                  "class_weight, sampler,\nclip_norm, clip_value, accumulate, l1, max_norm, mixup), or an "
                   "argument of the optimizer or of the loss, whichever has it; \"model.width\", \"optimizer.lr\", "
                   "\"loss.weight\" or\n"
                   "\"fit.epochs\" say which where several do. \"optimizer\" and \"loss\" are replaced as a whole. ") +

@@ -12,7 +12,7 @@ struct TrainingArguments {
   std::int64_t epochs, batch_size;
   py::object metrics;
   bool shuffle;
-  py::object sample_weight, class_weight, clip_norm, clip_value;
+  py::object sample_weight, class_weight, sampler, clip_norm, clip_value;
   std::int64_t accumulate;
   double l1;
   py::object max_norm;

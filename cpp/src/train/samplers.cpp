@@ -55,7 +55,7 @@ Sampler::~Sampler() = default;
 std::int64_t Sampler::rows() const { return -1; }
 std::shared_ptr<const Sampler> Sampler::of_rows(std::span<const std::int64_t>) const {
   fail<ValueError>("fit", "this sampler cannot be restricted to a part of the rows", str(),
-                   "split the data first (data.split_data), and give validation_data");
+                   "split the data first (data.split_data) and give validation_data, or give it of_rows");
 }
 
 WeightedSampler::WeightedSampler(std::vector<double> weights, const WeightedSamplerOptions& options)
