@@ -331,13 +331,15 @@ void FitRun::end_epoch() {
       history.append(metric.name, measure(metric, s_.loss, outputs_, targets));
   }
   std::optional<Evaluation> validation;
+  std::string part = "the batch statistics of the averaged weights";
   try {
     finish_averages();
+    part = "the validation";
     if (data_.validates()) validation = validate();
   } catch (const ReadStopped&) {
     for (const std::string& column : columns())
       if (column.starts_with("val_")) history.append(column, std::numeric_limits<double>::quiet_NaN());
-    return stop_waiting("in the validation of epoch " + std::to_string(epoch_));
+    return stop_waiting("in " + part + " of epoch " + std::to_string(epoch_));
   }
   if (validation) {
     history.append("val_loss", validation->loss);

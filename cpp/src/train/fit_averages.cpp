@@ -22,15 +22,24 @@ void FitRun::find_averages() {
 // Before an epoch is validated.
 void FitRun::finish_averages() {
   for (callbacks::WeightAverage* average : averages_) {
-    const std::int64_t before = average->updates();
-    average->on_epoch_trained(*fit_);
-    if (average->updates() == before || !average->sets_batch_statistics()) continue;
-    const nn::Module model = average->model();
-    if (!has_batch_statistics(model)) continue;
-    set_batch_statistics(model, batches_, [&](std::int64_t b) {
-      if (data_.windows) open_window(b);
-      return take_rows(data_.x, rows_of(b, size_of_batch(b)));
-    });
+    if (!average->sets_batch_statistics() || !has_batch_statistics(s_.model)) {
+      average->on_epoch_trained(*fit_);
+      continue;
+    }
+    // Weights without statistics of their own are no model: where a batch cannot be had, neither is there.
+    const std::int64_t updates = average->updates();
+    const std::vector<nn::NamedTensor> before = average->WeightAverage::state_dict();
+    try {
+      average->on_epoch_trained(*fit_);
+      if (average->updates() == updates) continue;
+      set_batch_statistics(average->model(), batches_, [&](std::int64_t b) {
+        if (data_.windows) open_window(b);
+        return take_rows(data_.x, rows_of(b, size_of_batch(b)));
+      });
+    } catch (...) {
+      average->WeightAverage::load_state_dict(before);
+      throw;
+    }
   }
 }
 
