@@ -1,4 +1,4 @@
-"""What ends a fit of a source at a bad moment, Ctrl-C or an error: averages, the next read, the end of Python."""
+"""What ends a fit of a source at a bad moment, Ctrl-C or an error: averages, the next read, the exit."""
 
 import os
 import signal
@@ -98,3 +98,27 @@ class TestBatchStatisticsOfAverages:
         if updates:
             _, expected, _ = self.fit(lambda read: None, epochs=1)
             same_state(swa.model, expected.model)
+
+
+@pytest.mark.parametrize("by", ["the source", "class"])
+def test_an_epoch_without_any_weight_is_an_error(by):
+    X, y = problem()
+    if by == "the source":
+        model, loss, options = nn.Linear(3, 1, seed=0), nn.MSELoss(), {}
+        source = data.ArraySource(X, y, np.zeros(200, np.float32), window_rows=50)
+    else:
+        model, loss, options = nn.Linear(3, 2, seed=0), nn.CrossEntropyLoss(), {"class_weight": {0: 0.0}}
+        source = data.ArraySource(X, np.zeros(200, int), window_rows=50)
+    before = model.state_dict()
+    trainer = cr.Trainer(model, loss, optim.AdamW(lr=0.1, weight_decay=0.1))
+    with pytest.raises(ValueError, match=r"all sample weights are 0: ArraySource\(200 rows\); give some"):
+        trainer.fit(source, epochs=2, batch_size=25, **options)
+    same_state(model, before)
+
+
+def test_an_epoch_whose_labels_are_all_ignored_says_so():
+    X, _ = problem()
+    source = data.ArraySource(X, np.full(200, -1), np.ones(200, np.float32), window_rows=50)
+    trainer = cr.Trainer(nn.Linear(3, 2), nn.CrossEntropyLoss(ignore_index=-1), optim.SGD(lr=0.1))
+    with pytest.raises(ValueError, match="all sample weights are 0, or all labels are ignored"):
+        trainer.fit(source, epochs=2, batch_size=25)

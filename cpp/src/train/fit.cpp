@@ -321,6 +321,7 @@ void FitRun::stop_waiting(const std::string& where) {
 }
 
 void FitRun::end_epoch() {
+  check_epoch_weight();
   ++s_.epochs;
   s_.optimizer.set_epoch(s_.optimizer.epoch() + 1);
   History& history = s_.history;

@@ -53,6 +53,7 @@ class FitRun {
   void begin_epoch(std::int64_t epoch);
   void begin_order();
   void open_window(std::int64_t b);
+  void check_epoch_weight();
   Evaluation validate();
   void stop_waiting(const std::string& where);
   void slice();

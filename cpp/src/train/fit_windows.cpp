@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "chainrule/data.hpp"
+#include "core/fail.hpp"
 #include "train/batched_run.hpp"
 #include "train/fit_run.hpp"
 #include "train/samplers.hpp"
@@ -48,6 +49,16 @@ void FitRun::open_window(std::int64_t b) {
   const Tensor here = data::take_rows(data_.y, order_);
   std::memcpy(bytes_of(targets_) + static_cast<std::size_t>(first_batch_ * batch_) * row_bytes(here), here.raw_data(),
               static_cast<std::size_t>(data_.rows) * row_bytes(here));
+}
+
+// A window may weigh nothing, an epoch of them may not.
+void FitRun::check_epoch_weight() {
+  if (!data_.windows || !data_.weight.defined() || sums_.sums().second != 0) return;
+  if (epoch_ == 1) back_to_start();
+  fail<ValueError>(
+      "fit",
+      ignored_label(s_.loss) ? "all sample weights are 0, or all labels are ignored" : "all sample weights are 0",
+      data_.windows->str(), "give some samples a weight");
 }
 
 // Whether batches first ... last, counted from the beginning of the fit, can be had once more. What is read in its
