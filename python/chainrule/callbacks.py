@@ -30,8 +30,8 @@ class Callback:
     """Override what you need; any object with some of these methods is a callback, too.
 
     Calls come between batches, in the order of the list. They may change parameters, the learning rate or any
-    other state; an exception ends fit and is raised from it. on_batch_end is called after every `every`
-    batches of the fit.
+    other state; an exception ends fit and is raised from it. Ctrl-C ends fit once the call is done, a second
+    one the call itself. on_batch_end is called after every `every` batches of the fit.
 
     >>> class Decay(cr.callbacks.Callback):
     ...     every = 10

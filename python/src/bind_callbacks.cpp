@@ -5,6 +5,7 @@
 #include <array>
 
 #include "path.hpp"
+#include "watcher.hpp"
 
 namespace chainrule::python {
 namespace {
@@ -68,6 +69,7 @@ class PythonCallback : public Callback {
   void call(Hook hook, FitState& fit) const {
     if (!has_[hook] && !(function_ && hook == 3)) return;
     const py::gil_scoped_acquire locked;
+    Watcher::hear_first();
     const py::object target = function_ ? held(object_) : held(object_).attr(hooks[hook]);
     target(py::cast(fit.shared_from_this()));
   }

@@ -2,13 +2,18 @@
 // once it is over.
 #pragma once
 
-#include "common.hpp"
+#include <utility>
+
+#include "interrupts.hpp"
 
 namespace chainrule::python {
 
 class Watcher {
  public:
-  explicit Watcher(py::object show) : show_(std::move(show)) {}
+  explicit Watcher(py::object show) : show_(std::move(show)), before_(std::exchange(present_, this)) {}
+  Watcher(const Watcher&) = delete;
+  Watcher& operator=(const Watcher&) = delete;
+  ~Watcher() { present_ = before_; }
   // report() makes the object shown; false: end the work.
   template <class Report> bool operator()(const Report& report) {
     return keeps([&] {
@@ -18,6 +23,10 @@ class Watcher {
   bool hears_nothing() {  // signals alone
     return keeps([] {});
   }
+  // Before Python code runs in the middle of the work: a signal of before is the watcher's, and does not end that code.
+  static void hear_first() {
+    if (present_ != nullptr) present_->hears_nothing();
+  }
   void rethrow() {
     if (error_) throw py::error_already_set(*error_);
   }
@@ -25,9 +34,11 @@ class Watcher {
  private:
   template <class Call> bool keeps(const Call& call) {
     const py::gil_scoped_acquire locked;
+    if (error_) return false;
     try {
-      if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+      Interrupts::hear();
       call();
+      Interrupts::hear();
     } catch (py::error_already_set& error) {
       error_ = std::make_unique<py::error_already_set>(std::move(error));
       return false;
@@ -35,8 +46,11 @@ class Watcher {
     return true;
   }
 
+  inline static thread_local Watcher* present_ = nullptr;
+
   py::object show_;
   std::unique_ptr<py::error_already_set> error_;
+  Watcher* const before_;
 };
 
 // progress="auto" (a bar on a terminal), True, False, or a function that gets every report. bar: who makes the bar in
@@ -51,6 +65,7 @@ inline py::object progress_function(const py::object& progress, const char* bar,
 
 // Runs work(watch) without the GIL; the bar is closed whatever happens, and what the watcher caught is raised.
 template <class Work> auto watched(const py::object& progress, const char* bar, const Work& work) {
+  const Interrupts interrupts;
   py::object close = py::none();
   Watcher watcher(progress_function(progress, bar, close));
   const auto run = [&] {
