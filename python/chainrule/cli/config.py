@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import tomllib
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from .. import _core
 from .._arguments import _parse
 from .._search import advice
 from .errors import UserError
+from .lines import NAMED, SHORT, Whole, folded, merge
 from .options import LOSSES, OPTIMIZERS, Kind, parsers, shown
 
 CALLBACKS = {  # tables with their arguments, in the order of the list
@@ -20,9 +21,9 @@ CALLBACKS = {  # tables with their arguments, in the order of the list
     "early_stopping": "EarlyStopping",
     "tensorboard": "TensorBoard",
 }
-TABLES = ("loss", "optimizer", *CALLBACKS)
-_SHORT = {"lr": "optimizer", "weight_decay": "optimizer", "patience": "early_stopping"}  # and their tables
+TABLES = (*NAMED, *CALLBACKS)
 _OF_TRAIN = ("sampler", "tensorboard")
+_UNNAMED = ("CrossEntropyLoss", "MSELoss")  # what arguments of a loss without a name are for
 _OF_THE_COMMAND = ("metrics", "seed")  # arguments of Trainer that are options as well
 
 
@@ -54,17 +55,23 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     options |= {f"{table}_table": None for table in CALLBACKS}  # an empty one asks for a callback, too
     known = {key: action for taken in (actions["cv"], actions["train"]) for key, action in taken.items()}
     options["notes"] = []
-    for source in _sources(given):
-        _merge(options, source, known, set(actions[command]), command)
-    if "optimizer" in given:
-        options["optimizer_table"] = {}  # another optimizer's arguments are not its own
-    for option, argument in (("lr", "lr"), ("weight_decay", "weight_decay")):
-        if option in given:
-            options["optimizer_table"].pop(argument, None)
-    if "loss" in given:
-        options["loss_table"] = {}
+    reader = _Reader(options, known, set(actions[command]), command)
+    file = _file(given)
+    if file is not None:
+        reader.read(_read(file), str(file), file.parent)
+    for key in NAMED:
+        if key in given:
+            reader.name(key, given[key])
+            reader.settled.add(key)
+    lines = folded(given.get("set", []))
     if "class_weight" in given:
+        if "class_weight" in lines:
+            raise UserError("--class-weight gives the weights, --set class_weight others; leave one away")
         options["class_weights"] = None
+    reader.read(lines, "--set")
+    for option in ("lr", "weight_decay"):
+        if option in given:
+            options["optimizer_table"].pop(option, None)
     options |= given
     if "checkpoint_every" in given and options["checkpoints"] is None:
         raise UserError("--checkpoint-every is for --checkpoints FOLDER; name a folder, too")
@@ -75,26 +82,17 @@ def _actions(command: argparse.ArgumentParser) -> dict[str, argparse.Action]:
     return {action.dest: action for action in command._actions if action.dest != "help"}
 
 
-class _Source:
-    """Keys and values of one place: a file, or the arguments of --set."""
-
-    def __init__(self, name: str, values: dict[str, Any], folder: Path | None) -> None:
-        self.name, self.values, self.folder = name, values, folder
-
-
-def _sources(given: dict[str, Any]) -> list[_Source]:
+def _file(given: dict[str, Any]) -> Path | None:
+    """The file of options among those that were named, taken from them."""
     files = [name for name in given.get("files", []) if name.lower().endswith(".toml")]
     if len(files) > 1:
         raise UserError(f"{files[1]}: one file of options is read, {files[0]} is another")
-    sources = []
-    if files:
-        given["files"].remove(files[0])
-        if not given["files"]:
-            del given["files"]
-        sources.append(_Source(files[0], _read(Path(files[0])), Path(files[0]).parent))
-    for text in given.get("set", []):
-        sources.append(_Source("--set", _line(text), None))
-    return sources
+    if not files:
+        return None
+    given["files"].remove(files[0])
+    if not given["files"]:
+        del given["files"]
+    return Path(files[0])
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -106,111 +104,101 @@ def _read(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: not a TOML file: {error}") from None
 
 
-def _line(text: str) -> dict[str, Any]:
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise UserError(f"--set: expected KEY=VALUE, such as optimizer.momentum=0.9, got {text!r}")
-    try:
-        return tomllib.loads(f"{key} = {value}")
-    except tomllib.TOMLDecodeError:
-        pass
-    try:  # a word needs no quotes here
-        quoted = value.strip().replace("\\", "\\\\").replace('"', '\\"')
-        return tomllib.loads(f'{key} = "{quoted}"')
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"--set: {text!r} is not a line of a TOML file: {error}") from None
+class _Reader:
+    """Puts what a file or --set holds into the options; keys of the other command are checked, too."""
 
+    def __init__(
+        self,
+        options: dict[str, Any],
+        known: dict[str, argparse.Action],
+        own: set[str],
+        command: str,
+    ) -> None:
+        self.options, self.known, self.own, self.command = options, known, own, command
+        self.settled: set[str] = set()  # by an option, whose name comes first
 
-def _merge(
-    options: dict[str, Any],
-    source: _Source,
-    known: dict[str, argparse.Action],
-    own: Collection[str],
-    command: str,
-) -> None:
-    """Put what a source holds into the options; keys of the other command are checked, too."""
-    trainer = trainer_arguments()
-    keys = {_key(name): name for name in known if name not in ("set", "force")}
-    if source.folder is not None:
-        options["file"] = source.name
-    for key, value in source.values.items():
-        where = f"{source.name}: {key}"
-        left = command == "cv" and source.folder is not None and key in _OF_TRAIN
-        if left:
-            options["notes"].append(f"{where} is for chainrule train, and left alone")
-        if key in CALLBACKS:
+    def read(self, values: dict[str, Any], source: str, folder: Path | None = None) -> None:
+        """The keys of a source, whose paths go from the folder where it has one."""
+        options, trainer = self.options, trainer_arguments()
+        keys = {_key(name): name for name in self.known if name not in ("set", "force")}
+        if folder is not None:
+            options["file"] = source
+        for key, value in values.items():
+            where = f"{source}: {key}"
+            left = self.command == "cv" and folder is not None and key in _OF_TRAIN
             if left:
-                _merge_callback({f"{key}_table": None}, key, value, where)  # is checked all the same
-                continue
-            _merge_callback(options, key, value, where)
-            if source.folder is not None and isinstance(value.get("folder"), str):
-                options[f"{key}_table"]["folder"] = _beside(source.folder, value["folder"])
-        elif key in TABLES:
-            _merge_table(options, key, value, where)
-        elif key == "class_weight":
-            before = options["class_weights"]
-            options["class_weight"], weights = _class_weight(value, where)
-            options["class_weights"] = weights if weights is None else {**(before or {}), **weights}
-        elif key == "shuffle":
-            options[key] = _boolean(value, where)
-        elif key in keys:
-            name = keys[key]
-            read = _value(known[name], key, value, where)
-            if source.folder is not None and name in ("files", "test", "out", "checkpoints"):
-                read = _beside(source.folder, read)
-            if name in own and not left:
-                options[name] = read
-        elif key in trainer:
-            options["trainer"][key] = value
-        else:
-            everything = [*keys, *trainer, *TABLES, "shuffle"]
-            raise UserError(f"{source.name}: there is no option {key}; {advice(key, everything)}")
-    for key, table in _SHORT.items():
-        values = source.values.get(table)
-        inside = isinstance(values, dict) and key in values
-        if key in source.values and inside:
-            raise UserError(f"{source.name}: {key} is given twice, in [{table}] as well; leave one away")
-        if inside:  # the later one counts
-            options[key] = None
-        elif key in source.values:
-            (options[f"{table}_table"] or {}).pop(key, None)
+                options["notes"].append(f"{where} is for chainrule train, and left alone")
+            if key in CALLBACKS:
+                if left:
+                    _merge_callback({f"{key}_table": None}, key, value, where)  # is checked all the same
+                    continue
+                _merge_callback(options, key, value, where)
+                if folder is not None and isinstance(value.get("folder"), str):
+                    options[f"{key}_table"]["folder"] = _beside(folder, value["folder"])
+            elif key in NAMED:
+                self._table(key, value, where)
+            elif key == "class_weight":
+                before = {} if isinstance(value, Whole) else options["class_weights"] or {}
+                options["class_weight"], weights = _class_weight(value, where)
+                options["class_weights"] = weights if weights is None else {**before, **weights}
+            elif key == "shuffle":
+                options[key] = _boolean(value, where)
+            elif key in keys:
+                name = keys[key]
+                read = _value(self.known[name], key, value, where)
+                if folder is not None and name in ("files", "test", "out", "checkpoints"):
+                    read = _beside(folder, read)
+                if name in self.own and not left:
+                    options[name] = read
+            elif key in trainer:
+                options["trainer"][key] = value
+            else:
+                everything = [*keys, *trainer, *TABLES, "shuffle"]
+                raise UserError(f"{source}: there is no option {key}; {advice(key, everything)}")
+        for key, table in SHORT.items():
+            inner = values.get(table)
+            inside = isinstance(inner, dict) and key in inner
+            if key in values and inside:
+                raise UserError(f"{source}: {key} is given twice, in [{table}] as well; leave one away")
+            if inside:  # the later one counts
+                options[key] = None
+            elif key in values:
+                (options[f"{table}_table"] or {}).pop(key, None)
 
+    def name(self, key: str, name: str) -> None:
+        """Take the loss or the optimizer of this name; another one's arguments are not its own."""
+        before = self.options[key]
+        if name != before and not (before is None and name in _UNNAMED):
+            self.options[f"{key}_table"].clear()
+        self.options[key] = name
 
-def _merge_table(options: dict[str, Any], key: str, value: Any, where: str) -> None:
-    table = options[f"{key}_table"]
-    if isinstance(value, str):
-        value = {"name": value}
-    if not isinstance(value, dict):
-        raise UserError(f"{where}: must be a name or a table with one, got {shown(value)}")
-    if "name" in value:
-        name = value["name"]
-        if not isinstance(name, str):
-            raise UserError(f"{where}.name: must be a name, got {shown(name)}")
-        choices = LOSSES if key == "loss" else OPTIMIZERS
-        known = {choice.lower(): choice for choice in choices}
-        if name.lower() not in known:
-            names = [made.__name__ for made in choices.values()]
-            raise UserError(f"{where}: there is no {shown(name)}; {advice(name, names)}")
-        table.clear()
-        options[key] = known[name.lower()]
-    _deeply(table, {argument: given for argument, given in value.items() if argument != "name"})
+    def _table(self, key: str, value: Any, where: str) -> None:
+        if isinstance(value, str):
+            value = {"name": value}
+        if not isinstance(value, dict):
+            raise UserError(f"{where}: must be a name or a table with one, got {shown(value)}")
+        if "name" in value:
+            name = value["name"]
+            if not isinstance(name, str):
+                raise UserError(f"{where}.name: must be a name, got {shown(name)}")
+            choices = LOSSES if key == "loss" else OPTIMIZERS
+            known = {choice.lower(): choice for choice in choices}
+            if name.lower() not in known:
+                names = [made.__name__ for made in choices.values()]
+                raise UserError(f"{where}: there is no {shown(name)}; {advice(name, names)}")
+            if key not in self.settled:
+                self.name(key, known[name.lower()])
+        table = self.options[f"{key}_table"]
+        if isinstance(value, Whole):
+            table.clear()
+        merge(table, {argument: given for argument, given in value.items() if argument != "name"})
 
 
 def _merge_callback(options: dict[str, Any], key: str, value: Any, where: str) -> None:
     if not isinstance(value, dict):
         raise UserError(f"{where}: must be a table, got {shown(value)}")
-    options[f"{key}_table"] = _deeply(options[f"{key}_table"] or {}, value)
-
-
-def _deeply(table: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
-    """Put a later source's values into a table and those in it; another schedule is a table anew."""
-    for key, given in value.items():
-        before = table.get(key)
-        if isinstance(before, dict) and isinstance(given, dict) and "schedule" not in given:
-            _deeply(before, given)
-        else:
-            table[key] = given
-    return table
+    before = {} if isinstance(value, Whole) else options[f"{key}_table"] or {}
+    options[f"{key}_table"] = merge(before, value)
 
 
 def _class_weight(value: Any, where: str) -> tuple[str | None, dict[str, float] | None]:
