@@ -156,13 +156,29 @@ def test_a_broken_checkpoint_is_a_note(run, tmp_path):
     for quiet in (False, True):
         (tmp_path / "kept" / checkpoints(tmp_path / "kept")[-1]).write_bytes(b"half")
         done = run("resume", "kept", *(["--quiet"] if quiet else []))
-        assert done.stderr == ""
-        told = re.search(
-            r"^note: fit: went back to .*, newer checkpoints cannot be read: ", done.stdout, re.M
-        )
-        assert bool(told) != quiet
+        note = r"^{}: fit: went back to .*, newer checkpoints cannot be read: "
+        assert bool(re.search(note.format("note"), done.stdout, re.M)) != quiet
+        assert bool(re.search(note.format("chainrule: warning"), done.stderr)) == quiet
+        assert (done.stdout if quiet else done.stderr) == ""
         content = json.loads((tmp_path / "kept" / "run.json").read_text())
         (tmp_path / "kept" / "run.json").write_text(json.dumps({**content, "finished": False}))
+
+
+def test_quiet_says_that_a_checkpoint_cannot_be_written(tmp_path):
+    """A limit of the size of files stands for a disk that is full from some moment on."""
+    resource = pytest.importorskip("resource")
+    options = ("--epochs", 100_000, "--layers", "256,128", "--checkpoints", "kept", "--quiet")
+    process = start(tmp_path, "train", *options)
+    try:
+        wait_for(lambda: len(checkpoints(tmp_path / "kept")) > 1, process)
+        hard = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)[1]
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (60_000, hard))
+        line = process.stdout.readline()  # and of stderr
+    finally:
+        kill(process)
+    assert re.fullmatch(
+        r"chainrule: warning: Checkpoint: kept/\S+: cannot be written: .*; training goes on, .*\n", line
+    )
 
 
 def test_a_log_goes_on_from_another_directory(run, tmp_path):

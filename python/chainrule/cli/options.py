@@ -245,7 +245,7 @@ def _add_common_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--force", action="store_true", help="replace files that another program has written"
     )
-    command.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    command.add_argument("--quiet", action="store_true", help="print errors and warnings only")
     _add_data_options(command)
     _add_network_options(command)
     _add_training_options(command)
@@ -330,7 +330,7 @@ def _add_resume(commands: Any) -> argparse.ArgumentParser:
         description="Go on with a training begun by chainrule train --checkpoints, to the same result.",
     )
     resume.add_argument("folder", metavar="FOLDER", help="the folder of --checkpoints")
-    resume.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    resume.add_argument("--quiet", action="store_true", help="print errors and warnings only")
     return resume
 
 

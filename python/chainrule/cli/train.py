@@ -131,8 +131,11 @@ def train(options: argparse.Namespace, run: Run | None = None) -> int:
 
 
 def _note(quiet: bool, message: Warning | str, *_: Any, **__: Any) -> None:
+    """A warning of fit; under --quiet what went wrong, such as a checkpoint that cannot be written."""
     if not quiet:
         print(f"note: {message}", flush=True)
+    elif not str(message).startswith("fit: nothing was trained"):
+        print(f"chainrule: warning: {message}", file=sys.stderr, flush=True)
 
 
 def model_line(sizes: list[int]) -> str:
