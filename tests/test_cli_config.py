@@ -161,9 +161,6 @@ class TestWhatAFileReaches:
         out = call("cv", file, "--k", 2, "--layers", 8)
         assert f"note: {file}: tensorboard is for chainrule train, and left alone" in out
         assert len(list((tmp_path / "here" / "log").iterdir())) == 1
-        assert "TensorBoard: writes one log" in call("cv", "--set", "tensorboard.folder=log", code=2)
-        write(file, "[tensorboard]\nfolder = 3\n")
-        assert "note" in call("cv", file, "--k", 2, "--epochs", 1, "--layers", 4)
         write(file, "tensorboard = 3\n")
         assert "tensorboard: must be a table, got 3" in call("cv", file, code=2)
 

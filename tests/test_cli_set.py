@@ -128,3 +128,52 @@ def test_it_reaches_the_model_file(tmp_path, monkeypatch, capsys):
 
 def test_names_with_an_equals_sign(options):
     assert options('class_weight."a=b"=2.0').class_weights == {"a=b": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("command", "line", "message"),
+    [
+        ("cv", "checkpoints=zz", "--set: checkpoints is for chainrule train; leave it away"),
+        ("cv", "checkpoint_every=2", "--set: checkpoint_every is for chainrule train; leave it away"),
+        ("cv", "validation=0.5", "--set: validation is for chainrule train; leave it away"),
+        ("cv", "test=nofile", "--set: test is for chainrule train; leave it away"),
+        ("cv", "sampler=stratified", "--set: sampler is for chainrule train; leave it away"),
+        ("cv", "tensorboard.folder=log", "--set: tensorboard is for chainrule train; leave it away"),
+        ("train", "k=3", "--set: k is for chainrule cv; leave it away"),
+        ("train", "workers=2", "--set: workers is for chainrule cv; leave it away"),
+        ("train", "time_series=true", "--set: time_series is for chainrule cv; leave it away"),
+        ("train", "stratify=false", "--set: stratify is for chainrule cv; leave it away"),
+        ("train", "score=nosuch", "--set: score is for chainrule cv; leave it away"),
+        ("train", "checkpoint_every=3", "--set: checkpoint_every is for --checkpoints FOLDER; name a folder"),
+        (
+            "train",
+            "tensorboard.foler=x",
+            "--set: tensorboard: there is no argument foler; did you mean folder",
+        ),
+    ],
+)
+def test_what_would_do_nothing_is_refused(command, line, message):
+    with pytest.raises(UserError, match=message):
+        parse([command, "--set", line])
+
+
+def test_a_file_may_hold_what_is_for_the_other_command(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "run.toml"
+    file.write_text("layers = [4]\nepochs = 1\nk = 2\nworkers = 1\nvalidation = 0.3\ncheckpoint_every = 2\n")
+    assert main(["train", "run.toml"]) == 0
+    out = capsys.readouterr().out
+    assert "note: run.toml: k, workers are for chainrule cv, and left alone\n" in out
+    assert "note: run.toml: checkpoint_every is for --checkpoints FOLDER, and left alone\n" in out
+    assert main(["train", "run.toml", "--checkpoints", "kept"]) == 0
+    assert "FOLDER" not in capsys.readouterr().out
+    assert main(["cv", "run.toml"]) == 0
+    out = capsys.readouterr().out
+    assert "note: run.toml: validation, checkpoint_every are for chainrule train, and left alone\n" in out
+    file.write_text("[tensorboard]\nfoler = 'x'\n")
+    assert main(["cv", "run.toml"]) == 2
+    message = "run.toml: tensorboard: there is no argument foler; did you mean folder?"
+    assert message in capsys.readouterr().err
+    file.write_text("validation = 3\n")
+    assert main(["cv", "run.toml"]) == 2
+    assert "run.toml: validation: must be at least 0 and less than 1, got 3" in capsys.readouterr().err

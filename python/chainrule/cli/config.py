@@ -22,7 +22,9 @@ CALLBACKS = {  # tables with their arguments, in the order of the list
     "tensorboard": "TensorBoard",
 }
 TABLES = (*NAMED, *CALLBACKS)
-_OF_TRAIN = ("sampler", "tensorboard")
+_OF_TRAIN = ("sampler", "tensorboard")  # beside the options that only this command has
+_ARGUMENTS = {"tensorboard": ("folder", "histograms")}  # of those, the ones that a table gives
+_OF_A_RUN = ("checkpoint_every",)  # what does nothing without a folder for the run
 _UNNAMED = ("CrossEntropyLoss", "MSELoss")  # what arguments of a loss without a name are for
 _OF_THE_COMMAND = ("metrics", "seed")  # arguments of Trainer that are options as well
 
@@ -57,8 +59,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     options["notes"] = []
     reader = _Reader(options, known, set(actions[command]), command)
     file = _file(given)
+    filed = {} if file is None else _read(file)
     if file is not None:
-        reader.read(_read(file), str(file), file.parent)
+        reader.read(filed, str(file), file.parent)
     for key in NAMED:
         if key in given:
             reader.name(key, given[key])
@@ -73,8 +76,14 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         if option in given:
             options["optimizer_table"].pop(option, None)
     options |= given
-    if "checkpoint_every" in given and options["checkpoints"] is None:
-        raise UserError("--checkpoint-every is for --checkpoints FOLDER; name a folder, too")
+    if command == "train" and options["checkpoints"] is None:
+        if "checkpoint_every" in given:
+            raise UserError("--checkpoint-every is for --checkpoints FOLDER; name a folder, too")
+        for key in _OF_A_RUN:
+            if key in lines:
+                raise UserError(f"--set: {key} is for --checkpoints FOLDER; name a folder, too")
+            if key in filed:
+                options["notes"].append(f"{file}: {key} is for --checkpoints FOLDER, and left alone")
     return argparse.Namespace(**options)
 
 
@@ -121,18 +130,25 @@ class _Reader:
         """The keys of a source, whose paths go from the folder where it has one."""
         options, trainer = self.options, trainer_arguments()
         keys = {_key(name): name for name in self.known if name not in ("set", "force")}
+        foreign = [key for key in values if self._is_foreign(key, keys)]
+        other = "cv" if self.command == "train" else "train"
+        if foreign and folder is None:
+            raise UserError(f"{source}: {foreign[0]} is for chainrule {other}; leave it away")
+        if foreign:
+            are = "is" if len(foreign) == 1 else "are"
+            options["notes"].append(
+                f"{source}: {', '.join(foreign)} {are} for chainrule {other}, and left alone"
+            )
         if folder is not None:
             options["file"] = source
         for key, value in values.items():
             where = f"{source}: {key}"
-            left = self.command == "cv" and folder is not None and key in _OF_TRAIN
-            if left:
-                options["notes"].append(f"{where} is for chainrule train, and left alone")
             if key in CALLBACKS:
-                if left:
-                    _merge_callback({f"{key}_table": None}, key, value, where)  # is checked all the same
+                _check_table(key, value, where)
+                if key in foreign:
                     continue
-                _merge_callback(options, key, value, where)
+                before = {} if isinstance(value, Whole) else options[f"{key}_table"] or {}
+                options[f"{key}_table"] = merge(before, value)
                 if folder is not None and isinstance(value.get("folder"), str):
                     options[f"{key}_table"]["folder"] = _beside(folder, value["folder"])
             elif key in NAMED:
@@ -148,7 +164,7 @@ class _Reader:
                 read = _value(self.known[name], key, value, where)
                 if folder is not None and name in ("files", "test", "out", "checkpoints"):
                     read = _beside(folder, read)
-                if name in self.own and not left:
+                if key not in foreign:
                     options[name] = read
             elif key in trainer:
                 options["trainer"][key] = value
@@ -164,6 +180,11 @@ class _Reader:
                 options[key] = None
             elif key in values:
                 (options[f"{table}_table"] or {}).pop(key, None)
+
+    def _is_foreign(self, key: str, keys: dict[str, str]) -> bool:
+        if key in _OF_TRAIN:
+            return self.command == "cv"
+        return key in keys and keys[key] not in self.own
 
     def name(self, key: str, name: str) -> None:
         """Take the loss or the optimizer of this name; another one's arguments are not its own."""
@@ -194,11 +215,14 @@ class _Reader:
         merge(table, {argument: given for argument, given in value.items() if argument != "name"})
 
 
-def _merge_callback(options: dict[str, Any], key: str, value: Any, where: str) -> None:
+def _check_table(key: str, value: Any, where: str) -> None:
+    """Refuse what is no table of arguments for a callback; the library checks those it takes all of."""
     if not isinstance(value, dict):
         raise UserError(f"{where}: must be a table, got {shown(value)}")
-    before = {} if isinstance(value, Whole) else options[f"{key}_table"] or {}
-    options[f"{key}_table"] = merge(before, value)
+    taken = _ARGUMENTS.get(key)
+    for name in value:
+        if taken is not None and name not in taken:
+            raise UserError(f"{where}: there is no argument {name}; {advice(name, taken)}")
 
 
 def _class_weight(value: Any, where: str) -> tuple[str | None, dict[str, float] | None]:

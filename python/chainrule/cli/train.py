@@ -65,6 +65,8 @@ def train(options: argparse.Namespace, run: Run | None = None) -> int:
     optimizer = make_optimizer(options, len(source.train.y))
     trainer = make_trainer(model, loss, optimizer, metrics, options)
     if not options.quiet:
+        for note in options.notes if run is None else ():
+            print(f"note: {note}")
         announce(source, sizes, trainer.optimizer)
 
     optimizer_text = repr(optimizer)
