@@ -228,6 +228,33 @@ class TestRefusals:
         (kept / "run.json").unlink()
         fails(run, "there are checkpoints of another fit in kept; name another folder", *again, "kept")
 
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (("--set", "early_stopping.monitor=val_acc", "--set", "early_stopping.mode=max"), "val_acc"),
+            (("--optimizer", "sgd", "--lr", "1e35"), "lower --lr; nothing was written"),
+            (("--set", "precision=float16"), "precision"),
+        ],
+    )
+    def test_a_run_that_could_not_begin_leaves_its_folder_free(self, run, tmp_path, arguments, message):
+        train = ("train", "--epochs", 2, "--layers", 8, "--checkpoints")
+        (tmp_path / "there").mkdir()
+        for folder in ("kept", "there"):
+            fails(run, message, *train, folder, *arguments)
+            assert (tmp_path / folder).exists() == (folder == "there")
+            run(*train, folder, "--force")
+            assert "the run is finished" in run("resume", folder).stdout
+
+    def test_a_resumed_run_that_fails_stays(self, run, tmp_path, kept):
+        """As it was, also before its first checkpoint."""
+        for path in kept.glob("*.safetensors"):
+            path.unlink()
+        content = json.loads((kept / "run.json").read_text())
+        content["options"]["optimizer_table"] = {"lr": 1e35}
+        (kept / "run.json").write_text(json.dumps(content))
+        fails(run, "nothing was written", "resume", "kept")
+        assert (kept / "run.json").is_file()
+
     def test_wrong_folders(self, run, tmp_path):
         (tmp_path / "empty").mkdir()
         fails(run, "nowhere: there is no such folder; name one that chainrule train", "resume", "nowhere")

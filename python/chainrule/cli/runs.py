@@ -24,6 +24,7 @@ class Run:
 
     def __init__(self, folder: Path, content: dict[str, Any]) -> None:
         self.folder, self.content = folder, content
+        self._made = False  # the folder, by this process
 
     @classmethod
     def begun(cls, options: argparse.Namespace, out: Path, source: Source) -> Run:
@@ -40,6 +41,7 @@ class Run:
             )
         if folder.exists() and not folder.is_dir():
             raise UserError(f"--checkpoints: {folder} is no folder")
+        made = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         kept = {**vars(options), "out": str(out.resolve()), "checkpoints": None}
         for name in _PATHS:
@@ -54,6 +56,7 @@ class Run:
             "options": kept,
         }
         run = cls(folder, content)
+        run._made = made
         run._write()
         return run
 
@@ -92,6 +95,14 @@ class Run:
                     f"the {part} rows are not those that the run in {self.folder} was begun with: "
                     f"{then} then, {here} now; put the old data back, or begin anew"
                 )
+
+    def forget(self) -> None:
+        """Leave nothing of it where it could not begin, so that the folder is free; keep a checkpoint."""
+        if any(self.folder.glob("*.safetensors")):
+            return
+        (self.folder / FILE).unlink(missing_ok=True)
+        if self._made and not any(self.folder.iterdir()):
+            self.folder.rmdir()
 
     def finish(self) -> None:
         """Say that there is nothing more to do."""

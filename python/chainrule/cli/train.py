@@ -79,8 +79,9 @@ def train(options: argparse.Namespace, run: Run | None = None) -> int:
         **class_weight(source, options),
         **sampler(source, options),
     }
+    begun = None
     if options.checkpoints is not None and run is None:
-        run = Run.begun(options, out, source)
+        run = begun = Run.begun(options, out, source)
     if run is not None:
         arguments["resume_from"] = "auto"  # from the beginning, where there is no checkpoint yet
     start, interrupted = time.perf_counter(), False
@@ -102,12 +103,18 @@ def train(options: argparse.Namespace, run: Run | None = None) -> int:
             )
     except KeyboardInterrupt:
         interrupted = True
+    except Exception:
+        if begun is not None:
+            begun.forget()
+        raise
     finally:
         if show is not None:
             show.close()
     history = {name: list(values) for name, values in trainer.history.to_dict().items()}
     stopped = "interrupted" if interrupted else trainer.history.stopped
     if not trainer.history.epochs and stopped and not interrupted:  # what there is has learned nothing
+        if begun is not None:
+            begun.forget()
         raise UserError(f"{stopped.partition(';')[0]}; lower --lr; nothing was written")
     seconds = time.perf_counter() - start
 
