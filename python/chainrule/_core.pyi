@@ -1997,12 +1997,22 @@ class TrainingStep:
 class Sampler:
     """
     Which rows an epoch takes, and in which order: `sampler` of Trainer.fit and data.batches. One of your own is any object
-    with a method order(seed, epoch) that returns row numbers, as many in every epoch and the same for the same arguments.
+    with a method order(seed, epoch) that returns row numbers, as many in every epoch and the same for the same arguments; where a part of the rows is held out, its method of_rows(rows) gives the sampler of the others,
+    counted from 0.
     """
     def __len__(self) -> int:
         ...
     def __repr__(self) -> str:
         ...
+    def of_rows(self, rows: typing.Any) -> Sampler:
+        """
+        The sampler of these rows, counted from 0: what training takes where others are held out.
+
+        >>> import numpy as np
+        >>> odd = cr.data.StratifiedSampler([0, 1] * 50).of_rows(np.arange(1, 100, 2))
+        >>> len(odd)
+        50
+        """
     def order(self, seed: typing.Any, epoch: typing.SupportsIndex, batch_size: typing.SupportsIndex = 32) -> numpy.typing.NDArray[typing.Any]:
         """
         The rows of pass `epoch` as an int64 array; batches are cut off from it in order.
@@ -2236,7 +2246,7 @@ class Ensemble:
         What save has written; needs no class of the models.
         """
     @staticmethod
-    def train(make_model: typing.Any, X: typing.Any, y: typing.Any, *, loss: typing.Any, optimizer: typing.Any, seeds: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), seed: typing.Any = 0, workers: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, clip_value: typing.Any = None, accumulate: typing.SupportsIndex = 1, l1: typing.SupportsFloat | typing.SupportsIndex = 0.0, max_norm: typing.Any = None, mixup: typing.SupportsFloat | typing.SupportsIndex = 0.0, precision: str = 'float32', progress: typing.Any = 'auto') -> Ensemble:
+    def train(make_model: typing.Any, X: typing.Any, y: typing.Any, *, loss: typing.Any, optimizer: typing.Any, seeds: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), seed: typing.Any = 0, workers: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, sampler: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, clip_value: typing.Any = None, accumulate: typing.SupportsIndex = 1, l1: typing.SupportsFloat | typing.SupportsIndex = 0.0, max_norm: typing.Any = None, mixup: typing.SupportsFloat | typing.SupportsIndex = 0.0, precision: str = 'float32', progress: typing.Any = 'auto') -> Ensemble:
         """
         Train so many models (seeds) on all data, the i-th with weights drawn by init(seed + i) and with that seed for the
         order of samples and dropout. The other arguments are those of cross_validate. Lakshminarayanan, Pritzel, Blundell
@@ -2862,16 +2872,16 @@ def cosh(x: typing.Any) -> Tensor:
     """
     Hyperbolic cosine (e^x + e^-x) / 2.
     """
-def cross_validate(make_model: typing.Any, X: typing.Any, y: typing.Any = None, *, loss: typing.Any, optimizer: typing.Any, k: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), score: str = '', retrain: bool = True, seed: typing.Any = 0, workers: typing.Any = None, stratify: typing.Any = 'auto', groups: typing.Any = None, repeats: typing.SupportsIndex = 1, folds: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, clip_value: typing.Any = None, accumulate: typing.SupportsIndex = 1, l1: typing.SupportsFloat | typing.SupportsIndex = 0.0, max_norm: typing.Any = None, mixup: typing.SupportsFloat | typing.SupportsIndex = 0.0, precision: str = 'float32', progress: typing.Any = 'auto') -> CrossValidation:
+def cross_validate(make_model: typing.Any, X: typing.Any, y: typing.Any = None, *, loss: typing.Any, optimizer: typing.Any, k: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), score: str = '', retrain: bool = True, seed: typing.Any = 0, workers: typing.Any = None, stratify: typing.Any = 'auto', groups: typing.Any = None, repeats: typing.SupportsIndex = 1, folds: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, sampler: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, clip_value: typing.Any = None, accumulate: typing.SupportsIndex = 1, l1: typing.SupportsFloat | typing.SupportsIndex = 0.0, max_norm: typing.Any = None, mixup: typing.SupportsFloat | typing.SupportsIndex = 0.0, precision: str = 'float32', progress: typing.Any = 'auto') -> CrossValidation:
     """
     Split the data into k folds, train a model on all but one of them, k times, and measure it on the one held out; then
     train one on all data (retrain). Stone (1974), Cross-validatory choice and assessment of statistical predictions.
 
     make_model: a function () -> model, called for each fold, or a model, of which each fold gets a copy with weights
-    drawn anew by init(seed). loss, optimizer, metrics, epochs, batch_size, shuffle, sample_weight, class_weight, clip_norm, clip_value, accumulate,
+    drawn anew by init(seed). loss, optimizer, metrics, epochs, batch_size, shuffle, sample_weight, class_weight, sampler, clip_norm, clip_value, accumulate,
     l1, max_norm, mixup and precision are those of Trainer and fit. k, stratify, groups, repeats and seed make the folds as data.k_fold does; "auto" stratifies where y holds
     labels; folds="time_series", or pairs (train rows, held-out rows) take their place. score: "loss" or a metric's name; empty:
-    the first metric, else the loss. callbacks: each model gets copies. workers: models trained at a time, None: as many as
+    the first metric, else the loss. sampler: its of_rows gives every fold one of its training rows. callbacks: each model gets copies. workers: models trained at a time, None: as many as
     there are threads; one worker gives each model all threads. The bits do not depend on it. seed: every fold starts as after
     cr.manual_seed(seed), and trains as Trainer(..., seed=seed) does; the r-th repeat has seed + r. progress: "auto" (a bar on a
     terminal), True, False, or a function of the reports.
@@ -3040,16 +3050,16 @@ def greater_equal(a: typing.Any, b: typing.Any) -> Tensor:
     """
     a >= b.
     """
-def grid_search(make_model: typing.Any, grid: dict[typing.Any, typing.Any], X: typing.Any, y: typing.Any = None, *, maximize: typing.Any = None, loss: typing.Any, optimizer: typing.Any, k: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), score: str = '', retrain: bool = True, seed: typing.Any = 0, workers: typing.Any = None, stratify: typing.Any = 'auto', groups: typing.Any = None, repeats: typing.SupportsIndex = 1, folds: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, clip_value: typing.Any = None, accumulate: typing.SupportsIndex = 1, l1: typing.SupportsFloat | typing.SupportsIndex = 0.0, max_norm: typing.Any = None, mixup: typing.SupportsFloat | typing.SupportsIndex = 0.0, precision: str = 'float32', progress: typing.Any = 'auto') -> Search:
+def grid_search(make_model: typing.Any, grid: dict[typing.Any, typing.Any], X: typing.Any, y: typing.Any = None, *, maximize: typing.Any = None, loss: typing.Any, optimizer: typing.Any, k: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), score: str = '', retrain: bool = True, seed: typing.Any = 0, workers: typing.Any = None, stratify: typing.Any = 'auto', groups: typing.Any = None, repeats: typing.SupportsIndex = 1, folds: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, sampler: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, clip_value: typing.Any = None, accumulate: typing.SupportsIndex = 1, l1: typing.SupportsFloat | typing.SupportsIndex = 0.0, max_norm: typing.Any = None, mixup: typing.SupportsFloat | typing.SupportsIndex = 0.0, precision: str = 'float32', progress: typing.Any = 'auto') -> Search:
     """
     Cross-validate every combination of the values in grid, a dict of lists, on the same folds, and train the best on all data.
 
-    A name in the grid is an argument of make_model, an option of fit (epochs, batch_size, shuffle, clip_norm,
-    clip_value, accumulate, l1, max_norm, mixup), or an argument of the optimizer or of the loss, whichever has it; "model.width", "optimizer.lr", "loss.weight" or
-    "fit.epochs" say which where several do. "optimizer" and "loss" are replaced as a whole. loss, optimizer, metrics, epochs, batch_size, shuffle, sample_weight, class_weight, clip_norm, clip_value, accumulate,
+    A name in the grid is an argument of make_model, an option of fit (epochs, batch_size, shuffle, class_weight, sampler,
+    clip_norm, clip_value, accumulate, l1, max_norm, mixup), or an argument of the optimizer or of the loss, whichever has it; "model.width", "optimizer.lr", "loss.weight" or
+    "fit.epochs" say which where several do. "optimizer" and "loss" are replaced as a whole. loss, optimizer, metrics, epochs, batch_size, shuffle, sample_weight, class_weight, sampler, clip_norm, clip_value, accumulate,
     l1, max_norm, mixup and precision are those of Trainer and fit. k, stratify, groups, repeats and seed make the folds as data.k_fold does; "auto" stratifies where y holds
     labels; folds="time_series", or pairs (train rows, held-out rows) take their place. score: "loss" or a metric's name; empty:
-    the first metric, else the loss. callbacks: each model gets copies. workers: models trained at a time, None: as many as
+    the first metric, else the loss. sampler: its of_rows gives every fold one of its training rows. callbacks: each model gets copies. workers: models trained at a time, None: as many as
     there are threads; one worker gives each model all threads. The bits do not depend on it. seed: every fold starts as after
     cr.manual_seed(seed), and trains as Trainer(..., seed=seed) does; the r-th repeat has seed + r. progress: "auto" (a bar on a
     terminal), True, False, or a function of the reports.
@@ -3387,15 +3397,15 @@ def random_normal(shape: typing.Any, mean: typing.SupportsFloat | typing.Support
     starts them again.
     Constants to every derivative: mean + std * normal(shape) has gradients for mean and std.
     """
-def random_search(make_model: typing.Any, distributions: dict[typing.Any, typing.Any], X: typing.Any, y: typing.Any = None, *, n_iter: typing.SupportsIndex = 10, maximize: typing.Any = None, loss: typing.Any, optimizer: typing.Any, k: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), score: str = '', retrain: bool = True, seed: typing.Any = 0, workers: typing.Any = None, stratify: typing.Any = 'auto', groups: typing.Any = None, repeats: typing.SupportsIndex = 1, folds: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, clip_value: typing.Any = None, accumulate: typing.SupportsIndex = 1, l1: typing.SupportsFloat | typing.SupportsIndex = 0.0, max_norm: typing.Any = None, mixup: typing.SupportsFloat | typing.SupportsIndex = 0.0, precision: str = 'float32', progress: typing.Any = 'auto') -> Search:
+def random_search(make_model: typing.Any, distributions: dict[typing.Any, typing.Any], X: typing.Any, y: typing.Any = None, *, n_iter: typing.SupportsIndex = 10, maximize: typing.Any = None, loss: typing.Any, optimizer: typing.Any, k: typing.SupportsIndex = 5, epochs: typing.SupportsIndex = 1, batch_size: typing.SupportsIndex = 32, metrics: typing.Any = (), score: str = '', retrain: bool = True, seed: typing.Any = 0, workers: typing.Any = None, stratify: typing.Any = 'auto', groups: typing.Any = None, repeats: typing.SupportsIndex = 1, folds: typing.Any = None, callbacks: typing.Any = (), sample_weight: typing.Any = None, class_weight: typing.Any = None, sampler: typing.Any = None, shuffle: bool = True, clip_norm: typing.Any = None, clip_value: typing.Any = None, accumulate: typing.SupportsIndex = 1, l1: typing.SupportsFloat | typing.SupportsIndex = 0.0, max_norm: typing.Any = None, mixup: typing.SupportsFloat | typing.SupportsIndex = 0.0, precision: str = 'float32', progress: typing.Any = 'auto') -> Search:
     """
     grid_search for n_iter candidates drawn by seed: each parameter from a list, or from Uniform, LogUniform or Integer of
     chainrule.distributions. Bergstra and Bengio (2012), Random search for hyper-parameter optimization.
 
-    loss, optimizer, metrics, epochs, batch_size, shuffle, sample_weight, class_weight, clip_norm, clip_value, accumulate,
+    loss, optimizer, metrics, epochs, batch_size, shuffle, sample_weight, class_weight, sampler, clip_norm, clip_value, accumulate,
     l1, max_norm, mixup and precision are those of Trainer and fit. k, stratify, groups, repeats and seed make the folds as data.k_fold does; "auto" stratifies where y holds
     labels; folds="time_series", or pairs (train rows, held-out rows) take their place. score: "loss" or a metric's name; empty:
-    the first metric, else the loss. callbacks: each model gets copies. workers: models trained at a time, None: as many as
+    the first metric, else the loss. sampler: its of_rows gives every fold one of its training rows. callbacks: each model gets copies. workers: models trained at a time, None: as many as
     there are threads; one worker gives each model all threads. The bits do not depend on it. seed: every fold starts as after
     cr.manual_seed(seed), and trains as Trainer(..., seed=seed) does; the r-th repeat has seed + r. progress: "auto" (a bar on a
     terminal), True, False, or a function of the reports.
