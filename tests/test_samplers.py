@@ -384,7 +384,7 @@ def test_folds_refuse_a_sampler_without_of_rows():
             return np.arange(100)
 
     X, y = problem()
-    with pytest.raises(ValueError, match="restricted to a part of the rows: a Plain; .* or give it of_rows"):
+    with pytest.raises(ValueError, match=r"restricted to a part of the rows: a Plain; .* or give it of_rows"):
         cr.cross_validate(
             nn.MLP([5, 8, 2]),
             X,
