@@ -13,6 +13,7 @@ import time
 import chainrule as cr
 import numpy as np
 import pytest
+from chainrule.cli import main
 from command import fails, images, write_table
 
 OPTIONS = ("--epochs", 24, "--layers", "256,128", "--dropout", "0.2", "--patience", 20, "--seed", 3)
@@ -133,7 +134,13 @@ def test_a_checkpoint_predicts_what_the_model_does(run, tmp_path):
         run("predict", "m.safetensors", data, "--out", "wanted.csv", "--force")
         run("predict", newest, data, "--out", "found.csv", "--force")
         assert (tmp_path / "found.csv").read_text() == (tmp_path / "wanted.csv").read_text()
-        assert "3 epochs" not in run("info", newest).stdout  # of a file in the middle of a training
+        told = run("info", newest).stdout  # of a file in the middle of a training
+        assert "\ncheckpoint 3 epochs and 0 batches done\n" in told
+        assert "\ntraining   batches of 32, seed 0\n" in told
+        assert "?" not in told
+        told = run("info", "m.safetensors").stdout
+        assert "\ntraining   3 epochs of batches of 32, seed 0, " in told
+        assert "checkpoint" not in told
 
 
 def test_a_finished_run_whose_model_is_gone(run, tmp_path):
@@ -198,6 +205,24 @@ class TestRefusals:
         )
         wait_for(lambda: checkpoints(tmp_path / "kept"), process)
         kill(process)
+        return tmp_path / "kept"
+
+    @pytest.fixture
+    def begun(self, tmp_path, monkeypatch):
+        """A finished run with an option of every kind."""
+        monkeypatch.chdir(tmp_path)
+        write_table(tmp_path / "data.csv")
+        given = {"--target": "species", "--test": "data.csv", "--na": "NA,?", "--delimiter": ","}
+        given |= {
+            "--metrics": "accuracy",
+            "--ignore": "colour",
+            "--patience": 3,
+            "--class-weight": "balanced",
+        }
+        given |= {"--set": "optimizer.lr={schedule='Constant',lr=0.1}"}
+        options = [str(part) for pair in given.items() for part in pair]
+        assert main(["train", "data.csv", *options, "--epochs", "1", "--checkpoints", "kept", "--quiet"]) == 0
+        assert main(["resume", "kept"]) == 0
         return tmp_path / "kept"
 
     def test_data_that_are_gone_or_others(self, run, tmp_path, kept):
@@ -266,6 +291,39 @@ class TestRefusals:
         fails(run, "--checkpoints: file is no folder", "train", "--checkpoints", "file")
         fails(run, "--checkpoint-every is for --checkpoints FOLDER; name", "train", "--checkpoint-every", 2)
         fails(run, "--checkpoint-every: must be at least 1, got 0", "train", "--checkpoint-every", 0)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"options": {}},
+            {"options": 3},
+            {"data": 3},
+            {"data": {"training": {"X": 1}}},
+            {"finished": "yes"},
+            {"chainrule": 1},
+            {"options.layers": 3},
+            {"options.epochs": "many"},
+            {"options.ema_table": 2},
+            {"options.files": "data.csv"},
+            {"options.no_header": 0},
+            {"options.nosuch": 0},
+        ],
+    )
+    def test_a_damaged_run(self, begun, change, capsys):
+        content = json.loads((begun / "run.json").read_text())
+        for path, value in change.items():
+            *tables, key = path.split(".")
+            (content[tables[0]] if tables else content)[key] = value
+        (begun / "run.json").write_text(json.dumps(content))
+        assert main(["resume", str(begun)]) == 2
+        assert "run.json: is damaged; begin the run anew in another folder\n" in capsys.readouterr().err
+
+    def test_a_run_of_another_version(self, begun, capsys):
+        content = json.loads((begun / "run.json").read_text())
+        del content["options"]["layers"]
+        (begun / "run.json").write_text(json.dumps({**content, "chainrule": "0.0.9"}))
+        assert main(["resume", str(begun)]) == 2
+        assert "is of chainrule 0.0.9, which has other options; begin" in capsys.readouterr().err
 
     def test_changed_options(self, run, tmp_path, kept):
         """What the run was begun with is in its file; who edits it is told."""

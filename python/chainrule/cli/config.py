@@ -113,6 +113,29 @@ def _read(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: not a TOML file: {error}") from None
 
 
+def are_options(kept: Any) -> bool:
+    """Whether these are options of `chainrule train` as parse gives them, by name and type."""
+    fresh, actions = vars(parse(["train"])), _actions(parsers()[1]["train"])
+    if not isinstance(kept, dict) or kept.keys() != fresh.keys():
+        return False
+    return all(
+        fresh[name] is None if value is None else _is_like(name, value, actions.get(name))
+        for name, value in kept.items()
+    )
+
+
+def _is_like(name: str, value: Any, action: argparse.Action | None) -> bool:
+    if action is not None and isinstance(action.type, Kind):
+        try:
+            return bool(_value(action, name, value, "") == value)
+        except UserError:
+            return False
+    flag = action is not None and action.nargs == 0
+    kinds = {"trainer": dict, "class_weights": dict, "files": list, "test": list, "set": list, "notes": list}
+    of_others = dict if name.endswith("_table") else bool if flag or name in ("shuffle", "cmake_dir") else str
+    return isinstance(value, kinds.get(name, of_others))
+
+
 class _Reader:
     """Puts what a file or --set holds into the options; keys of the other command are checked, too."""
 

@@ -31,9 +31,21 @@ def info(options: argparse.Namespace) -> int:
         print(f"target   {schema.target} ({_goal(schema.task, list(schema.classes))})")
     elif trained.get("classes"):
         print(f"\ntarget   {_goal('classification', trained['classes'])}")
-    if trained:
-        _how(trained)
+    place = _place(path)
+    if trained or place:
+        _how(trained, place)
     return 0
+
+
+def _place(path: Path) -> str:
+    """How far a checkpoint has come; "" for a file that is none."""
+    with path.open("rb") as file:  # a length, and as many bytes of JSON
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    kept = json.loads(header.get("__metadata__", {}).get("checkpoint", "{}"))
+    if not kept:
+        return ""
+    epochs, batches = kept["epoch"], kept["batch"]
+    return f"{epochs} epoch{'s' * (epochs != 1)} and {batches} batch{'es' * (batches != 1)} done"
 
 
 def _goal(task: str, classes: list[str]) -> str:
@@ -43,15 +55,12 @@ def _goal(task: str, classes: list[str]) -> str:
     return f"{len(classes)} classes: {shown}"
 
 
-def _how(trained: dict[str, Any]) -> None:
+def _how(trained: dict[str, Any], place: str) -> None:
     lines = [
+        ("checkpoint", place),
         ("data", ", ".join(trained.get("data", []))),
         ("input", _input(trained.get("input", {}))),
-        (
-            "training",
-            f"{trained.get('epochs', '?')} epochs of batches of {trained.get('batch_size', '?')}, "
-            f"seed {trained.get('seed', '?')}, {trained.get('seconds', '?')} s",
-        ),
+        ("training", _training(trained)),
         ("loss", trained.get("loss", "")),
         ("optimizer", trained.get("optimizer", "")),
         ("schedule", trained.get("schedule", "")),
@@ -77,6 +86,18 @@ def _how(trained: dict[str, Any]) -> None:
                 ],
             )
         )
+
+
+def _training(trained: dict[str, Any]) -> str:
+    """What of it the file tells: one in the middle of a training knows no end."""
+    batches = f"batches of {trained['batch_size']}" if "batch_size" in trained else ""
+    epochs = f"{trained['epochs']} epochs" if "epochs" in trained else ""
+    parts = [
+        " of ".join(part for part in (epochs, batches) if part),
+        f"seed {trained['seed']}" if "seed" in trained else "",
+        f"{trained['seconds']} s" if "seconds" in trained else "",
+    ]
+    return ", ".join(part for part in parts if part)
 
 
 def _input(given: dict[str, Any]) -> str:

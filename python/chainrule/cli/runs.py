@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core
+from .config import are_options
 from .errors import UserError
 from .inputs import Samples, Source, existing
 from .outputs import write_json
@@ -69,11 +70,13 @@ class Run:
             raise UserError(f"{folder}: {what}; name one that chainrule train --checkpoints has written")
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            whole = {"options", "data", "finished"} <= content.keys()
-        except (ValueError, AttributeError):
-            whole = False
-        if not whole:
-            raise UserError(f"{path}: is damaged; begin the run anew in another folder")
+        except ValueError:
+            content = None
+        if not _is_whole(content):
+            writer = content.get("chainrule") if isinstance(content, dict) else None
+            other = isinstance(writer, str) and writer != _core.__version__
+            what = f"is of chainrule {writer}, which has other options" if other else "is damaged"
+            raise UserError(f"{path}: {what}; begin the run anew in another folder")
         return cls(folder, content)
 
     def options(self) -> argparse.Namespace:
@@ -111,6 +114,29 @@ class Run:
 
     def _write(self) -> None:
         write_json(self.folder / FILE, self.content)
+
+
+def _is_whole(content: Any) -> bool:
+    """Whether it is what begun has written."""
+    if not isinstance(content, dict) or content.keys() != {"chainrule", "finished", "data", "options"}:
+        return False
+    looks = content["data"]
+    return (
+        isinstance(content["chainrule"], str)
+        and isinstance(content["finished"], bool)
+        and isinstance(looks, dict)
+        and all(
+            isinstance(look, dict)
+            and look.keys() == {"X", "y", "checksums"}
+            and all(isinstance(numbers, list) and all(map(_is_int, numbers)) for numbers in look.values())
+            for look in looks.values()
+        )
+        and are_options(content["options"])
+    )
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int)
 
 
 def _looks(source: Source) -> dict[str, Any]:
