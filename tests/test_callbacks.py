@@ -320,3 +320,10 @@ def test_what_goes_by_the_clock_keeps_its_pace_between_batches_that_are_called_f
 def test_what_they_are():
     logger, rate, timer = cr.callbacks.CSVLogger("a.csv"), cr.callbacks.LearningRate(), cr.callbacks.Timer()
     assert repr([logger, rate, timer]) == "[CSVLogger('a.csv'), LearningRate(), Timer()]"
+    assert repr(cr.callbacks.Health(X, y)) == "Health(X, y)"
+    assert repr(cr.callbacks.Health(X, y, 2)) == "Health(X, y, every_epochs=2)"
+    with pytest.raises(TypeError, match="CSVLogger: expected a path, got 3"):
+        cr.callbacks.CSVLogger(3)
+    for every in (0, 2.5, True, "1"):
+        with pytest.raises(ValueError, match="Health: every_epochs must be a number of epochs, at least 1: "):
+            cr.callbacks.Health(X, y, every)

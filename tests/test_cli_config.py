@@ -161,6 +161,10 @@ class TestWhatAFileReaches:
         out = call("cv", file, "--k", 2, "--layers", 8)
         assert f"note: {file}: tensorboard is for chainrule train, and left alone" in out
         assert len(list((tmp_path / "here" / "log").iterdir())) == 1
+        write(file, "[tensorboard]\nfolder = 3\n")
+        err = call("train", file, "--checkpoints", tmp_path / "kept", code=2)
+        assert "run.toml: [tensorboard]: TensorBoard: expected a path, got 3" in err
+        assert not (tmp_path / "kept").exists()
         write(file, "tensorboard = 3\n")
         assert "tensorboard: must be a table, got 3" in call("cv", file, code=2)
 

@@ -256,7 +256,7 @@ class TestHealth:
     def test_every_epochs(self):
         with pytest.warns(RuntimeWarning, match="epoch 3: weight"):
             self.fit(every_epochs=3)
-        with pytest.raises(ValueError, match="Health: every_epochs must be at least 1: 0"):
+        with pytest.raises(ValueError, match="every_epochs must be a number of epochs, at least 1: 0"):
             self.fit(every_epochs=0)
 
     def test_changes_nothing_and_is_silent_where_all_is_well(self):

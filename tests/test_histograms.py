@@ -46,6 +46,11 @@ def test_what_is_not_finite_is_not_counted():
         np.full(5, 1e20, "f4"),
         np.array([-3e38, 3e38], "f4"),
         np.zeros(3),
+        np.array([-1.7e308, 0.0, 1e-300, 1.7e308]),
+        np.array([1e301, 1.7e308]),
+        np.full(2, np.finfo("f8").max),
+        np.full(2, -np.finfo("f8").max),
+        np.array([5e-324, 1e-323]),
     ],
 )
 def test_ranges_that_leave_no_room_or_overflow(values):
@@ -54,6 +59,14 @@ def test_ranges_that_leave_no_room_or_overflow(values):
     assert (np.diff(edges) > 0).all()
     assert edges[0] <= values.min()
     assert values.max() <= edges[-1]
+
+
+def test_numbers_near_the_largest_are_counted_as_others_are():
+    values = np.array([-1.7, -0.3, 0.2, 0.25, 1.1])
+    counts, edges = cr.histograms({"w": values * 2.0**1023}, bins=7)["w"]
+    wanted, wanted_edges = np.histogram(values, 7)
+    assert np.array_equal(counts, wanted)
+    assert np.array_equal(edges / 2.0**1023, wanted_edges)
 
 
 def test_the_picture(trainer, tmp_path):

@@ -145,6 +145,53 @@ class TestLog:
         name, parameter = next(iter(trainer.model.named_parameters()))
         assert found[f"weights/{name}"][1].num == parameter.size - 1
 
+    @pytest.mark.parametrize("size", [1e-45, 1.0, 1e21, 1e38])
+    def test_histograms_are_those_of_the_library(self, tmp_path, size):
+        """Also of gradients that explode, whose histogram is no reason to end a training."""
+        values = (size * np.linspace(-1, 2, 64)).astype("f4").reshape(64, 1)
+
+        class Explode(cr.callbacks.Callback):
+            def on_epoch_end(self, fit):
+                next(iter(fit.trainer.model.parameters())).copy_(values)
+
+        trainer = cr.Trainer(nn.Linear(64, 1, seed=0), nn.MSELoss(), optim.SGD(lr=0.1))
+        log = cr.callbacks.TensorBoard(tmp_path / "run", histograms=1)
+        trainer.fit(np.zeros((4, 64), "f4"), np.ones((4, 1), "f4"), epochs=1, callbacks=[Explode(), log])
+        ((_, found),) = events(tmp_path / "run")
+        histogram = found["weights/weight"][1]
+        counts, edges = cr.histograms({"weight": values})["weight"]
+        assert list(histogram.bucket) == [0, *counts]
+        assert list(histogram.bucket_limit) == list(edges)
+        assert (histogram.min, histogram.max) == (values.min(), values.max())
+        assert histogram.sum == pytest.approx(values.sum(dtype="f8"))
+        assert histogram.sum_squares == pytest.approx((values.astype("f8") ** 2).sum())
+
+    def test_exploding_weights_and_gradients(self, tmp_path):
+        """tensorboardX's own bins end at 1e20."""
+        model = nn.Linear(2, 1, seed=0)
+        next(iter(model.parameters())).copy_(np.full((2, 1), 1e21, "f4"))
+        trainer = cr.Trainer(model, nn.L1Loss(), optim.SGD(lr=0.0))
+        rows = np.ones((4, 2), "f4"), np.ones((4, 1), "f4")
+        log = cr.callbacks.TensorBoard(tmp_path / "run", histograms=1, X=rows[0], y=rows[1])
+        trainer.fit(*rows, epochs=2, callbacks=[log])
+        ((_, found),) = events(tmp_path / "run")
+        assert list(found["weights/weight"]) == [1, 2]
+        assert found["weights/weight"][2].max == np.float32(1e21)
+        assert found["gradients/weight"][2].num == 2
+
+    def test_a_folder_that_cannot_be(self, tmp_path):
+        """Said before anything is trained."""
+        for folder in (3, None):
+            with pytest.raises(TypeError, match=f"TensorBoard: expected a path, got {folder}"):
+                cr.callbacks.TensorBoard(folder)
+        (tmp_path / "file").write_text("")
+        trainer = trainer_of()
+        before = [parameter.numpy().copy() for parameter in trainer.model.parameters()]
+        with pytest.raises(FileExistsError):
+            trainer.fit(X, y, epochs=1, callbacks=[cr.callbacks.TensorBoard(tmp_path / "file")])
+        for value, parameter in zip(before, trainer.model.parameters(), strict=True):
+            assert np.array_equal(value, parameter.numpy())
+
     def test_refusals(self, tmp_path):
         make = cr.callbacks.TensorBoard
         with pytest.raises(ValueError, match="TensorBoard: histograms must be 0 or a number of epochs: -1"):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ._core import EMA, SWA, Checkpoint, EarlyStopping, FitState, StateError
+from .histograms import histograms as _counted
 
 __all__ = [
     "EMA",
@@ -85,7 +86,7 @@ class CSVLogger(Callback):
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = path
+        self.path = _path("CSVLogger", path)
 
     def __deepcopy__(self, memo: object) -> CSVLogger:
         raise StateError(
@@ -100,7 +101,7 @@ class CSVLogger(Callback):
             fit.history.to_csv(self.path)
 
     def __repr__(self) -> str:
-        return f"CSVLogger({os.fspath(self.path)!r})"
+        return f"CSVLogger({self.path!r})"
 
 
 class Health(Callback):
@@ -119,10 +120,14 @@ class Health(Callback):
     """
 
     def __init__(self, X: Any, y: Any, every_epochs: int = 1) -> None:
-        if every_epochs < 1:
-            raise ValueError(f"Health: every_epochs must be at least 1: {every_epochs}")
+        if isinstance(every_epochs, bool) or not hasattr(every_epochs, "__index__") or every_epochs < 1:
+            raise ValueError(f"Health: every_epochs must be a number of epochs, at least 1: {every_epochs!r}")
         self.X, self.y, self.every_epochs = X, y, every_epochs
         self._warned: set[str] = set()
+
+    def __repr__(self) -> str:
+        more = f", every_epochs={self.every_epochs}" if self.every_epochs != 1 else ""
+        return f"Health(X, y{more})"
 
     def on_fit_begin(self, fit: FitState) -> None:
         self._warned = set()
@@ -228,7 +233,7 @@ class TensorBoard(Callback):
             raise ImportError(
                 'TensorBoard: tensorboardX is not installed; pip install "chainrule[tensorboard]"'
             ) from error
-        self.folder, self.histograms, self.X, self.y = folder, histograms, X, y
+        self.folder, self.histograms, self.X, self.y = _path("TensorBoard", folder), histograms, X, y
         self._before = 0  # epochs of earlier fits
         self._writer: Any = None
         self._written: dict[str, int] = {}
@@ -239,9 +244,10 @@ class TensorBoard(Callback):
 
     def __repr__(self) -> str:
         more = f", histograms={self.histograms}" if self.histograms else ""
-        return f"TensorBoard({os.fspath(self.folder)!r}{more})"
+        return f"TensorBoard({self.folder!r}{more})"
 
     def on_fit_begin(self, fit: FitState) -> None:
+        os.makedirs(self.folder, exist_ok=True)  # before anything is trained
         self._writer, self._written = None, {}
 
     def on_epoch_end(self, fit: FitState) -> None:
@@ -250,7 +256,7 @@ class TensorBoard(Callback):
             from tensorboardX import SummaryWriter
 
             suffix = f".{step:08d}"  # two files within a second are two files
-            self._writer = SummaryWriter(os.fspath(self.folder), purge_step=step, filename_suffix=suffix)
+            self._writer = SummaryWriter(self.folder, purge_step=step, filename_suffix=suffix)
             self._first = fit.epoch - 1
         self._scalars(fit)
         if self.histograms and fit.epoch % self.histograms == 0:
@@ -284,9 +290,23 @@ class TensorBoard(Callback):
             self._written[name] = len(values)
 
     def _histogram(self, tag: str, values: Any, step: int) -> None:
-        finite = values[np.isfinite(values)]
-        if finite.size:
-            self._writer.add_histogram(tag, finite, step)
+        finite = values[np.isfinite(values)].astype(np.float64)
+        if finite.size == 0:
+            return
+        counts, edges = _counted({tag: finite})[tag]
+        with np.errstate(over="ignore", invalid="ignore"):  # of gradients that explode
+            sums = finite.sum(), finite @ finite
+        # It reads the upper edges of bins, so that an empty one below says where the first begins.
+        self._writer.add_histogram_raw(
+            tag, finite.min(), finite.max(), finite.size, *sums, edges.tolist(), [0, *counts.tolist()], step
+        )
+
+
+def _path(who: str, path: Any) -> str:
+    try:
+        return os.fsdecode(path)
+    except TypeError:
+        raise TypeError(f"{who}: expected a path, got {path!r}") from None
 
 
 def _tag(column: str, columns: list[str]) -> str:

@@ -44,11 +44,15 @@ def histograms(values: Mapping[str, Any], bins: int = 50) -> dict[str, tuple[Any
     for name, value in values.items():
         array = np.asarray(value)
         finite = array[np.isfinite(array)].astype(np.float64)
-        found[name] = np.histogram(finite, bins, _range(finite, bins))
+        large = finite.size > 0 and np.abs(finite).max() > 2.0**1000  # where a width may be inf
+        scale = 2.0**-64 if large else 1.0
+        finite *= scale
+        counts, edges = np.histogram(finite, bins, _range(finite, bins, scale))
+        found[name] = counts, edges / scale
     return found
 
 
-def _range(values: Any, bins: int) -> tuple[float, float] | None:
+def _range(values: Any, bins: int, scale: float) -> tuple[float, float] | None:
     """From the least to the greatest value, widened around the middle where so many bins have no room."""
     if values.size == 0:
         return None
@@ -57,6 +61,8 @@ def _range(values: Any, bins: int) -> tuple[float, float] | None:
     if high - low >= 2 * room:
         return low, high
     middle, half = low + (high - low) / 2, max(room, 0.5 if low == high else 0.0)
+    most = float(np.finfo(np.float64).max) * scale
+    middle = min(max(middle, half - most), most - half)
     return middle - half, middle + half
 
 
