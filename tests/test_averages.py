@@ -414,11 +414,20 @@ class TestWhatAveragesDoNotTouch:
             return cr.Trainer(network(), nn.MSELoss(), optim.SGD(lr=LR, groups={"*.bias": group}))
 
         refused = trainer(lr=1e-4)
-        with pytest.raises(
-            cr.ValueError, match="SWA: lr does not reach a group of parameters with an lr of its own"
-        ):
+        text = (
+            "SWA: lr does not reach a group of parameters with an lr of its own: lr=0.05, and group 1 "
+            "('*.bias') has lr={}; leave lr away, or give the optimizer its group with an lr_scale in "
+            "place of an lr"
+        )
+        with pytest.raises(cr.ValueError) as told:
             fit(refused, cr.callbacks.SWA(1, lr=0.05))
+        assert str(told.value) == text.format(0.0001)
         assert refused.global_step == 0
+        scaled = trainer(lr_scale=0.5)
+        scaled.optimizer.groups[1].lr = 0.2
+        with pytest.raises(cr.ValueError) as told:
+            fit(scaled, cr.callbacks.SWA(1, lr=0.05))
+        assert str(told.value) == text.format(0.2)
         scaled = trainer(lr_scale=0.5)
         fit(scaled, cr.callbacks.SWA(1, lr=0.05))
         assert sorted(g.lr for g in scaled.optimizer.groups) == [0.025, 0.05]

@@ -256,6 +256,8 @@ class TestRates:
         opt.groups[1].lr = 0.3
         opt.groups[2].lr = 0.4
         assert [g.lr for g in opt.groups] == [0.01, 0.3, 0.4]  # what was set, not scaled
+        now = "{'0.*': {'lr': 0.01}, '1.*': {'lr': 0.3}, '3.*': {'lr': 0.4, 'momentum': 0.5}}"
+        assert repr(opt) == f"SGD(lr=0.2, groups={now})"
         assert opt.groups[1].arguments["lr"] == 0.3
         assert "lr_scale" not in opt.groups[1].arguments
         assert opt.lr == 0.2

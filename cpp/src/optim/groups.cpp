@@ -251,21 +251,26 @@ Optimizer Optimizer::recipe(const std::vector<nn::NamedTensor>& named) const {
   if (s.driver || (by_the_same_names && !s.rates_changed)) return with(std::vector<Tensor>{});
   GroupOptions options;
   for (std::size_t g = 0; g < s.groups.size(); ++g) {
-    const State::Group& group = s.groups[g];
     NamedGroup entry;
     for (std::size_t i = 0; i < names.size(); ++i)
       if (s.group_of[i] == g) entry.patterns.push_back(exact_pattern(names[i]));
-    for (const auto& [name, value] : group.rule->arguments()) {
-      const nn::Arguments usual = s.rule->arguments();
-      const nn::ArgumentValue* otherwise = find(usual, name);
-      if (name == "lr" ? group.own_rate : otherwise == nullptr || !(*otherwise == value))
-        entry.arguments.emplace_back(name, value);
-    }
-    if (group.rate_scale != 1.0) entry.arguments.emplace_back(scale_name, group.rate_scale);
-    if (group.frozen) entry.arguments.emplace_back(freeze_name, true);
+    entry.arguments = s.own_arguments(g);
     options.groups.push_back(std::move(entry));
   }
   return Optimizer(s.rule->clone(), std::vector<Tensor>{}, options);
+}
+
+nn::Arguments Optimizer::State::own_arguments(std::size_t g) const {
+  const Group& group = groups[g];
+  const nn::Arguments usual = rule->arguments();
+  nn::Arguments own;
+  for (const auto& [name, value] : group.rule->arguments()) {
+    const nn::ArgumentValue* otherwise = find(usual, name);
+    if (name == "lr" ? group.own_rate : otherwise == nullptr || !(*otherwise == value)) own.emplace_back(name, value);
+  }
+  if (group.rate_scale != 1.0) own.emplace_back(scale_name, group.rate_scale);
+  if (group.frozen) own.emplace_back(freeze_name, true);
+  return own;
 }
 
 std::string Optimizer::str() const {
@@ -276,7 +281,13 @@ std::string Optimizer::str() const {
   std::erase_if(usual, [](const auto& argument) { return argument.first == "lr"; });  // always shown
   std::string text = s.method->name() + "(" + nn::text_of(all, 0, usual), groups;
   if (s.by_hand) text += ", " + std::to_string(s.groups.size()) + " groups";
-  for (const NamedGroup& group : s.options.groups) groups += (groups.empty() ? "" : ", ") + text_of(group);
+  std::vector<NamedGroup> entries = s.options.groups;
+  if (s.rates_changed && !s.by_hand) {  // as they are now, under the names of Optimizer::groups()
+    entries.clear();
+    for (std::size_t g = 0; g < s.groups.size(); ++g)
+      if (const nn::Arguments own = s.own_arguments(g); !own.empty()) entries.push_back({{s.groups[g].name}, own});
+  }
+  for (const NamedGroup& group : entries) groups += (groups.empty() ? "" : ", ") + text_of(group);
   if (!groups.empty()) text += ", groups={" + groups + "}";
   if (!s.options.decay_bias_and_norm) text += ", decay_bias_and_norm=False";
   return text + ")";

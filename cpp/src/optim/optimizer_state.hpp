@@ -46,6 +46,7 @@ struct Optimizer::State {
   std::vector<Group> groups{};  // at least one; none of a driver
   std::vector<std::size_t> group_of{};
 
+  nn::Arguments own_arguments(std::size_t group) const;  // where they are not the optimizer's
   double rate_at(std::size_t group, std::int64_t step) const {
     const Group& g = groups[group];
     const double rate =

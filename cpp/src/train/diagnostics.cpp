@@ -234,9 +234,9 @@ RateRange lr_find(Trainer& trainer, const std::vector<Tensor>& x, const Tensor& 
   if (trainer.optimizer().driver())
     fail<StateError>("lr_find", "this optimizer finds the length of its steps by itself", trainer.optimizer().str(),
                      "give the Trainer one with a learning rate, such as SGD or Adam");
-  if (has_own_rates(trainer.optimizer()))
+  if (const std::string own = own_rate_text(trainer.optimizer()); !own.empty())
     fail<StateError>("lr_find", "a group of parameters has an lr of its own, which no rate of the range would move",
-                     trainer.optimizer().str(), "write lr_scale in the group");
+                     own, "give the optimizer its group with an lr_scale in place of an lr");
   const std::int64_t rows = common_rows("lr_find", x, y), size = std::min(options.batch_size, rows),
                      batches = rows / size;
   const PutBack later(trainer);

@@ -206,10 +206,10 @@ void SWA::on_fit_begin(FitState& fit) {
   if (options_.lr && optimizer.driver() && !optimizer.driver()->has_rate())
     fail<ValueError>("SWA", "lr does not go with " + optimizer.method().name() + ", which has no learning rate",
                      "lr=" + nn::text_of(*options_.lr), "leave lr away");
-  if (options_.lr && has_own_rates(optimizer))
+  if (const std::string own = options_.lr ? own_rate_text(optimizer) : ""; !own.empty())
     fail<ValueError>("SWA", "lr does not reach a group of parameters with an lr of its own",
-                     "lr=" + nn::text_of(*options_.lr) + ", " + optimizer.str(),
-                     "leave lr away, or write lr_scale in the group");
+                     "lr=" + nn::text_of(*options_.lr) + ", and " + own,
+                     "leave lr away, or give the optimizer its group with an lr_scale in place of an lr");
   WeightAverage::on_fit_begin(fit);
   begun_ = false;
   first_ = options_.start >= 1 ? static_cast<std::int64_t>(options_.start)
