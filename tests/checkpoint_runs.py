@@ -62,12 +62,13 @@ def fit(trainer, **options):
     )
 
 
-def whole_run(folder, epochs, every_batches=2):
+def whole_run(folder, epochs, due):
     """With callbacks that keep something; goes on where the folder has a checkpoint."""
     trainer = trainer_of()
     callbacks = [
         cr.callbacks.EarlyStopping(monitor="val_accuracy", patience=100),
-        cr.callbacks.Checkpoint(folder, every_batches=every_batches, keep_last=2),
+        cr.callbacks.EMA(decay=0.9),
+        cr.callbacks.Checkpoint(folder, keep_last=2, **due),
     ]
     fit(trainer, epochs=epochs, callbacks=callbacks, resume_from="auto")
     return everything(trainer)
@@ -96,14 +97,15 @@ def result_of(work, path):
     return eval(path.read_text())
 
 
-def kill_again_and_again(folder, kills, seed, epochs=40):
+def kill_again_and_again(folder, kills, seed, epochs=40, **due):
+    due = due or {"every_batches": 2}
     draws = random.Random(seed)
-    expected = result_of(lambda: whole_run(folder / "whole", epochs), folder / "whole.txt")
+    expected = result_of(lambda: whole_run(folder / "whole", epochs, due), folder / "whole.txt")
     started, run, half_written, left = time.perf_counter(), 0, 0, kills
 
     def work(threads, path):
         cr.set_num_threads(threads)
-        bits = whole_run(folder / f"run-{run}", epochs)
+        bits = whole_run(folder / f"run-{run}", epochs, due)
         path.write_text(repr(bits))
 
     def compare(path):
@@ -129,6 +131,8 @@ def kill_again_and_again(folder, kills, seed, epochs=40):
         run += 1  # it was done before it could be killed
     seconds = time.perf_counter() - started
     assert not list(folder.glob("run-*/*.tmp-*")), "what killed writes have left is still there"
+    for kept in folder.glob("run-*/*.safetensors"):
+        assert kept.read_bytes() == (folder / "whole" / kept.name).read_bytes(), kept
     print(f"{kills} kills, {half_written} within a write, {run + 1} runs, {seconds:.1f} s: the same bits")
 
 

@@ -650,14 +650,19 @@ def test_a_full_disk_ends_no_training_and_costs_no_file(tmp_path):
     assert len(lines) == 4
 
 
-def kills(tmp_path, count):
-    text = "from checkpoint_runs import *; kill_again_and_again(Path(sys.argv[1]), int(sys.argv[2]), 7)"
+def kills(tmp_path, count, due="every_batches=2"):
+    call = f"kill_again_and_again(Path(sys.argv[1]), int(sys.argv[2]), 7, {due})"
+    text = f"from checkpoint_runs import *; {call}"
     lines = program(text, tmp_path, count)
     assert lines[-1].startswith(f"{count} kills")
 
 
 def test_killed_at_5_moments(tmp_path):
     kills(tmp_path, 5)
+
+
+def test_killed_before_a_checkpoint_is_due(tmp_path):
+    kills(tmp_path, 5, "every_epochs=5")
 
 
 @pytest.mark.slow

@@ -77,8 +77,7 @@ void Checkpoint::on_fit_begin(FitState& fit) {
                      "go on with it by fit's resume_from=\"auto\", or give another folder");
   io::remove_temporaries(options_.folder, checkpoint_begin);
   io::remove_temporaries(options_.folder, best_checkpoint);
-  best_from_ =
-      fit.resumed_from.empty() || goes_on ? "" : (fs::path(fit.resumed_from).parent_path() / best_checkpoint).string();
+  best_from_ = fit.resumed_from.empty() ? "" : (fs::path(fit.resumed_from).parent_path() / best_checkpoint).string();
   best_ = std::nan("");
   best_epoch_ = failures_ = 0;
   error_.clear();
@@ -161,8 +160,8 @@ void Checkpoint::load_state_dict(const std::vector<nn::NamedTensor>& state) {
   best_from_.clear();
 }
 
-// The best file of the folder that the fit comes from; where it is no longer that of best_epoch_, the next epoch is the
-// best so far.
+// The best file of the folder that the fit comes from. Where it is not that of best_epoch_, but of an epoch that the
+// fit has gone back from, say, the next epoch is the best so far.
 void Checkpoint::bring_best() {
   bool there = false;
   try {
@@ -171,6 +170,7 @@ void Checkpoint::bring_best() {
   } catch (const FileError&) {  // none, or broken
   }
   if (options_.keep_best && there) {
+    if (same_folder(fs::path(best_from_).parent_path(), options_.folder)) return;
     const io::Bytes bytes = io::read_file(best_from_, who);
     const std::string_view all(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     io::write_file(path_of(best_checkpoint), {&all, 1}, who);

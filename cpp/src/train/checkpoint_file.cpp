@@ -155,6 +155,36 @@ std::vector<std::string> checkpoints_in(const std::string& folder) {
   return names;
 }
 
+namespace {
+
+// The newest one of a folder that can be read; null where there is none at all. The best one is whole, too, and may be
+// newer than those by number, which are not always due.
+std::unique_ptr<SavedFit> newest_in(const std::string& folder, const std::function<void(const std::string&)>& warn) {
+  const std::filesystem::path in(folder);
+  std::unique_ptr<SavedFit> newest;
+  std::string unread;  // the first of those that cannot be read
+  const auto take = [&](const std::string& name) {
+    try {
+      auto saved = std::make_unique<SavedFit>(read_checkpoint((in / name).string()));
+      const auto place = [](const SavedFit& s) { return std::pair(s.facts.epoch, s.facts.batch); };
+      if (!newest || place(*saved) > place(*newest)) newest = std::move(saved);
+    } catch (const FileError& error) {
+      if (unread.empty()) unread = error.what();
+    }
+  };
+  const std::vector<std::string> names = checkpoints_in(folder);
+  for (auto name = names.rbegin(); !newest && name != names.rend(); ++name) take(*name);
+  const bool passed_over = !unread.empty();
+  std::error_code code;
+  if (std::filesystem::exists(in / best_checkpoint, code)) take(best_checkpoint);
+  if (!newest && !unread.empty()) io::file_fail("fit", folder, "no checkpoint in this folder can be read", unread);
+  if (newest && passed_over && warn)
+    warn("fit: went back to " + newest->path + ", newer checkpoints cannot be read: " + unread);
+  return newest;
+}
+
+}  // namespace
+
 std::unique_ptr<SavedFit> checkpoint_to_resume(const FitOptions& options) {
   if (options.resume_from.empty()) return {};
   std::string from = options.resume_from;
@@ -169,21 +199,11 @@ std::unique_ptr<SavedFit> checkpoint_to_resume(const FitOptions& options) {
     from = own->options().folder;
   }
   if (!if_any && !std::filesystem::is_directory(from)) return std::make_unique<SavedFit>(read_checkpoint(from));
-  std::vector<std::string> names = checkpoints_in(from);
-  if (names.empty() && if_any) return {};
-  if (names.empty())
+  std::unique_ptr<SavedFit> saved = newest_in(from, options.on_warning);
+  if (!saved && !if_any)
     io::file_fail("fit", from, "there is no checkpoint in this folder", "",
                   "leave resume_from away; resume_from=\"auto\" goes on where there is one and else begins");
-  std::string first;
-  for (; !names.empty(); names.pop_back()) try {
-      SavedFit saved = read_checkpoint((std::filesystem::path(from) / names.back()).string());
-      if (!first.empty() && options.on_warning)
-        options.on_warning("fit: went back to " + saved.path + ", newer checkpoints cannot be read: " + first);
-      return std::make_unique<SavedFit>(std::move(saved));
-    } catch (const FileError& error) {
-      if (first.empty()) first = error.what();
-    }
-  io::file_fail("fit", from, "no checkpoint in this folder can be read", first);
+  return saved;
 }
 
 }  // namespace chainrule

@@ -153,6 +153,8 @@ void FitRun::write_checkpoint(const std::string& path, const SaveOptions& option
     if (!names[i].empty())
       for (const nn::NamedTensor& own : options_.callbacks[i]->state_dict())
         state.push_back({names[i] + own.name, own.tensor});
+  // What a callback took out of a checkpoint may come in another order than what it had made itself.
+  std::sort(state.begin(), state.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   writer().write(path, facts, state, options);
 }
 

@@ -1,0 +1,90 @@
+"""best.safetensors: a checkpoint to go on from like those by number."""
+
+from __future__ import annotations
+
+import chainrule as cr
+import numpy as np
+import pytest
+from chainrule import optim
+from chainrule.callbacks import Checkpoint
+from checkpoint_runs import differences, everything, fit, trainer_of
+from test_checkpoints import InterruptAt, Interrupted, names
+
+BATCHES = 11  # of an epoch of fit's
+
+
+def run(folder, *callbacks, at=None, epochs=9, keep=None, **options):
+    """A fit in this folder, interrupted after `at` epochs and a batch."""
+    trainer = trainer_of(optim.SGD(lr=0.05))
+    kept = Checkpoint(folder, **(keep or {"every_epochs": 5}))
+    end = [InterruptAt(at * BATCHES + 1)] if at else []
+    try:
+        fit(trainer, epochs=epochs, callbacks=[*callbacks, kept, *end], **options)
+    except Interrupted:
+        assert at
+    return trainer
+
+
+def contents(folder):
+    return {name: (folder / name).read_bytes() for name in names(folder)}
+
+
+def test_a_fit_goes_on_from_the_best_where_no_other_is_there_yet(tmp_path):
+    whole = run(tmp_path / "whole")
+    run(tmp_path / "cut", at=3)
+    assert names(tmp_path / "cut") == ["best.safetensors"]
+    assert not differences(everything(whole), everything(run(tmp_path / "cut", resume_from="auto")))
+    assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
+    run(tmp_path / "folder", at=3)
+    other = run(tmp_path / "folder", resume_from=tmp_path / "folder")
+    assert not differences(everything(whole), everything(other))
+
+
+def test_the_best_is_taken_where_it_is_newer_and_only_there(tmp_path):
+    seen = []
+
+    def look(fit):
+        seen.append(fit.epoch)
+
+    run(tmp_path / "a", at=7)
+    assert names(tmp_path / "a") == ["best.safetensors", "checkpoint-00005-0000000.safetensors"]
+    run(tmp_path / "a", look, resume_from="auto")
+    assert seen[0] == 8, "the loss fell up to epoch 7"
+    run(tmp_path / "b", at=7, keep={"mode": "max"})  # the first epoch is the best
+    seen.clear()
+    run(tmp_path / "b", look, keep={"mode": "max"}, resume_from="auto")
+    assert seen[0] == 8
+
+
+def test_the_best_stands_in_for_checkpoints_that_cannot_be_read(tmp_path):
+    run(tmp_path, at=7)
+    newest = tmp_path / "checkpoint-00005-0000000.safetensors"
+    newest.unlink()  # it was the same file as the best one of its epoch
+    newest.write_bytes(b"x" * 100)
+    with pytest.warns(RuntimeWarning, match=r"went back to .*best.safetensors.*cannot be read: .*00005"):
+        assert run(tmp_path, resume_from="auto").history.epochs == 9
+    for name in names(tmp_path):
+        (tmp_path / name).unlink()
+    (tmp_path / "best.safetensors").write_bytes(b"x" * 100)
+    with pytest.raises(cr.FileError, match=r"no checkpoint in this folder can be read.*best.safetensors"):
+        run(tmp_path, resume_from="auto")
+
+
+def test_a_best_that_was_gone_back_from_is_none(tmp_path):
+    """Back to an epoch whose best file is written over: the best of the epochs from there on is kept."""
+
+    class Worse(cr.callbacks.Callback):
+        every = 1
+
+        def on_batch_end(self, fit):
+            fit.trainer.optimizer.lr = 3.0
+
+    every = {"keep_last": 9}
+    run(tmp_path, epochs=6, keep=every)
+    left = contents(tmp_path)["best.safetensors"]
+    back = tmp_path / "checkpoint-00002-0000000.safetensors"
+    losses = run(tmp_path, Worse(), epochs=5, keep=every, resume_from=back).history["val_loss"]
+    assert losses[1] < min(losses[2:]), "so that nothing is better than what the checkpoint knows"
+    files, best = contents(tmp_path), 3 + np.argmin(losses[2:])
+    assert files["best.safetensors"] != left
+    assert files["best.safetensors"] == files[f"checkpoint-0000{best}-0000000.safetensors"]
