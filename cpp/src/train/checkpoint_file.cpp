@@ -23,6 +23,7 @@ io::Json to_json(const CheckpointFacts& facts) {
                 {"first_rate", facts.first_rate}, {"fit", std::move(arguments)}, {"schedule", facts.schedule},
                 {"columns", facts.columns},       {"logged", facts.logged},      {"rate", facts.rate},
                 {"callbacks", facts.callbacks},   {"writers", facts.writers}};
+  if (!facts.group_schedules.empty()) json["group_schedules"] = facts.group_schedules;
   if (facts.stopped) json["stopped"] = *facts.stopped;
   return json;
 }
@@ -31,7 +32,7 @@ CheckpointFacts from_json(const io::JsonView& view) {
   if (view["format"].integer(1) > checkpoint_format) view["format"].fail("is newer than this chainrule: update it");
   view.only({"format", "epoch", "batch", "first_rate", "fit", "schedule", "columns", "logged", "rate", "callbacks",
              "writers"},
-            {"stopped"});
+            {"group_schedules", "stopped"});
   CheckpointFacts facts;
   facts.epoch = view["epoch"].integer(0);
   facts.batch = view["batch"].integer(0);
@@ -43,6 +44,7 @@ CheckpointFacts from_json(const io::JsonView& view) {
   facts.schedule = view["schedule"].string();
   facts.columns = view["columns"].strings();
   facts.logged = view["logged"].strings();
+  if (view.has("group_schedules")) facts.group_schedules = view["group_schedules"].strings();
   facts.rate = view["rate"].string();
   facts.callbacks = view["callbacks"].strings();
   facts.writers = view["writers"].strings();

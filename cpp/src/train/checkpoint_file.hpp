@@ -22,6 +22,7 @@ struct CheckpointFacts {
   std::int64_t first_rate = 0;        // the optimizer's epoch when the fit began
   FitArguments arguments{};
   std::string schedule{};                           // of the learning rate; empty: a number
+  std::vector<std::string> group_schedules{};       // the same of each group; empty: all have the optimizer's rate
   std::string rate{};                               // the learning rate now, as a text
   std::vector<std::string> callbacks{}, writers{};  // what those are that keep a state, and the Checkpoints
   std::vector<std::string> columns{}, logged{};     // of the history, and of the present epoch's row

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <limits>
 
 #include "core/arguments.hpp"
 #include "io/checksum.hpp"
@@ -20,23 +21,37 @@ std::string types_text(const std::vector<Tensor>& all) {
   return text.empty() ? "none" : text;
 }
 
-// Everything but the learning rate, which may change while it trains, and the factor of one that is a number.
+bool of_rate(const std::string& name) { return name == "lr" || name == "lr_scale"; }
+
+// Everything but the learning rate, which may change while it trains.
 std::string arguments_text(const nn::Arguments& arguments) {
-  const bool numbered = std::any_of(arguments.begin(), arguments.end(), [](const auto& own) {
-    return own.first == "lr" && std::holds_alternative<double>(own.second);
-  });
   std::string text;
   for (const auto& [name, value] : arguments)
-    if (name != "lr" && !(numbered && name == "lr_scale"))
-      text += (text.empty() ? "" : ", ") + name + "=" + nn::text_of(value);
+    if (!of_rate(name)) text += (text.empty() ? "" : ", ") + name + "=" + nn::text_of(value);
   return "(" + text + ")";
 }
 std::string optimizer_text(const optim::Optimizer& optimizer) {
-  std::string text = optimizer.method().name() + arguments_text(optimizer.method().arguments());
-  if (optimizer.group_count() > 1)
-    for (const optim::ParameterGroup& group : optimizer.groups())
+  const std::string usual = arguments_text(optimizer.method().arguments());
+  std::string text = optimizer.method().name() + usual;
+  const std::vector<optim::ParameterGroup> groups = optimizer.groups();
+  if (groups.size() > 1 || arguments_text(groups[0].arguments()) != usual)
+    for (const optim::ParameterGroup& group : groups)
       text += ", " + std::to_string(group.parameters().size()) + " parameters " + arguments_text(group.arguments());
   return text;
+}
+
+nn::Arguments rate_in(nn::Arguments arguments) {
+  std::erase_if(arguments, [](const auto& argument) { return !of_rate(argument.first); });
+  return arguments;
+}
+
+bool is_function(const nn::Called& called) {
+  if (called.made) return true;
+  for (const auto& [name, value] : called.arguments)
+    if (const auto* inner = std::get_if<std::vector<nn::Called>>(&value);
+        inner != nullptr && std::any_of(inner->begin(), inner->end(), is_function))
+      return true;
+  return false;
 }
 
 std::string checksum_text(std::string_view bytes) {
@@ -70,15 +85,75 @@ std::string type_text(const Tensor& t) {
   return t.defined() ? std::string(name_of(t.dtype())) + " " + t.shape().str() : "none";
 }
 
+bool has_group_rates(const optim::Optimizer& optimizer) {
+  return optimizer.group_count() > 1 ||
+         rate_in(optimizer.groups()[0].arguments()) != rate_in(optimizer.method().arguments());
+}
+
+std::vector<double> group_rates(const optim::Optimizer& optimizer) {
+  std::vector<double> rates;
+  for (const optim::ParameterGroup& group : optimizer.groups())
+    for (const auto& [name, value] : group.arguments())
+      if (name == "lr")
+        rates.push_back(std::holds_alternative<double>(value) ? group.lr() : std::numeric_limits<double>::quiet_NaN());
+  return rates;
+}
+
+std::vector<std::string> group_schedules(const optim::Optimizer& optimizer) {
+  std::vector<std::string> texts;
+  for (const optim::ParameterGroup& group : optimizer.groups())
+    for (const auto& [name, value] : group.arguments())
+      if (name == "lr") texts.push_back(std::holds_alternative<double>(value) ? "" : nn::text_of(value));
+  return texts;
+}
+
+std::vector<double> function_rates(const optim::Optimizer& optimizer, std::int64_t step, std::int64_t epoch) {
+  std::vector<double> rates;
+  for (const optim::Schedule& schedule : optimizer.schedules())
+    if (is_function(schedule.called())) rates.push_back(schedule(schedule.per_epoch() ? epoch : step));
+  return rates;
+}
+
 // The optimizer's learning rate, of all groups: numbers, or what schedules are.
 std::string FitRun::rate_text() const {
   const optim::Schedule& schedule = s_.optimizer.schedule();
-  if (s_.optimizer.group_count() == 1) return schedule.defined() ? schedule.str() : io::number_text(s_.optimizer.lr());
+  if (!has_group_rates(s_.optimizer)) return schedule.defined() ? schedule.str() : io::number_text(s_.optimizer.lr());
   std::string text;
   for (const optim::ParameterGroup& group : s_.optimizer.groups())
-    for (const auto& [name, value] : group.arguments())
-      if (name == "lr") text += (text.empty() ? "" : ", ") + nn::text_of(value);
+    for (const auto& [name, value] : rate_in(group.arguments()))
+      text += (name == "lr" ? text.empty() ? "" : ", " : " times ") + nn::text_of(value);
   return "[" + text + "]";
+}
+
+// What training itself has made of the rates must be here, too; numbers are taken up.
+void FitRun::compare_rates(const SavedFit& saved, const std::function<void(const std::string&)>& differs) const {
+  const CheckpointFacts& facts = saved.facts;
+  const auto differs_now = [&](const std::string& lr, const std::string& here, const std::string& there) {
+    differs(lr + " is " + (here.empty() ? "a number" : here) + " here, a callback has made it " + there +
+            " in the checkpoint");
+  };
+  const optim::Schedule& schedule = s_.optimizer.schedule();
+  const std::string main = schedule.defined() ? schedule.str() : "";
+  if (!facts.schedule.empty() && facts.schedule != main) return differs_now("lr", main, facts.schedule);
+  const std::vector<std::string>& there = facts.group_schedules;
+  const std::vector<std::string> here =
+      has_group_rates(s_.optimizer) ? group_schedules(s_.optimizer) : std::vector<std::string>();
+  for (std::size_t g = 0; g < std::min(here.size(), there.size()); ++g) {
+    if (there[g].empty() || there[g] == here[g]) continue;
+    const std::string name = s_.optimizer.groups()[g].name();
+    return differs_now("lr of group " + std::to_string(g) + (name.empty() ? "" : " ('" + name + "')"), here[g],
+                       there[g]);
+  }
+  const auto found = saved.state.find("function_rates");
+  if (found == saved.state.end() || facts.schedule != main || there != here) return;
+  const std::int64_t step = saved.at("trainer/optimizer.step", DType::int64, {}).data<std::int64_t>()[0];
+  const std::vector<double> rates = function_rates(s_.optimizer, step, facts.first_rate + facts.epoch);
+  const auto count = static_cast<std::int64_t>(rates.size());
+  if (found->second.shape() != Shape{count} || found->second.dtype() != DType::float64) return;
+  for (std::size_t i = 0; i < rates.size(); ++i)
+    if (const double before = found->second.data<double>()[i]; rates[i] != before)
+      differs("lr is a function that gives " + io::number_text(rates[i]) + " for the next step here, one that gives " +
+              io::number_text(before) + " in the checkpoint");
 }
 
 const FitArguments& FitRun::given() {

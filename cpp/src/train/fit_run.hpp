@@ -93,6 +93,7 @@ class FitRun {
   std::vector<Tensor> all_parameters() const;
   CheckpointWriter& writer();
   void write_checkpoint(const std::string& path, const SaveOptions& options);
+  void compare_rates(const SavedFit& saved, const std::function<void(const std::string&)>& differs) const;
   void compare_callbacks(const SavedFit& saved, const std::function<void(const std::string&)>& differs);
   void take_up();
   void go_on_in_epoch();

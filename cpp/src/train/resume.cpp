@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <limits>
 
 #include "core/fail.hpp"
 #include "graph/tensor_data.hpp"
@@ -13,18 +12,6 @@
 
 namespace chainrule {
 namespace {
-
-// The learning rate of each group; NaN where it is a schedule.
-std::vector<double> group_rates(const optim::Optimizer& optimizer) {
-  std::vector<double> rates;
-  for (const optim::ParameterGroup& group : optimizer.groups())
-    for (const auto& [name, value] : group.arguments())
-      if (name == "lr") {
-        const auto* number = std::get_if<double>(&value);
-        rates.push_back(number != nullptr ? group.lr() : std::numeric_limits<double>::quiet_NaN());
-      }
-  return rates;
-}
 
 void overwrite(const Tensor& target, const Tensor& source) {
   std::memcpy(bytes_of(target), source.raw_data(), static_cast<std::size_t>(target.size()) * size_of(target.dtype()));
@@ -114,8 +101,13 @@ void FitRun::write_checkpoint(const std::string& path, const SaveOptions& option
   std::vector<nn::NamedTensor> state;
   for (const nn::NamedTensor& own : trainer_.state_dict()) state.push_back({"trainer/" + own.name, own.tensor});
   if (!schedule.defined()) state.push_back({"lr", doubles({s_.optimizer.lr()}, {})});
-  if (const auto rates = group_rates(s_.optimizer); rates.size() > 1)
+  if (has_group_rates(s_.optimizer)) {
+    const std::vector<double> rates = group_rates(s_.optimizer);
     state.push_back({"group_lr", doubles(rates, {static_cast<std::int64_t>(rates.size())})});
+    facts.group_schedules = group_schedules(s_.optimizer);
+  }
+  if (const auto rates = function_rates(s_.optimizer, s_.optimizer.step_count(), s_.optimizer.epoch()); !rates.empty())
+    state.push_back({"function_rates", doubles(rates, {static_cast<std::int64_t>(rates.size())})});
   const std::vector<Tensor> beside = parameters_beside();
   for (std::size_t i = 0; i < beside.size(); ++i) state.push_back({"parameters/" + std::to_string(i), beside[i]});
   std::vector<std::uint8_t> flags;
@@ -175,11 +167,7 @@ void FitRun::resume_from(std::unique_ptr<SavedFit> from) {
     if (found != given.end()) given.erase(found);
   }
   for (const auto& [name, there] : given) differs(name + " is unknown here, " + there + " in the checkpoint");
-  const optim::Schedule& schedule = s_.optimizer.schedule();
-  if (const std::string here = schedule.defined() ? schedule.str() : "";
-      differences.empty() && !facts.schedule.empty() && facts.schedule != here)
-    differs("lr is " + (here.empty() ? "a number" : here) + " here, a callback has made it " + facts.schedule +
-            " in the checkpoint");
+  if (differences.empty()) compare_rates(saved, differs);
   if (differences.empty())
     for (const nn::NamedTensor& own : io::tensors_of(*s_.model.impl())) {
       const auto found = saved.model.find(own.name);
@@ -245,7 +233,8 @@ void FitRun::take_up() {
     const double lr = saved.at("lr", DType::float64, {}).data<double>()[0];
     if (s_.optimizer.schedule().defined() || s_.optimizer.lr() != lr) s_.optimizer.set_lr(lr);
   }
-  if (const std::vector<double> here = group_rates(s_.optimizer); here.size() > 1) {
+  if (saved.state.contains("group_lr")) {
+    const std::vector<double> here = group_rates(s_.optimizer);
     const Tensor& rates = saved.at("group_lr", DType::float64, {static_cast<std::int64_t>(here.size())});
     for (std::size_t g = 0; g < here.size(); ++g)
       if (const double rate = rates.data<double>()[g]; !std::isnan(rate) && rate != here[g])
