@@ -576,7 +576,7 @@ def test_a_checkpoint_holds_what_docs_say(folder):
     data = (folder / "checkpoint-00002-0000000.safetensors").read_bytes()
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     facts = json.loads(header["__metadata__"]["checkpoint"])
-    assert (facts["epoch"], facts["batch"], facts["format"]) == (2, 0, 1)
+    assert (facts["epoch"], facts["batch"], facts["format"]) == (2, 0, 2)
     assert facts["columns"] == ["loss", "accuracy", "val_loss", "val_accuracy"]
     assert header["checkpoint/history"]["shape"] == [4, 2]
     assert len(header["__metadata__"]["checksum"]) == 16

@@ -1,13 +1,16 @@
-"""best.safetensors: a checkpoint to go on from like those by number."""
+"""best.safetensors: what was measured, and a checkpoint to go on from like those by number."""
 
 from __future__ import annotations
+
+import json
+from pathlib import Path
 
 import chainrule as cr
 import numpy as np
 import pytest
 from chainrule import optim
-from chainrule.callbacks import Checkpoint
-from checkpoint_runs import differences, everything, fit, trainer_of
+from chainrule.callbacks import EMA, SWA, Checkpoint, EarlyStopping
+from checkpoint_runs import X, differences, everything, fit, trainer_of, y
 from test_checkpoints import InterruptAt, Interrupted, names
 
 BATCHES = 11  # of an epoch of fit's
@@ -88,3 +91,72 @@ def test_a_best_that_was_gone_back_from_is_none(tmp_path):
     files, best = contents(tmp_path), 3 + np.argmin(losses[2:])
     assert files["best.safetensors"] != left
     assert files["best.safetensors"] == files[f"checkpoint-0000{best}-0000000.safetensors"]
+
+
+AVERAGES = {
+    "ema": lambda: EMA(decay=0.9),
+    "ema_of_batches": lambda: EMA(decay=0.9, every=3, average_buffers=False),
+    "swa": lambda: SWA(start=3, lr=0.03),
+}
+
+
+@pytest.mark.parametrize("make", AVERAGES.values(), ids=AVERAGES)
+def test_files_hold_the_averages_that_were_measured(tmp_path, make):
+    held_out = (X[:20], y[:20])
+
+    def fit_with(folder, at=None, **options):
+        trainer = trainer_of(optim.SGD(lr=0.05))
+        average, keep = make(), Checkpoint(folder, keep_last=9)
+        end = [InterruptAt(at)] if at else []
+        try:
+            trainer.fit(
+                X[20:],
+                y[20:],
+                epochs=6,
+                batch_size=8,
+                validation_data=held_out,
+                progress=False,
+                callbacks=[average, EarlyStopping(patience=99, restore_best=False), keep, *end],
+                **options,
+            )
+        except Interrupted:
+            assert at
+        return trainer, keep
+
+    trainer, keep = fit_with(tmp_path / "whole")
+    losses = trainer.history["val_loss"]
+    files = names(tmp_path / "whole")
+    assert len(files) == 7
+    for name, loss in zip(files, [losses[keep.best_epoch - 1], *losses], strict=True):
+        judge = trainer_of(model=cr.load(tmp_path / "whole" / name))
+        assert judge.evaluate(*held_out)["loss"] == loss, name
+    last = cr.load(keep.newest).state_dict()
+    assert all(np.array_equal(last[k], v) for k, v in trainer.model.state_dict().items())
+    fit_with(tmp_path / "cut", at=50)
+    resumed, _ = fit_with(tmp_path / "cut", resume_from="auto")
+    assert not differences(everything(trainer), everything(resumed))
+    assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
+
+
+def test_what_is_averaged_beside_the_model_leaves_the_model_in_the_file(tmp_path):
+    trainer = trainer_of(optim.SGD(lr=0.05))
+    keep = Checkpoint(tmp_path)
+    fit(trainer, epochs=2, callbacks=[EMA(decay=0.9, replace=False), keep])
+    np.testing.assert_array_equal(cr.load(keep.newest).predict(X), trainer.model.predict(X))
+
+
+def test_trained_weights_are_beside_the_averages_and_nothing_is_there_twice(tmp_path):
+    trained = []
+
+    def look(fit):
+        trained.append(fit.trainer.model.state_dict())
+
+    keep = Checkpoint(tmp_path)
+    fit(trainer_of(optim.SGD(lr=0.05)), epochs=2, callbacks=[EMA(decay=0.9), look, keep])
+    data = Path(keep.newest).read_bytes()
+    size = 8 + int.from_bytes(data[:8], "little")
+    tensors = json.loads(data[8:size])
+    for name, array in trained[-1].items():
+        begin, end = tensors["checkpoint/model/" + name]["data_offsets"]
+        assert data[size + begin : size + end] == array.tobytes()
+    assert [name for name in tensors if "callbacks/0/" in name] == ["checkpoint/callbacks/0/updates"]

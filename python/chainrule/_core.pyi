@@ -1844,7 +1844,7 @@ class Checkpoint(BuiltinCallback):
     minutes (also within an epoch) or batches, and when the fit ends or is interrupted. The last keep_last stay, and with
     keep_best `best.safetensors`, of the epoch with the best value of the column `monitor` (None: "val_loss" where there is
     one, else "loss"; mode as in EarlyStopping). A checkpoint is a model file, too: load(path) gives the model of that moment,
-    with the weights that are trained: with EMA or SWA, whose averages `monitor` may be about, not the averages. schema and
+    fit.model: with EMA or SWA the averages, which `val_` columns are about; the weights that are trained are beside it. schema and
     training: what the files tell about the model, as in save.
 
     Files are written aside, synced and renamed, and older ones are removed after that, so that the process may be killed at

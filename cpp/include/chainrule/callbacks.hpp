@@ -144,7 +144,7 @@ struct CheckpointOptions {
 // Files are written aside, synced and renamed, and older ones are removed after that: a process may be killed, or a
 // disk be full, at any moment. Where a write fails training goes on, with FitState::warn, as long as there is an older
 // checkpoint. The last one is written when the fit ends or is interrupted. A folder that holds checkpoints of another
-// fit is refused, as is one folder for two. The model in a file is the one that is trained, also beside EMA or SWA.
+// fit is refused, as is one folder for two. The model in a file is FitState::model(): with EMA or SWA the averages.
 class CHAINRULE_API Checkpoint : public Callback {
  public:
   explicit Checkpoint(const CheckpointOptions& options);

@@ -14,7 +14,8 @@ namespace chainrule {
 namespace {
 
 constexpr const char* reader = "resume";
-constexpr std::int64_t checkpoint_format = 1;
+constexpr std::int64_t checkpoint_format = 2;  // 1 had no trained values beside the model
+constexpr const char* trained_prefix = "model/";
 
 io::Json to_json(const CheckpointFacts& facts) {
   io::Json arguments = io::Json::object();
@@ -100,10 +101,20 @@ void CheckpointWriter::describe(SaveOptions options) {
   schema_ = options.schema;
 }
 
-void CheckpointWriter::write(const std::string& path, const CheckpointFacts& facts,
+void CheckpointWriter::write(const std::string& path, const CheckpointFacts& facts, const nn::Module& shown,
                              const std::vector<nn::NamedTensor>& state, const SaveOptions& options) {
   describe(options);
   std::vector<nn::NamedTensor> tensors = described_.tensors;
+  if (shown.impl() != model_.impl()) {
+    const std::vector<nn::NamedTensor> values = io::tensors_of(*shown.impl());
+    for (std::size_t i = 0; i < described_.own; ++i) {
+      if (i >= values.size() || values[i].name != tensors[i].name)
+        fail<StateError>("Checkpoint", "the model has changed since its weights are averaged", tensors[i].name,
+                         "do not change its layers from a callback");
+      tensors.push_back({io::checkpoint_prefix + (trained_prefix + tensors[i].name), tensors[i].tensor});
+      tensors[i].tensor = values[i].tensor;
+    }
+  }
   for (const nn::NamedTensor& own : state) tensors.push_back({io::checkpoint_prefix + own.name, own.tensor});
   std::string text;
   try {
@@ -125,12 +136,18 @@ SavedFit read_checkpoint(const std::string& path) {
     saved.path = path;
     const io::Json json = io::parse_json(*text);
     saved.facts = from_json({json, ""});
-    const std::string prefix = io::checkpoint_prefix;
+    const std::string prefix = io::checkpoint_prefix, trained = prefix + trained_prefix;
     for (const io::TensorEntry& entry : listing.entries) {
-      if (entry.name.starts_with(prefix))
+      if (entry.name.starts_with(trained))
+        saved.average.emplace(entry.name.substr(trained.size()), entry.tensor());
+      else if (entry.name.starts_with(prefix))
         saved.state.emplace(entry.name.substr(prefix.size()), entry.tensor());
       else
         saved.model.emplace(entry.name, entry.tensor());
+    }
+    if (!saved.average.empty()) {
+      std::swap(saved.average, saved.model);
+      std::erase_if(saved.average, [&](const auto& own) { return !saved.model.contains(own.first); });  // constants
     }
     return saved;
   } catch (const io::JsonError& error) {

@@ -32,7 +32,8 @@ struct CheckpointFacts {
 struct SavedFit {
   std::string path;
   CheckpointFacts facts;
-  std::map<std::string, Tensor> model, state;  // by path, and by name
+  std::map<std::string, Tensor> model, state;  // by path: what is trained; by name
+  std::map<std::string, Tensor> average{};     // by path: what the file shows as its model in place of that, if it does
 
   std::uint64_t number(const std::string& name) const;  // of the trainer: seed, global_step or epochs
   // One of the state with this type; FileError where there is none.
@@ -46,8 +47,9 @@ class CheckpointWriter {
   CheckpointWriter(nn::Module model, std::vector<Shape> samples);
   // Throws what save throws for a model that cannot be saved.
   void describe(SaveOptions options);
-  void write(const std::string& path, const CheckpointFacts& facts, const std::vector<nn::NamedTensor>& state,
-             const SaveOptions& options);
+  // shown: the model that the file is, which may be a copy with other values.
+  void write(const std::string& path, const CheckpointFacts& facts, const nn::Module& shown,
+             const std::vector<nn::NamedTensor>& state, const SaveOptions& options);
 
  private:
   nn::Module model_;

@@ -42,6 +42,8 @@ std::vector<std::string> texts_of(const std::vector<std::shared_ptr<Callback>>& 
   return texts;
 }
 
+constexpr const char* averaged = "model.";  // how names of weights begin in the state of a WeightAverage
+
 [[noreturn]] void refuse(const SavedFit& saved, const std::string& differences) {
   fail<ValueError>("fit", "the checkpoint " + saved.path + " is of another fit", differences,
                    "nothing was changed; give the model, the Trainer and fit what they were given then");
@@ -141,13 +143,16 @@ void FitRun::write_checkpoint(const std::string& path, const SaveOptions& option
     }
   }
   const std::vector<std::string> names = state_names(options_.callbacks);
-  for (std::size_t i = 0; i < names.size(); ++i)
-    if (!names[i].empty())
-      for (const nn::NamedTensor& own : options_.callbacks[i]->state_dict())
-        state.push_back({names[i] + own.name, own.tensor});
+  const nn::Module shown = fit_->model();  // what val_ columns are about
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (names[i].empty()) continue;
+    const bool is_shown = shown.impl() != s_.model.impl() && options_.callbacks[i].get() == fit_->average_;
+    for (const nn::NamedTensor& own : options_.callbacks[i]->state_dict())
+      if (!is_shown || !own.name.starts_with(averaged)) state.push_back({names[i] + own.name, own.tensor});
+  }
   // What a callback took out of a checkpoint may come in another order than what it had made itself.
   std::sort(state.begin(), state.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
-  writer().write(path, facts, state, options);
+  writer().write(path, facts, shown, state, options);
 }
 
 // Refuses a checkpoint of another fit, before anything is changed.
@@ -220,9 +225,12 @@ void FitRun::take_up() {
   const SavedFit& saved = *resumed_;
   const CheckpointFacts& facts = saved.facts;
   const std::vector<std::string> names = state_names(options_.callbacks);
-  for (std::size_t i = 0; i < names.size(); ++i)
-    if (const auto own = names[i].empty() ? std::vector<nn::NamedTensor>() : saved.below(names[i]); !own.empty())
-      options_.callbacks[i]->load_state_dict(own);
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    auto own = names[i].empty() ? std::vector<nn::NamedTensor>() : saved.below(names[i]);
+    if (options_.callbacks[i].get() == fit_->average_ && !own.empty())
+      for (const auto& [name, tensor] : saved.average) own.push_back({averaged + name, tensor});
+    if (!own.empty()) options_.callbacks[i]->load_state_dict(own);
+  }
 
   const std::vector<Tensor> all = all_parameters(), beside = parameters_beside();
   const auto count = static_cast<std::int64_t>(all.size());
