@@ -19,12 +19,18 @@ CALLBACKS = {  # tables with their arguments, in the order of the list
     "ema": "EMA",
     "swa": "SWA",
     "early_stopping": "EarlyStopping",
+    "health": "Health",
     "tensorboard": "TensorBoard",
+    "checkpoint": "Checkpoint",
 }
 TABLES = (*NAMED, *CALLBACKS)
-_OF_TRAIN = ("sampler", "tensorboard")  # beside the options that only this command has
-_ARGUMENTS = {"tensorboard": ("folder", "histograms")}  # of those, the ones that a table gives
-_OF_A_RUN = ("checkpoint_every",)  # what does nothing without a folder for the run
+_ARGUMENTS = {  # of callbacks for train only: those that a table gives
+    "health": ("every_epochs", "rows"),
+    "tensorboard": ("folder", "histograms"),
+    "checkpoint": ("every_minutes", "every_batches", "keep_last", "keep_best", "monitor", "mode"),
+}
+_OF_TRAIN = ("sampler", *_ARGUMENTS)  # beside the options that only this command has
+_OF_A_RUN = ("checkpoint_every", "checkpoint")  # what does nothing without a folder for the run
 _UNNAMED = ("CrossEntropyLoss", "MSELoss")  # what arguments of a loss without a name are for
 _OF_THE_COMMAND = ("metrics", "seed")  # arguments of Trainer that are options as well
 

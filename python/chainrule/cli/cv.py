@@ -54,7 +54,7 @@ def cv(options: argparse.Namespace) -> int:
             batch_size=options.batch_size,
             metrics=metrics,
             score=options.score or "",
-            callbacks=make_callbacks(options),
+            callbacks=make_callbacks(options, source),
             shuffle=options.shuffle,
             stratify=_stratified(source, options),
             groups=source.groups,

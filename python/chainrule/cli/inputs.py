@@ -1,4 +1,4 @@
-"""Reading what a user trains on: digits, CSV, IDX, NPY and NPZ, as arrays with what is known about them."""
+"""Reading what a user trains on: digits, tables, IDX, NPY and NPZ, as arrays and what is known of them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import numpy as np
 
 from .. import _core, datasets
 from .._search import advice
+from .._tables import to_table
 from .errors import UserError
 
-_TABLES = (".csv", ".tsv", ".txt")
+_TABLES = (".csv", ".tsv", ".txt", ".parquet")
 
 
 @dataclass
@@ -54,10 +55,10 @@ def existing(path: Path) -> Path:
 
 
 def kind_of(path: Path) -> str:
-    """ "csv", "npz", "npy" or "idx", by name and, where that does not tell, by the first bytes."""
+    """ "table", "npz", "npy" or "idx", by name and, where that does not tell, by the first bytes."""
     existing(path)
     name = path.name.lower()
-    for suffix, kind in ((".npz", "npz"), (".npy", "npy"), *((suffix, "csv") for suffix in _TABLES)):
+    for suffix, kind in ((".npz", "npz"), (".npy", "npy"), *((suffix, "table") for suffix in _TABLES)):
         if name.endswith(suffix):
             return kind
     with path.open("rb") as file:
@@ -70,7 +71,9 @@ def kind_of(path: Path) -> str:
             raise UserError(f"{path}: damaged gzip file: {error}") from None
     if start[:2] == b"\0\0" or "idx" in name:
         return "idx"
-    raise UserError(f"{path}: unknown kind of file; CSV (.csv), IDX (MNIST's format), .npy and .npz are read")
+    raise UserError(
+        f"{path}: unknown kind of file; CSV (.csv), .parquet, IDX (MNIST's format), .npy and .npz are read"
+    )
 
 
 def load_array(path: Path) -> np.ndarray[Any, Any]:
@@ -138,9 +141,7 @@ def _raw_arrays(paths: Sequence[Path]) -> tuple[np.ndarray[Any, Any], np.ndarray
     elif len(paths) == 1:
         raise UserError(f"{paths[0]}: a second file with the labels is needed")
     else:
-        raise UserError(
-            f"{len(paths)} files were given; expected one table (.csv), one .npz, or samples and labels"
-        )
+        raise UserError(f"{len(paths)} files were given; expected one table, one .npz, or samples and labels")
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if len(X) != len(y):
@@ -239,9 +240,11 @@ def _target(y: np.ndarray[Any, Any], labels: np.ndarray[Any, Any] | None, path: 
 
 
 def read_table(path: Path, options: Any) -> _core.Table:
-    """A CSV file, read as the options say."""
+    """A Parquet file, or a CSV file, read as the options say."""
+    if existing(path).name.lower().endswith(".parquet"):
+        return _read_parquet(path, options)
     return _core.read_csv(
-        existing(path),
+        path,
         delimiter=options.delimiter or "",
         decimal=options.decimal,
         header=not options.no_header,
@@ -250,8 +253,32 @@ def read_table(path: Path, options: Any) -> _core.Table:
     )
 
 
+def _read_parquet(path: Path, options: Any) -> _core.Table:
+    of_csv = {"delimiter": None, "decimal": ".", "no_header": False, "na": None}
+    for name, default in of_csv.items():
+        if getattr(options, name) != default:
+            raise UserError(f"{path}: --{name.replace('_', '-')} is for CSV files; leave it away")
+    try:
+        import pyarrow.parquet
+    except ImportError as error:
+        raise UserError(
+            f"{path}: reading it needs pyarrow; install it with: pip install chainrule[parquet]"
+        ) from error
+    try:
+        frame = pyarrow.parquet.ParquetFile(path).read()
+    except (OSError, pyarrow.lib.ArrowException) as error:
+        raise UserError(f"{path}: not a readable Parquet file: {error}") from None
+    for name in options.text:
+        if name not in frame.column_names:
+            columns = ", ".join(frame.column_names)
+            raise UserError(f"{path}: there is no column {name!r}: the columns are {columns}")
+        words = [None if cell is None else str(cell) for cell in frame[name].to_pylist()]
+        frame = frame.set_column(frame.column_names.index(name), name, pyarrow.array(words, pyarrow.string()))
+    return to_table(frame)
+
+
 def load_table(path: Path, test: Sequence[Path], options: Any, share: float) -> Source:
-    """A CSV file with a schema learned from its training rows."""
+    """A table with a schema learned from its training rows."""
     table = read_table(path, options)
     if not options.target:
         raise UserError(f"{path}: name the column to predict with --target: {', '.join(table.columns)}")
@@ -334,14 +361,14 @@ def load_source(options: Any) -> Source:
             )
         return load_digits(options.validation, options.seed)
     share = 0.2 if options.validation is None else options.validation
-    if kind_of(paths[0]) == "csv":
+    if kind_of(paths[0]) == "table":
         if len(paths) > 1:
             raise UserError(
                 f"one table was expected, {len(paths)} files were given; name a test table with --test"
             )
         return load_table(paths[0], test, options, share)
     if options.target:
-        raise UserError("--target is for CSV files; here the labels are a file or array of their own")
+        raise UserError("--target is for tables; here the labels are a file or array of their own")
     if options.groups:
-        raise UserError("--groups is for CSV files, whose column it names")
+        raise UserError("--groups is for tables, whose column it names")
     return load_arrays(paths, test, options.task, share, options.seed)

@@ -12,7 +12,7 @@ _USAGE = "%(prog)s [run.toml] [FILE ...] [OPTION ...]"
 _EPILOG = """\
 data:
   no FILE            the bundled digits (1797 images, 8 x 8)
-  data.csv           a table with a header; --target names the column to predict
+  data.csv           a table with a header, or data.parquet; --target names the column to predict
   images labels      a pair of IDX files, gzip-compressed or not, or of NPY files
   data.npz           arrays X and y
 uint8 images are divided by 255, numeric columns of tables standardized; other arrays are used as they are.
@@ -147,7 +147,7 @@ def _add_csv_options(command: argparse.ArgumentParser) -> None:
 
 def _add_data_options(command: argparse.ArgumentParser) -> None:
     add = command.add_argument_group("data").add_argument
-    add("--target", metavar="COLUMN", help="column of a CSV file to predict")
+    add("--target", metavar="COLUMN", help="column of a table to predict")
     add("--task", choices=("auto", "classification", "regression"), default="auto")
     add("--ignore", type=_NAMES, metavar="A,B", default=[], help="columns of a table that are no features")
     add("--groups", metavar="COLUMN", help="column of a table (no feature): rows of a group stay together")
@@ -310,7 +310,7 @@ def _add_predict(commands: Any) -> argparse.ArgumentParser:
     )
     predict.add_argument("model", metavar="MODEL", help="a model file")
     predict.add_argument(
-        "file", metavar="FILE", help="CSV with the columns trained on, or IDX, NPY or NPZ (array X)"
+        "file", metavar="FILE", help="CSV or Parquet with the columns trained on, or IDX, NPY, NPZ (array X)"
     )
     predict.add_argument(
         "--out",

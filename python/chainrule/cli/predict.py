@@ -47,13 +47,13 @@ def _features(model: nn.Module, options: argparse.Namespace) -> np.ndarray[Any, 
     path = Path(options.file)
     schema, kind = model.schema, kind_of(path)
     if schema is not None:
-        if kind != "csv":
+        if kind != "table":
             raise UserError(
                 f"{path}: the model was trained on a table with the columns "
-                f"{', '.join(name for name, _ in schema.columns)}; give it a CSV file"
+                f"{', '.join(name for name, _ in schema.columns)}; give it a CSV or Parquet file"
             )
         return schema.encode(read_table(path, options))
-    if kind == "csv":
+    if kind == "table":
         raise UserError(f"{path}: the model was trained on arrays, not on a table; give it IDX, NPY or NPZ")
     trained = json.loads(model.training_json).get("input", {})
     return load_samples(path, float(trained.get("divided_by", 1.0)))

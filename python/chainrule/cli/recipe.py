@@ -7,6 +7,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from .. import _core, callbacks, data, nn, optim, schedules
 from .._search import advice
 from .config import CALLBACKS
@@ -50,26 +52,44 @@ def _where(options: argparse.Namespace, table: str) -> str:
     return f"{', '.join(places)}: [{table}]" if places else f"--{table}"
 
 
-def make_callbacks(
-    options: argparse.Namespace, schema: _core.Schema | None = None, training: str = "{}"
-) -> list[Any]:
-    """Early stopping, a log and checkpoints, where options or tables ask for them.
+def make_callbacks(options: argparse.Namespace, source: Source, training: str = "{}") -> list[Any]:
+    """Early stopping, a log, checkpoints and so on, where options or tables ask for them.
 
-    schema and training are what checkpoints tell about the model, as save does.
+    training is what checkpoints tell about the model, as save does.
     """
     asked = []
     for table, name in CALLBACKS.items():
         arguments = getattr(options, f"{table}_table")
         if table == "early_stopping" and options.patience is not None:
             arguments = {**(arguments or {}), "patience": options.patience}
+        elif table == "health" and arguments is not None:
+            arguments = _with_rows(options, source, **arguments)
+        elif table == "checkpoint":
+            arguments = _with_folder(options, source, training, arguments or {})
         if arguments is not None:
             asked.append(made(options, table, getattr(callbacks, name), arguments))
-    if getattr(options, "checkpoints", None) is not None:
-        every = options.checkpoint_every
-        asked.append(
-            _core.Checkpoint(options.checkpoints, every_epochs=every, schema=schema, training=training)
-        )
     return asked
+
+
+def _with_rows(
+    options: argparse.Namespace, source: Source, rows: Any = 256, **arguments: Any
+) -> dict[str, Any]:
+    """Health's arguments with so many rows, spread evenly over those that train."""
+    if isinstance(rows, bool) or not isinstance(rows, int) or rows < 1:
+        raise UserError(f"{_where(options, 'health')}: rows must be a whole number of at least 1, got {rows}")
+    count = len(source.train.y)
+    taken = source.train.take(np.arange(min(rows, count)) * count // min(rows, count))
+    return {"X": taken.X, "y": taken.y, **arguments}
+
+
+def _with_folder(
+    options: argparse.Namespace, source: Source, training: str, arguments: dict[str, Any]
+) -> dict[str, Any] | None:
+    """Checkpoint's arguments; none where nothing is kept."""
+    if getattr(options, "checkpoints", None) is None:
+        return None
+    about = {"schema": source.schema, "training": training}
+    return {"folder": options.checkpoints, "every_epochs": options.checkpoint_every, **about, **arguments}
 
 
 def watches_validation(options: argparse.Namespace) -> bool:

@@ -75,7 +75,7 @@ def train(options: argparse.Namespace, run: Run | None = None) -> int:
     for name in ("epochs", "results", "seconds", "date"):  # known only when it has been trained
         del about[name]
     arguments = {
-        "callbacks": make_callbacks(options, source.schema, json.dumps(finite(about))),
+        "callbacks": make_callbacks(options, source, json.dumps(finite(about))),
         **class_weight(source, options),
         **sampler(source, options),
     }
