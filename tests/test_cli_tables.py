@@ -119,6 +119,34 @@ class TestCallbackTables:
             assert np.array_equal(health.X, source.train.X[list(taken)])
             assert np.array_equal(health.y, source.train.y[list(taken)])
 
+    def test_gradients_in_a_log(self, tmp_path, monkeypatch):
+        pytest.importorskip("tensorboardX")
+        monkeypatch.chdir(tmp_path)
+        given = ("tensorboard.folder=log", "tensorboard.histograms=1", "tensorboard.rows=50")
+        options = [part for line in given for part in ("--set", line)]
+        assert main(["train", "--epochs", "1", "--layers", "4", "--quiet", *options]) == 0
+        (log,) = (tmp_path / "log").iterdir()
+        assert b"gradients/0.weight" in log.read_bytes()
+
+    def test_the_history_as_a_file_that_grows(self, tmp_path, monkeypatch, capsys):
+        monkeypatch.chdir(tmp_path)
+        folder = tmp_path / "here"
+        folder.mkdir()
+        (folder / "run.toml").write_text("epochs = 3\nlayers = [4]\n[csv_logger]\npath = 'log.csv'\n")
+        assert main(["train", "here/run.toml", "--quiet", "--checkpoints", "kept"]) == 0
+        lines = (folder / "log.csv").read_text().splitlines()
+        assert [line.split(",")[0] for line in lines] == ["epoch", "1", "2", "3"]
+        kept = json.loads((tmp_path / "kept" / "run.json").read_text())["options"]
+        assert kept["csv_logger_table"] == {"path": str(folder / "log.csv")}
+        assert main(["train", "here/run.toml", "--quiet"]) == 0  # replaces its own
+        (folder / "log.csv").write_text("notes\n")
+        assert main(["train", "here/run.toml", "--quiet"]) == 2
+        assert "name another file with csv_logger, or replace it with --force" in capsys.readouterr().err
+        assert (folder / "log.csv").read_text() == "notes\n"
+        assert main(["train", "here/run.toml", "--quiet", "--force"]) == 0
+        assert main(["train", "--quiet", "--set", "csv_logger.path=nowhere/log.csv"]) == 2
+        assert "csv_logger: there is no folder nowhere" in capsys.readouterr().err
+
     @pytest.mark.parametrize(
         ("line", "message"),
         [
@@ -127,6 +155,7 @@ class TestCallbackTables:
             ("checkpoint.mode=up", '[checkpoint]: Checkpoint: unknown mode: "up"; use'),
             ("checkpoint.folder=a", "checkpoint: there is no argument folder; did you mean "),
             ("checkpoint.monitor=nosuch", "nosuch"),
+            ("csv_logger.path=3", "[csv_logger]: CSVLogger: expected a path, got 3"),
             ("checkpoint=3", "checkpoint: must be a table, got 3"),
             ("health.rows=0", "[health]: rows must be a whole number of at least 1, got 0"),
             (

@@ -20,15 +20,18 @@ CALLBACKS = {  # tables with their arguments, in the order of the list
     "swa": "SWA",
     "early_stopping": "EarlyStopping",
     "health": "Health",
+    "csv_logger": "CSVLogger",
     "tensorboard": "TensorBoard",
     "checkpoint": "Checkpoint",
 }
 TABLES = (*NAMED, *CALLBACKS)
 _ARGUMENTS = {  # of callbacks for train only: those that a table gives
     "health": ("every_epochs", "rows"),
-    "tensorboard": ("folder", "histograms"),
+    "csv_logger": ("path",),
+    "tensorboard": ("folder", "histograms", "rows"),
     "checkpoint": ("every_minutes", "every_batches", "keep_last", "keep_best", "monitor", "mode"),
 }
+PATHS = ("folder", "path")  # among these
 _OF_TRAIN = ("sampler", *_ARGUMENTS)  # beside the options that only this command has
 _OF_A_RUN = ("checkpoint_every", "checkpoint")  # what does nothing without a folder for the run
 _UNNAMED = ("CrossEntropyLoss", "MSELoss")  # what arguments of a loss without a name are for
@@ -178,8 +181,9 @@ class _Reader:
                     continue
                 before = {} if isinstance(value, Whole) else options[f"{key}_table"] or {}
                 options[f"{key}_table"] = merge(before, value)
-                if folder is not None and isinstance(value.get("folder"), str):
-                    options[f"{key}_table"]["folder"] = _beside(folder, value["folder"])
+                if folder is not None:
+                    paths = {name: value[name] for name in PATHS if isinstance(value.get(name), str)}
+                    options[f"{key}_table"] |= {name: _beside(folder, path) for name, path in paths.items()}
             elif key in NAMED:
                 self._table(key, value, where)
             elif key == "class_weight":

@@ -33,6 +33,18 @@ def check_model(out: Path, force: bool) -> None:
         _check_replaceable(path, ours, force)
 
 
+def check_log(path: Path, force: bool) -> None:
+    """Refuse to replace a file that is no history of a training."""
+
+    def ours(path: Path) -> bool:
+        with path.open(encoding="utf-8") as file:
+            return file.readline().startswith("epoch,")
+
+    if not path.parent.is_dir():
+        raise UserError(f"csv_logger: there is no folder {path.parent}")
+    _check_replaceable(path, ours, force, "csv_logger")
+
+
 def check_predictions(out: Path, head: list[str], force: bool) -> None:
     """Refuse to replace a table that does not have the columns of these predictions."""
     check_place(out)
@@ -69,10 +81,10 @@ def write_json(path: Path, content: dict[str, Any]) -> Path:
     return path
 
 
-def _check_replaceable(path: Path, ours: Callable[[Path], bool], force: bool) -> None:
+def _check_replaceable(path: Path, ours: Callable[[Path], bool], force: bool, option: str = "--out") -> None:
     if path.is_symlink() or (path.exists() and not path.is_file()):
         raise UserError(
-            f"{path} is a link or no plain file, and would be replaced; name another file with --out"
+            f"{path} is a link or no plain file, and would be replaced; name another file with {option}"
         )
     if force or not path.exists():
         return
@@ -82,7 +94,7 @@ def _check_replaceable(path: Path, ours: Callable[[Path], bool], force: bool) ->
     except (OSError, ValueError):  # unreadable, or text that is none
         pass
     raise UserError(
-        f"{path} exists and was not written by this command; name another file with --out, or replace it "
+        f"{path} exists and was not written by this command; name another file with {option}, or replace it "
         "with --force"
     )
 

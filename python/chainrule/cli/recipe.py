@@ -63,7 +63,9 @@ def make_callbacks(options: argparse.Namespace, source: Source, training: str = 
         if table == "early_stopping" and options.patience is not None:
             arguments = {**(arguments or {}), "patience": options.patience}
         elif table == "health" and arguments is not None:
-            arguments = _with_rows(options, source, **arguments)
+            arguments = _with_rows(options, source, table, **{"rows": 256, **arguments})
+        elif table == "tensorboard" and "rows" in (arguments or {}):
+            arguments = _with_rows(options, source, table, **arguments)
         elif table == "checkpoint":
             arguments = _with_folder(options, source, training, arguments or {})
         if arguments is not None:
@@ -72,11 +74,11 @@ def make_callbacks(options: argparse.Namespace, source: Source, training: str = 
 
 
 def _with_rows(
-    options: argparse.Namespace, source: Source, rows: Any = 256, **arguments: Any
+    options: argparse.Namespace, source: Source, table: str, rows: Any, **arguments: Any
 ) -> dict[str, Any]:
-    """Health's arguments with so many rows, spread evenly over those that train."""
+    """A callback's arguments with so many rows for gradients, spread evenly over those that train."""
     if isinstance(rows, bool) or not isinstance(rows, int) or rows < 1:
-        raise UserError(f"{_where(options, 'health')}: rows must be a whole number of at least 1, got {rows}")
+        raise UserError(f"{_where(options, table)}: rows must be a whole number of at least 1, got {rows}")
     count = len(source.train.y)
     taken = source.train.take(np.arange(min(rows, count)) * count // min(rows, count))
     return {"X": taken.X, "y": taken.y, **arguments}

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core
-from .config import are_options
+from .config import PATHS, are_options
 from .errors import UserError
 from .inputs import Samples, Source, existing
 from .outputs import write_json
@@ -47,9 +47,10 @@ class Run:
         kept = {**vars(options), "out": str(out.resolve()), "checkpoints": None}
         for name in _PATHS:
             kept[name] = [str(Path(path).resolve()) for path in kept[name] or ()]
-        log = kept["tensorboard_table"]
-        if log is not None and isinstance(log.get("folder"), str):
-            kept["tensorboard_table"] = {**log, "folder": str(Path(log["folder"]).resolve())}
+        for table in ("csv_logger_table", "tensorboard_table"):
+            paths = {name: path for name, path in (kept[table] or {}).items() if name in PATHS}
+            if paths:
+                kept[table] = kept[table] | {name: str(Path(path).resolve()) for name, path in paths.items()}
         content = {
             "chainrule": _core.__version__,
             "finished": False,

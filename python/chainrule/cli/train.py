@@ -18,7 +18,7 @@ from ..progress import Bar, rate, summary
 from ..table import table
 from .errors import UserError
 from .inputs import Samples, Source, existing, load_source, source_name
-from .outputs import check_model, finite, write_json
+from .outputs import check_log, check_model, finite, write_json
 from .recipe import (
     class_weight,
     make_callbacks,
@@ -54,6 +54,9 @@ def train(options: argparse.Namespace, run: Run | None = None) -> int:
         existing(Path(name))
     out = Path(options.out or f"{source_name(options)}.safetensors")
     check_model(out, options.force)
+    log = (options.csv_logger_table or {}).get("path")
+    if isinstance(log, str):
+        check_log(Path(log), options.force)
     nn.MLP([1, 1, 1], activation=options.activation)  # an unknown name is said before the data is read
     source = load_source(options)
     if source.validation is None and watches_validation(options):
