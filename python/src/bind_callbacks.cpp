@@ -164,9 +164,10 @@ void bind_fit_state(py::module_& m) {
       .def("log", &FitState::log, "name"_a, "value"_a,
            "Set a column of this epoch's row: as it is at the end of the epoch, or what the last batch said.")
       .def(
-          "stop", [](FitState& fit, const std::string& reason) { fit.stop(reason); }, "reason"_a,
+          "stop", [](FitState& fit, const std::string& reason, bool for_good) { fit.stop(reason, for_good); },
+          "reason"_a, py::kw_only(), "for_good"_a = false,
           "End training after this call; history.stopped gives the reason. The first one stands. Resumed from a "
-          "checkpoint, the fit goes\non.")
+          "checkpoint, the fit goes\non, or with for_good, as after EarlyStopping, stays ended.")
       .def("__repr__", [](const FitState& fit) {
         return "FitState(epoch " + std::to_string(fit.epoch) + " of " + std::to_string(fit.epochs) + ", batch " +
                std::to_string(fit.batch) + " of " + std::to_string(fit.batches) + ")";

@@ -184,6 +184,7 @@ class CHAINRULE_API Checkpoint : public Callback {
 class CHAINRULE_API WeightAverage : public Callback {
  public:
   void on_fit_begin(FitState& fit) override;
+  virtual void on_taken_up(FitState&) {}  // when a fit that is resumed is as it was, before its next batch
   // After the last batch of an epoch, before it is validated.
   virtual void on_epoch_trained(FitState&) {}
   virtual bool sets_batch_statistics() const { return false; }  // then, by another pass over the training data
@@ -245,6 +246,7 @@ class CHAINRULE_API SWA : public WeightAverage {
  public:
   explicit SWA(const SWAOptions& options = {});
   void on_fit_begin(FitState& fit) override;
+  void on_taken_up(FitState& fit) override;
   void on_epoch_trained(FitState& fit) override;
   bool sets_batch_statistics() const override { return true; }
   void on_epoch_end(FitState& fit) override;

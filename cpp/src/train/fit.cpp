@@ -62,8 +62,8 @@ void FitRun::run() {
   if (s_.optimizer.driver()) driver_start_ = s_.optimizer.state_dict();
   try {
     call_back([&](Callback& c) { c.on_fit_begin(*fit_); });
-    if (stop_) s_.history.stopped = *fit_->stop_;
     if (resumed_) take_up();
+    if (stop_ && finished_ < options_.epochs && s_.history.stopped.empty()) s_.history.stopped = *fit_->stop_;
     epochs();
     install_average();
   } catch (...) {
@@ -247,7 +247,10 @@ std::int64_t FitRun::until_call(std::int64_t at) const {
 void FitRun::slice() {
   if (data_.windows) try {
       open_window(done_);
-    } catch (const ReadStopped&) { return stop_waiting("in " + place()); }
+    } catch (const ReadStopped&) {
+      fit_->batch = done_;
+      return stop_waiting("in " + place());
+    }
   const std::int64_t size = size_of_batch(done_), at = position();
   // A batch that fails has changed nothing, so the last one needs no place to go back to.
   const bool last = epoch_ == options_.epochs && done_ + 1 == batches_;
@@ -318,6 +321,7 @@ void FitRun::stop_waiting(const std::string& where) {
   stop_ = true;
   if (data_.windows) data_.windows->stop();
   s_.history.stopped = "interrupted " + where;
+  if (position() > begin_at_) settle();
 }
 
 void FitRun::end_epoch() {

@@ -124,7 +124,7 @@ void FitRun::write_checkpoint(const std::string& path, const SaveOptions& option
   const auto rows = static_cast<std::int64_t>(s_.history.epochs()),
              columns = static_cast<std::int64_t>(facts.columns.size());
   if (columns > 0) state.push_back({"history", doubles(table, {columns, rows})});
-  if (!whole) {
+  if (facts.batch > 0) {
     std::vector<double> logged;
     for (const auto& [name, value] : fit_->logged_) facts.logged.push_back(name), logged.push_back(value);
     if (!logged.empty()) state.push_back({"logged", doubles(logged, {static_cast<std::int64_t>(logged.size())})});
@@ -267,6 +267,8 @@ void FitRun::take_up() {
   first_epoch_ = s_.epochs - static_cast<std::uint64_t>(finished_);
   first_rate_ = facts.first_rate;
   begin_at_ = changed_ = finished_ * batches_ + facts.batch;
+  if (!facts.stopped)
+    for (callbacks::WeightAverage* average : averages_) average->on_taken_up(*fit_);
   observed_.assign(static_cast<std::size_t>(finished_), s_.optimizer.schedule_memory());
   s_.optimizer.set_epoch(first_rate_ + finished_);
   if (s_.optimizer.driver()) driver_start_ = s_.optimizer.state_dict();

@@ -222,6 +222,11 @@ void SWA::begin(FitState& fit) {
   begun_ = true;
 }
 
+// It may begin here, without a state: in a fit that was begun without it.
+void SWA::on_taken_up(FitState& fit) {
+  if (fit.epoch + 1 >= first_) begin(fit);
+}
+
 void SWA::on_epoch_trained(FitState& fit) {
   if (fit.epoch >= first_) update(1 / static_cast<double>(updates() + 1));
 }
