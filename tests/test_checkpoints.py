@@ -324,12 +324,13 @@ def test_other_callbacks(folder):
     fit(trainer_of(), epochs=4, callbacks=[lambda fit: None, Checkpoint(two), EarlyStopping()])
     for match, callbacks in {
         "callbacks lacks EarlyStopping.monitor=val_loss, patience=10": [],
-        "callback 0 of those that keep a state is EMA.decay=0.999.* here, EarlyStopping": [EMA()],
-        "is EarlyStopping.*patience=3.* here, EarlyStopping.*patience=10": [EarlyStopping(patience=3)],
-        "is EarlyStopping.monitor=loss.* here, EarlyStopping.monitor=val_loss": [
+        "callbacks lacks EarlyStopping.monitor=val_loss.* of the checkpoint": [EMA(), Counts()],
+        "a callback is EarlyStopping.*patience=3.* here, EarlyStopping.*patience=10": [
+            EarlyStopping(patience=3)
+        ],
+        "a callback is EarlyStopping.monitor=loss.* here, EarlyStopping.monitor=val_loss": [
             EarlyStopping(monitor="loss")
         ],
-        "is Counts here, EarlyStopping": [Counts()],
         "there is Checkpoint.monitor=loss, mode=min. here, Checkpoint.monitor=val_loss": [
             EarlyStopping(),
             Checkpoint(two, monitor="loss"),
@@ -341,7 +342,62 @@ def test_other_callbacks(folder):
             resume(two, trainer, callbacks=callbacks)
         assert not differences(before, everything(trainer))
     # What keeps nothing comes and goes, wherever it stands; what the checkpoint does not know begins.
-    resume(two, callbacks=[EarlyStopping(), lambda fit: None, Counts(), EMA(replace=False)])
+    resume(two, callbacks=[Counts(), EMA(replace=False), lambda fit: None, EarlyStopping()])
+
+
+def test_observers_come_and_go_with_what_they_keep(folder):
+    def trained(callbacks, epochs, **options):
+        fit(trainer_of(), epochs=epochs, callbacks=[*callbacks, Checkpoint(folder)], **options)
+
+    def watch():
+        health = cr.callbacks.Health(X, y)
+        health.on_epoch_end = lambda fit: health._warned.add("0")
+        return health
+
+    log, stop = Observes(), EarlyStopping(patience=50)
+    for path in folder.iterdir():
+        path.unlink()
+    trained([watch(), log, stop, Counts()], 2)
+    trained([EarlyStopping(patience=50), Counts()], 3, resume_from="auto")
+    first, second, health = Observes(), Observes(), watch()
+    trained([EarlyStopping(patience=50), first, Counts(), health, second], 4, resume_from="auto")
+    assert (first.epochs, health._warned) == (1, {"0"})  # what was left away has begun anew
+    first, second, health = Observes(), Observes(), watch()
+    trained([second, health, first, Counts(), EarlyStopping(patience=50)], 5, resume_from="auto")
+    assert (first.epochs, second.epochs) == (2, 2)
+    with pytest.raises(cr.ValueError, match="callbacks lacks Counts of the checkpoint"):
+        trained([Observes(), EarlyStopping(patience=50)], 6, resume_from="auto")
+
+
+class Observes(cr.callbacks.Callback):
+    observer = True
+    epochs = 0
+
+    def on_epoch_end(self, fit):
+        self.epochs += 1
+
+    def state_dict(self):
+        return {"epochs": np.int64(self.epochs)}
+
+    def load_state_dict(self, state):
+        self.epochs = int(state["epochs"])
+
+
+def test_states_that_cannot_be_kept(tmp_path):
+    class Half(cr.callbacks.Callback):
+        def state_dict(self):
+            return {}
+
+    with pytest.raises(cr.DTypeError, match=r"Half has state_dict alone; write load_state_dict\(state\)"):
+        fit(trainer_of(), epochs=1, callbacks=[Half()])
+    for kept, match in {
+        "text": r"Counts\.state_dict\(\): what it gives for 'value' cannot be kept: .*got str",
+        (): r"Counts\.state_dict\(\): what it gives for 'values' cannot be kept: ",
+    }.items():
+        counts = Counts()
+        counts.value, counts.values = (kept, [1]) if kept else (1.0, [[1], [1, 2]])
+        with pytest.raises(cr.DTypeError, match=match):
+            fit(trainer_of(), epochs=1, callbacks=[counts, Checkpoint(tmp_path)])
 
 
 class Counts(cr.callbacks.Callback):

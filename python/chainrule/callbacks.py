@@ -45,6 +45,8 @@ class Callback:
     """
 
     every: int = 1
+    observer: bool = False
+    """It only looks on: a fit that goes on from a checkpoint may leave it away, with the state it kept."""
 
     def on_fit_begin(self, fit: FitState) -> None:
         """Before the first epoch."""
@@ -62,7 +64,7 @@ class Callback:
         """After the last epoch, also when an exception ends the fit."""
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps of it: arrays by name."""
+        """What a checkpoint keeps of it: arrays and numbers by name; with load_state_dict."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -118,6 +120,8 @@ class Health(Callback):
     >>> [str(w.message).split(",")[0] for w in seen]
     ['epoch 1: weight: its gradient explodes']
     """
+
+    observer = True
 
     def __init__(self, X: Any, y: Any, every_epochs: int = 1) -> None:
         if isinstance(every_epochs, bool) or not hasattr(every_epochs, "__index__") or every_epochs < 1:
@@ -217,6 +221,8 @@ class TensorBoard(Callback):
     >>> log = cr.callbacks.TensorBoard("runs/first", histograms=2, X=X, y=y)
     >>> _ = trainer.fit(X, y, epochs=4, validation_split=0.2, callbacks=[log])
     """
+
+    observer = True
 
     def __init__(
         self, folder: str | os.PathLike[str], histograms: int = 0, X: Any = None, y: Any = None

@@ -13,6 +13,14 @@ namespace {
 constexpr std::array hooks{"on_fit_begin", "on_batch_end", "on_slice", "on_epoch_end", "on_fit_end"};
 using Hook = std::size_t;
 
+// Callback's own empty methods would only cost time: fit stops for every batch after which it calls.
+bool overrides(const py::object& object, const char* hook) {
+  if (!py::hasattr(object, hook)) return false;
+  const py::object base = py::module_::import("chainrule.callbacks").attr("Callback");
+  const py::object method = object.attr(hook);
+  return !py::hasattr(method, "__func__") || !py::object(method.attr("__func__")).is(base.attr(hook));
+}
+
 // Any Python object with some of the methods, or a function, called at the end of every epoch.
 class PythonCallback : public Callback {
  public:
@@ -23,7 +31,8 @@ class PythonCallback : public Callback {
       has_[i] = overrides(object, hooks[i]);
     }
     function_ = !any;
-    keeps_ = any && overrides(object, "state_dict") && overrides(object, "load_state_dict");
+    keeps_ = any && overrides(object, "state_dict");
+    observer_ = py::bool_(py::getattr(object, "observer", py::bool_(false)));
   }
   void on_fit_begin(FitState& fit) override { call(0, fit); }
   std::int64_t every() const override { return has_[1] ? every_ : 0; }
@@ -39,13 +48,14 @@ class PythonCallback : public Callback {
       throw DTypeError(type_name(held(object_)) + ".state_dict() must return a dict of arrays by name, got " +
                        type_name(state));
     const py::object asarray = py::module_::import("numpy").attr("asarray");
-    py::dict arrays;  // numbers and lists of Python's are NumPy's float64 and int64, not float32
-    for (const auto& [name, value] : state.cast<py::dict>())
-      arrays[name] =
-          PyFloat_Check(value.ptr()) != 0 || py::isinstance<py::list>(value) || py::isinstance<py::tuple>(value)
-              ? asarray(value)
-              : py::reinterpret_borrow<py::object>(value);
-    return from_dict(arrays, "state_dict");
+    std::vector<nn::NamedTensor> all;
+    for (const auto& [name, value] : state.cast<py::dict>()) try {
+        all.push_back(state_of(name, value, asarray));
+      } catch (const std::exception& error) {
+        throw DTypeError(type_name(held(object_)) + ".state_dict(): what it gives for " + std::string(py::repr(name)) +
+                         " cannot be kept: " + error.what());
+      }
+    return all;
   }
   void load_state_dict(const std::vector<nn::NamedTensor>& state) override {
     if (!keeps_) return Callback::load_state_dict(state);
@@ -53,10 +63,10 @@ class PythonCallback : public Callback {
     held(object_).attr("load_state_dict")(to_dict(state));
   }
   std::string str() const override {
-    if (!keeps_) return "";
     const py::gil_scoped_acquire locked;
     return type_name(held(object_));
   }
+  bool observer() const override { return observer_; }
   // A deep copy: what Python objects can do by themselves.
   std::shared_ptr<Callback> clone() const override {
     const py::gil_scoped_acquire locked;
@@ -65,7 +75,14 @@ class PythonCallback : public Callback {
   }
 
  private:
-  static bool overrides(const py::object& object, const char* hook);
+  // Numbers and lists of Python's are NumPy's float64 and int64, not float32.
+  static nn::NamedTensor state_of(py::handle name, py::handle value, const py::object& asarray) {
+    const bool of_python =
+        PyFloat_Check(value.ptr()) != 0 || py::isinstance<py::list>(value) || py::isinstance<py::tuple>(value);
+    py::dict array;
+    array[name] = of_python ? asarray(value) : py::reinterpret_borrow<py::object>(value);
+    return from_dict(array, "state_dict")[0];
+  }
   void call(Hook hook, FitState& fit) const {
     if (!has_[hook] && !(function_ && hook == 3)) return;
     const py::gil_scoped_acquire locked;
@@ -77,16 +94,8 @@ class PythonCallback : public Callback {
   std::shared_ptr<PyObject> object_;
   std::int64_t every_;
   std::array<bool, hooks.size()> has_{};
-  bool function_ = false, keeps_ = false;  // keeps_: something in checkpoints
+  bool function_ = false, keeps_ = false, observer_ = false;  // keeps_: something in checkpoints
 };
-
-// Callback's own empty methods would only cost time: fit stops for every batch after which it calls.
-bool PythonCallback::overrides(const py::object& object, const char* hook) {
-  if (!py::hasattr(object, hook)) return false;
-  const py::object base = py::module_::import("chainrule.callbacks").attr("Callback");
-  const py::object method = object.attr(hook);
-  return !py::hasattr(method, "__func__") || !py::object(method.attr("__func__")).is(base.attr(hook));
-}
 
 void check_hooks(const py::object& callback, const std::string& who) {
   for (py::handle name : py::reinterpret_steal<py::list>(PyObject_Dir(callback.ptr()))) {
@@ -96,6 +105,11 @@ void check_hooks(const py::object& callback, const std::string& who) {
     for (const char* hook : hooks) known += (known.empty() ? "" : ", ") + std::string(hook);
     throw ValueError(who + ": " + type_name(callback) + "." + text + " is no call of a callback; there are " + known);
   }
+  const bool gives = overrides(callback, "state_dict"), takes = overrides(callback, "load_state_dict");
+  if (gives != takes)
+    throw DTypeError(who + ": " + type_name(callback) + " has " + (gives ? "state_dict" : "load_state_dict") +
+                     " alone; write " + (gives ? "load_state_dict(state)" : "state_dict()") +
+                     ", too: one gives what the other takes up");
 }
 
 std::int64_t every_of(const py::object& callback, const std::string& who) {

@@ -85,10 +85,11 @@ class CHAINRULE_API Callback {
   // What a checkpoint keeps of it. A fit that is resumed gives it back after on_fit_begin; by default there is nothing.
   virtual std::vector<nn::NamedTensor> state_dict() const;
   virtual void load_state_dict(const std::vector<nn::NamedTensor>& state);
-  // What it is and what it was made with: a resumed fit takes up the state only where this is the same, so that state
-  // and callback belong together. Empty: it keeps nothing in checkpoints, and may be added or left away. By default its
-  // type where state_dict() gives anything.
+  // What it is and what it was made with: the state is given back to the one that says the same, and a fit is not
+  // resumed where there is none. By default its type.
   virtual std::string str() const;
+  // Whether it only looks on, as what writes a log does: then a resumed fit may leave it away, with its state.
+  virtual bool observer() const;
   // A fresh one with the same settings, for each fold of a cross-validation; null: it cannot be had.
   virtual std::shared_ptr<Callback> clone() const;
 };

@@ -1,7 +1,11 @@
 // What a callback sees of a fit, and the defaults of its calls.
 #include "chainrule/callbacks.hpp"
 
+#include <cxxabi.h>
+
 #include <algorithm>
+#include <cstdlib>
+#include <memory>
 #include <mutex>
 #include <typeinfo>
 
@@ -69,7 +73,14 @@ void Callback::load_state_dict(const std::vector<nn::NamedTensor>& state) {
     fail<ValueError>("load_state_dict", "this callback keeps nothing in checkpoints", state[0].name + " was given",
                      "give the callbacks of the interrupted fit, in the same order");
 }
-std::string Callback::str() const { return state_dict().empty() ? "" : typeid(*this).name(); }
+std::string Callback::str() const {
+  const char* name = typeid(*this).name();
+  int status = 0;
+  const std::unique_ptr<char, decltype(&std::free)> readable(abi::__cxa_demangle(name, nullptr, nullptr, &status),
+                                                             &std::free);
+  return status == 0 ? readable.get() : name;
+}
+bool Callback::observer() const { return false; }
 std::shared_ptr<Callback> Callback::clone() const { return nullptr; }
 
 namespace {

@@ -20,10 +20,10 @@ constexpr const char* trained_prefix = "model/";
 io::Json to_json(const CheckpointFacts& facts) {
   io::Json arguments = io::Json::object();
   for (const auto& [name, text] : facts.arguments) arguments[name] = text;
-  io::Json json{{"format", checkpoint_format},    {"epoch", facts.epoch},        {"batch", facts.batch},
-                {"first_rate", facts.first_rate}, {"fit", std::move(arguments)}, {"schedule", facts.schedule},
-                {"columns", facts.columns},       {"logged", facts.logged},      {"rate", facts.rate},
-                {"callbacks", facts.callbacks},   {"writers", facts.writers}};
+  io::Json json{{"format", checkpoint_format},    {"epoch", facts.epoch},         {"batch", facts.batch},
+                {"first_rate", facts.first_rate}, {"fit", std::move(arguments)},  {"schedule", facts.schedule},
+                {"columns", facts.columns},       {"logged", facts.logged},       {"rate", facts.rate},
+                {"callbacks", facts.callbacks},   {"observers", facts.observers}, {"writers", facts.writers}};
   if (!facts.group_schedules.empty()) json["group_schedules"] = facts.group_schedules;
   if (facts.stopped) json["stopped"] = *facts.stopped;
   return json;
@@ -32,7 +32,7 @@ io::Json to_json(const CheckpointFacts& facts) {
 CheckpointFacts from_json(const io::JsonView& view) {
   if (view["format"].integer(1) > checkpoint_format) view["format"].fail("is newer than this chainrule: update it");
   view.only({"format", "epoch", "batch", "first_rate", "fit", "schedule", "columns", "logged", "rate", "callbacks",
-             "writers"},
+             "observers", "writers"},
             {"group_schedules", "stopped"});
   CheckpointFacts facts;
   facts.epoch = view["epoch"].integer(0);
@@ -48,6 +48,7 @@ CheckpointFacts from_json(const io::JsonView& view) {
   if (view.has("group_schedules")) facts.group_schedules = view["group_schedules"].strings();
   facts.rate = view["rate"].string();
   facts.callbacks = view["callbacks"].strings();
+  facts.observers = view["observers"].strings();
   facts.writers = view["writers"].strings();
   if (view.has("stopped")) facts.stopped = view["stopped"].string();
   return facts;

@@ -21,12 +21,13 @@ struct CheckpointFacts {
   std::int64_t epoch = 0, batch = 0;  // finished epochs of the fit, and batches of the next one
   std::int64_t first_rate = 0;        // the optimizer's epoch when the fit began
   FitArguments arguments{};
-  std::string schedule{};                           // of the learning rate; empty: a number
-  std::vector<std::string> group_schedules{};       // the same of each group; empty: all have the optimizer's rate
-  std::string rate{};                               // the learning rate now, as a text
-  std::vector<std::string> callbacks{}, writers{};  // what those are that keep a state, and the Checkpoints
-  std::vector<std::string> columns{}, logged{};     // of the history, and of the present epoch's row
-  std::optional<std::string> stopped{};             // by a callback, for good and for this reason
+  std::string schedule{};                      // of the learning rate; empty: a number
+  std::vector<std::string> group_schedules{};  // the same of each group; empty: all have the optimizer's rate
+  std::string rate{};                          // the learning rate now, as a text
+  // What those are that keep a state: all others, those that only look on, and the Checkpoints.
+  std::vector<std::string> callbacks{}, observers{}, writers{};
+  std::vector<std::string> columns{}, logged{};  // of the history, and of the present epoch's row
+  std::optional<std::string> stopped{};          // by a callback, for good and for this reason
 };
 
 struct SavedFit {

@@ -6,6 +6,7 @@
 #include "core/fail.hpp"
 #include "graph/tensor_data.hpp"
 #include "train/batched_run.hpp"
+#include "train/callback_states.hpp"
 #include "train/checkpoint_file.hpp"
 #include "train/fit_arguments.hpp"
 #include "train/fit_run.hpp"
@@ -19,30 +20,6 @@ void overwrite(const Tensor& target, const Tensor& source) {
 }
 
 Tensor doubles(const std::vector<double>& values, const Shape& shape) { return Tensor::from(values, shape); }
-
-// Under which name each callback's state is kept: by its place among those that keep one; empty for others. What writes
-// checkpoints counts apart, so that a fit may go on without it.
-std::vector<std::string> state_names(const std::vector<std::shared_ptr<Callback>>& callbacks) {
-  std::vector<std::string> names;
-  std::size_t writers = 0, others = 0;
-  for (const auto& callback : callbacks)
-    if (dynamic_cast<const callbacks::Checkpoint*>(callback.get()) != nullptr)
-      names.push_back("writers/" + std::to_string(writers++) + "/");
-    else
-      names.push_back(callback->str().empty() ? "" : "callbacks/" + std::to_string(others++) + "/");
-  return names;
-}
-
-// What the callbacks are whose states are kept under names that begin so.
-std::vector<std::string> texts_of(const std::vector<std::shared_ptr<Callback>>& callbacks, const std::string& begin) {
-  const std::vector<std::string> names = state_names(callbacks);
-  std::vector<std::string> texts;
-  for (std::size_t i = 0; i < names.size(); ++i)
-    if (names[i].starts_with(begin)) texts.push_back(callbacks[i]->str());
-  return texts;
-}
-
-constexpr const char* averaged = "model.";  // how names of weights begin in the state of a WeightAverage
 
 [[noreturn]] void refuse(const SavedFit& saved, const std::string& differences) {
   fail<ValueError>("fit", "the checkpoint " + saved.path + " is of another fit", differences,
@@ -94,8 +71,6 @@ void FitRun::write_checkpoint(const std::string& path, const SaveOptions& option
   facts.first_rate = first_rate_;
   facts.arguments = given();
   facts.rate = rate_text();
-  facts.callbacks = texts_of(options_.callbacks, "callbacks/");
-  facts.writers = texts_of(options_.callbacks, "writers/");
   facts.stopped = fit_->ended_;
   const optim::Schedule& schedule = s_.optimizer.schedule();
   if (schedule.defined()) facts.schedule = schedule.str();
@@ -142,14 +117,8 @@ void FitRun::write_checkpoint(const std::string& path, const SaveOptions& option
       }
     }
   }
-  const std::vector<std::string> names = state_names(options_.callbacks);
   const nn::Module shown = fit_->model();  // what val_ columns are about
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    if (names[i].empty()) continue;
-    const bool is_shown = shown.impl() != s_.model.impl() && options_.callbacks[i].get() == fit_->average_;
-    for (const nn::NamedTensor& own : options_.callbacks[i]->state_dict())
-      if (!is_shown || !own.name.starts_with(averaged)) state.push_back({names[i] + own.name, own.tensor});
-  }
+  save_states(options_.callbacks, shown.impl() != s_.model.impl() ? fit_->average_ : nullptr, facts, state);
   // What a callback took out of a checkpoint may come in another order than what it had made itself.
   std::sort(state.begin(), state.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   writer().write(path, facts, shown, state, options);
@@ -201,30 +170,18 @@ void FitRun::resume_from(std::unique_ptr<SavedFit> from) {
   resumed_ = std::move(from);
 }
 
-// Those that keep a state must be the same, as far as the checkpoint has one; more of them begin here.
+// Before on_fit_begin, so by what they say of themselves alone.
 void FitRun::compare_callbacks(const SavedFit& saved, const std::function<void(const std::string&)>& differs) {
   for (const auto& callback : options_.callbacks)
     if (auto* own = dynamic_cast<callbacks::Checkpoint*>(callback.get())) own->resolve(*fit_);
-  const std::vector<std::string> own = texts_of(options_.callbacks, "callbacks/"),
-                                 writers = texts_of(options_.callbacks, "writers/");
-  const std::vector<std::string>& there = saved.facts.callbacks;
-  for (std::size_t i = 0; i < there.size(); ++i)
-    if (i >= own.size())
-      differs("callbacks lacks " + there[i] + " of the checkpoint");
-    else if (own[i] != there[i])
-      differs("callback " + std::to_string(i) + " of those that keep a state is " + own[i] + " here, " + there[i] +
-              " in the checkpoint");
-  for (std::size_t i = 0; i < std::min(writers.size(), saved.facts.writers.size()); ++i)
-    if (const std::string& before = saved.facts.writers[i];
-        !before.empty() && !writers[i].empty() && before != writers[i])
-      differs("there is " + writers[i] + " here, " + before + " in the checkpoint");
+  names_of_states(options_.callbacks, saved.facts, differs);
 }
 
 // After on_fit_begin, so that what callbacks set there is replaced, too. Those that refuse their state come first.
 void FitRun::take_up() {
   const SavedFit& saved = *resumed_;
   const CheckpointFacts& facts = saved.facts;
-  const std::vector<std::string> names = state_names(options_.callbacks);
+  const std::vector<std::string> names = names_of_states(options_.callbacks, facts, [](const std::string&) {});
   for (std::size_t i = 0; i < names.size(); ++i) {
     auto own = names[i].empty() ? std::vector<nn::NamedTensor>() : saved.below(names[i]);
     if (options_.callbacks[i].get() == fit_->average_ && !own.empty())

@@ -149,3 +149,45 @@ TEST_CASE("the statistics of a fitted layer are put back where the checkpoint is
   CHECK_THROWS_AS(other.fit(task.x, task.y, options), ValueError);
   CHECK(bits(other) == before);
 }
+
+namespace {
+
+// Has a state from its second epoch on, and none when it is made.
+struct Tracker : Callback {
+  std::int64_t epochs = 0, taken = -1;
+  void on_epoch_end(FitState&) override { ++epochs; }
+  std::vector<nn::NamedTensor> state_dict() const override {
+    ++asked;
+    if (epochs < 2) return {};
+    return {{"epochs", Tensor::from(std::vector{epochs}, {})}};
+  }
+  void load_state_dict(const std::vector<nn::NamedTensor>& state) override {
+    taken = epochs = static_cast<std::int64_t>(state.at(0).tensor.item());
+  }
+  mutable std::int64_t asked = 0;
+};
+
+}  // namespace
+
+TEST_CASE("callbacks of one's own have their state back, also where a fresh one has none yet") {
+  const Task task;
+  const Folder folder;
+  const auto run = [&](std::int64_t epochs, std::vector<std::shared_ptr<Callback>> more) {
+    Trainer trainer = trainer_of(model_of());
+    FitOptions options = options_of(folder / "a", epochs);
+    options.callbacks.insert(options.callbacks.begin(), more.begin(), more.end());
+    options.resume_from = "auto";
+    trainer.fit(task.x, task.y, options);
+  };
+  const auto one = std::make_shared<Tracker>(), other = std::make_shared<Tracker>(),
+             third = std::make_shared<Tracker>();
+  run(1, {one});           // nothing is kept yet, so it need not be there
+  CHECK(one->asked == 2);  // once for the file within the epoch, once for that of its end
+  run(3, {other});
+  CHECK(other->taken == -1);
+  run(4, {third});
+  CHECK(third->taken == 2);
+  CHECK_THROWS_WITH_AS(run(5, {}), doctest::Contains("callbacks lacks "), ValueError);
+  CHECK_THROWS_WITH_AS(run(5, {}), doctest::Contains("Tracker of the checkpoint"), ValueError);
+  CHECK(Tracker().str().ends_with("::Tracker"));
+}
