@@ -1728,10 +1728,10 @@ class FitState:
         """
         Set a column of this epoch's row: as it is at the end of the epoch, or what the last batch said.
         """
-    def stop(self, reason: str) -> None:
+    def stop(self, reason: str, *, for_good: bool = False) -> None:
         """
         End training after this call; history.stopped gives the reason. The first one stands. Resumed from a checkpoint, the fit goes
-        on.
+        on, or with for_good, as after EarlyStopping, stays ended.
         """
     def value(self, column: str) -> float:
         """
