@@ -62,13 +62,13 @@ def fit(trainer, **options):
     )
 
 
-def whole_run(folder, epochs, due):
+def whole_run(folder, epochs, due, keep_last=2):
     """With callbacks that keep something; goes on where the folder has a checkpoint."""
     trainer = trainer_of()
     callbacks = [
         cr.callbacks.EarlyStopping(monitor="val_accuracy", patience=100),
         cr.callbacks.EMA(decay=0.9),
-        cr.callbacks.Checkpoint(folder, keep_last=2, **due),
+        cr.callbacks.Checkpoint(folder, keep_last=keep_last, **due),
     ]
     fit(trainer, epochs=epochs, callbacks=callbacks, resume_from="auto")
     return everything(trainer)
@@ -100,7 +100,7 @@ def result_of(work, path):
 def kill_again_and_again(folder, kills, seed, epochs=40, **due):
     due = due or {"every_batches": 2}
     draws = random.Random(seed)
-    expected = result_of(lambda: whole_run(folder / "whole", epochs, due), folder / "whole.txt")
+    expected = result_of(lambda: whole_run(folder / "whole", epochs, due, 1000), folder / "whole.txt")
     started, run, half_written, left = time.perf_counter(), 0, 0, kills
 
     def work(threads, path):
