@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -122,3 +124,140 @@ def test_an_epoch_whose_labels_are_all_ignored_says_so():
     trainer = cr.Trainer(nn.Linear(3, 2), nn.CrossEntropyLoss(ignore_index=-1), optim.SGD(lr=0.1))
     with pytest.raises(ValueError, match="all sample weights are 0, or all labels are ignored"):
         trainer.fit(source, epochs=2, batch_size=25)
+
+
+class Slow:
+    """Rows of a file with one position, read slowly."""
+
+    rows, window_rows = 400, 100
+
+    def __init__(self, path):
+        np.repeat(np.arange(400, dtype=np.float32)[:, None], 4, 1).tofile(path)
+        self.file = path.open("rb")
+        self.begun, self.firsts, self.inside, self.most = threading.Event(), [], 0, 0
+
+    def read(self, first, count):
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        if first >= 100:
+            self.begun.set()
+        self.file.seek(first * 16)
+        time.sleep(0.3)
+        values = np.frombuffer(self.file.read(count * 16), np.float32).reshape(count, 4)
+        self.inside -= 1
+        self.firsts.append((first, values[0, 0]))
+        return values[:, :3] / 400, values[:, 3:] / 400
+
+
+def interrupted(work, begun):
+    """Ctrl-C while a read takes its time; how long it took to be heard."""
+    sent = []
+
+    def send():
+        assert begun.wait(20)
+        time.sleep(0.15)
+        sent.append(time.monotonic())
+        interrupt()
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    seconds = time.monotonic() - sent[0]
+    thread.join()
+    return seconds
+
+
+def test_the_next_fit_waits_for_a_read_that_was_left_behind(tmp_path):
+    source, settings = Slow(tmp_path / "rows"), {"epochs": 1, "batch_size": 50, "shuffle": False}
+    new = lambda: cr.Trainer(nn.Linear(3, 1, seed=0), nn.MSELoss(), optim.SGD(lr=0.01))  # noqa: E731
+    calm = new().fit(source, validation_data=source, **settings).to_dict()
+    source.begun.clear()
+    assert interrupted(lambda: new().fit(source, **settings), source.begun) < 0.25
+    assert new().fit(source, validation_data=source, **settings).to_dict() == calm
+    assert source.most == 1
+    assert all(first == value for first, value in source.firsts)
+    source.file.close()
+
+
+def test_ctrl_c_is_heard_by_rows_and_read_of_a_source_that_was_left_behind():
+    begun = threading.Event()
+    go_on = threading.Event()
+
+    def pieces():
+        yield problem(20)
+        begun.set()
+        go_on.wait(60)
+
+    source = data.GeneratorSource(pieces)
+    trainer = cr.Trainer(nn.Linear(3, 1), nn.MSELoss(), optim.SGD(lr=0.01))
+    for work in (
+        lambda: trainer.fit(source),
+        lambda: source.rows,
+        lambda: len(source),
+        lambda: source.read(0, 20),
+    ):
+        assert interrupted(work, begun) < 1
+    go_on.set()
+    assert source.rows == len(source) == 20
+
+
+EXIT = """
+import os, signal, threading, time
+import chainrule as cr
+import numpy as np
+from chainrule import data, nn, optim
+
+X, y = np.zeros((200, 3), "f4"), np.zeros((200, 1), "f4")
+inside, kind = threading.Event(), {kind!r}
+inner = data.ArraySource(X, y)
+
+def go_on():
+    inside.set()
+    end = time.monotonic() + 1.5
+    while kind == "waits" or kind == "generator":
+        time.sleep(0.0005)
+    while kind == "computes" and time.monotonic() < end:
+        sum(range(500))
+    while kind == "reads another":
+        inner.read(0, 50)
+    while kind == "trains":
+        cr.matmul(cr.ones((300, 300)), cr.ones((300, 300)))
+    if kind == "raises":
+        exiting.wait()
+        raise OSError("closed")
+
+class Source:
+    rows, window_rows = 200, 50
+    def read(self, first, count):
+        if first >= 50:
+            go_on()
+        return X[first : first + count], y[first : first + count]
+
+def pieces():
+    yield X[:50], y[:50]
+    go_on()
+
+def interrupt():
+    inside.wait()
+    time.sleep(0.2)
+    os.kill(os.getpid(), signal.SIGINT)
+
+exiting = threading.Event()
+source = data.GeneratorSource(pieces, rows=200, window_rows=50) if kind == "generator" else Source()
+threading.Thread(target=interrupt, daemon=True).start()
+trainer = cr.Trainer(nn.Linear(3, 1), nn.MSELoss(), optim.SGD(lr=0.1))
+try:
+    trainer.fit(source, epochs=3, batch_size=25, shuffle=False)
+except KeyboardInterrupt:
+    print("heard", flush=True)
+exiting.set()
+"""
+
+
+@pytest.mark.parametrize("kind", ["waits", "computes", "generator", "reads another", "trains", "raises"])
+def test_a_read_that_was_left_behind_does_not_disturb_the_exit(kind):
+    done = subprocess.run(
+        [sys.executable, "-c", EXIT.format(kind=kind)], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "heard\n", "")

@@ -17,7 +17,7 @@ class CompiledTrees {
     if (!out.is_none()) return write(variant, inputs, out);
     std::vector<Tensor> outputs;
     {
-      const py::gil_scoped_release unlocked;
+      const Unlocked unlocked;
       outputs = variant.compiled(inputs);
     }
     return variant.output->build(outputs);
@@ -25,7 +25,7 @@ class CompiledTrees {
   Profile profile(const py::args& args, int runs, const py::kwargs& kwargs) {
     std::vector<Tensor> inputs;
     Variant& variant = variant_for(args, kwargs, inputs);
-    const py::gil_scoped_release unlocked;
+    const Unlocked unlocked;
     return variant.compiled.profile(inputs, runs);
   }
 
@@ -83,7 +83,7 @@ class CompiledTrees {
 
   static py::object write(const Variant& variant, const std::vector<Tensor>& inputs, const py::object& out) {
     const std::vector<OutputView> views = output_views(out, "compile");
-    const py::gil_scoped_release unlocked;
+    const Unlocked unlocked;
     variant.compiled(inputs, views);
     return {};
   }

@@ -122,7 +122,7 @@ void bind_tables(py::module_& m) {
         if (rows && *rows < 1) throw ValueError("read_csv: rows must be at least 1: " + std::to_string(*rows));
         options.rows = rows.value_or(0);
         const std::string name = path_of(path);
-        const py::gil_scoped_release unlocked;
+        const Unlocked unlocked;
         return data::read_csv(name, options);
       },
       "path"_a, py::kw_only(), "delimiter"_a = "", "decimal"_a = std::string(1, d.decimal), "header"_a = d.header,

@@ -47,7 +47,7 @@ void bind_diagnostics(py::module_& m, py::class_<Trainer>& trainer) {
             const Tensor target = borrow_target(y, "gradients");
             std::vector<nn::NamedTensor> all;
             {
-              const py::gil_scoped_release unlocked;
+              const Unlocked unlocked;
               all = gradients(t, inputs, target, train);
             }
             return to_dict(all);
@@ -64,7 +64,7 @@ void bind_diagnostics(py::module_& m, py::class_<Trainer>& trainer) {
           [](const Trainer& t, const py::object& x, const py::object& y) {
             const std::vector<Tensor> inputs = borrow_inputs(x, "diagnose");
             const Tensor target = borrow_target(y, "diagnose");
-            const py::gil_scoped_release unlocked;
+            const Unlocked unlocked;
             return diagnose(t, inputs, target);
           },
           "X"_a, "y"_a,

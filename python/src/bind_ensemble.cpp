@@ -145,7 +145,7 @@ void bind_ensemble(py::module_& m) {
             const Tensor in = borrow(x, "predict");
             EnsemblePrediction result;
             {
-              const py::gil_scoped_release unlocked;
+              const Unlocked unlocked;
               result = e.predict(in, batch_size, output);
             }
             return py::make_tuple(to_numpy(result.mean), to_numpy(result.spread));

@@ -13,7 +13,7 @@ Tensor to_gradient(py::handle value, const Tensor& output) {
 
 void run_backward(const std::vector<Tensor>& tensors, const std::vector<Tensor>& gradients, bool retain_graph,
                   bool create_graph) {
-  const py::gil_scoped_release unlocked;
+  const Unlocked unlocked;
   backward(tensors, gradients, {.retain_graph = retain_graph, .create_graph = create_graph});
 }
 

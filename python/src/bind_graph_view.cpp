@@ -132,7 +132,7 @@ void bind_graph_view(py::module_& m) {
            })
       .def("_repr_html_",
            [](const Graph& g) {
-             const py::gil_scoped_release unlocked;
+             const Unlocked unlocked;
              return g.to_html();
            })
       .def("__len__", &Graph::size)
@@ -147,7 +147,7 @@ void bind_graph_view(py::module_& m) {
           "to_svg",
           [](const Graph& g, const py::object& path) {
             const std::string file = path.is_none() ? std::string() : path_of(path);
-            const py::gil_scoped_release unlocked;
+            const Unlocked unlocked;
             return g.to_svg(file);
           },
           "path"_a = py::none(),

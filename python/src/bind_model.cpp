@@ -30,7 +30,7 @@ void bind_model(py::module_& m) {
         const nn::Module module = unwrap_module(model, "save");
         const SaveOptions options = options_of(schema, training, input_shape, input_shapes);
         const std::string name = path_of(path);
-        const py::gil_scoped_release unlocked;
+        const Unlocked unlocked;
         save(module, name, options);
       },
       "model"_a, "path"_a, py::kw_only(), "schema"_a = py::none(), "training"_a = d.training_json,

@@ -17,7 +17,7 @@ py::object predict_arrays(const Module& model, const py::object& x, std::int64_t
   const std::vector<Tensor> inputs = several ? borrow_inputs(x, "predict") : std::vector<Tensor>{borrow(x, "predict")};
   std::vector<Tensor> results;
   {
-    const py::gil_scoped_release unlocked;
+    const Unlocked unlocked;
     results = chainrule::predict(model, inputs, batch_size, output);
   }
   if (results.size() == 1) return to_numpy(results[0]);

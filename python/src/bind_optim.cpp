@@ -59,7 +59,7 @@ py::object copy_of(const Optimizer& o, const char* what) {
 // A closure gets the gradients of its loss even where the caller has turned them off, as in PyTorch.
 py::object step_with(Optimizer& o, const py::object& closure) {
   if (closure.is_none()) {
-    const py::gil_scoped_release unlocked;
+    const Unlocked unlocked;
     o.step();
     return py::none();
   }

@@ -1,6 +1,11 @@
 // Sources: the built-in ones, and those written in Python. They are read by a thread of fit, which takes the GIL there.
 #include "sources.hpp"
 
+#include <map>
+#include <mutex>
+
+#include "watcher.hpp"
+
 namespace chainrule::python {
 namespace {
 
@@ -49,10 +54,32 @@ Tensor copy_of(const Tensor& t) {
   return t.defined() ? Tensor::from_raw(t.raw_data(), static_cast<std::size_t>(t.size()), t.shape(), t.dtype()) : t;
 }
 
+// An object that reads, for all who read it: one at a time, also after a read that was left behind.
+struct Reader {
+  std::shared_ptr<PyObject> object;
+  std::mutex reading{};
+};
+
+std::shared_ptr<Reader> reader_of(const py::object& object) {
+  static auto* const known = new std::map<PyObject*, std::weak_ptr<Reader>>();  // by the GIL one thread's at a time
+  std::erase_if(*known, [](const auto& entry) { return entry.second.expired(); });
+  std::weak_ptr<Reader>& entry = (*known)[object.ptr()];
+  std::shared_ptr<Reader> reader = entry.lock();
+  if (!reader) entry = reader = std::make_shared<Reader>(hold(object));
+  return reader;
+}
+
+// A reference of one's own to what a call of Python's C interface has given.
+template <class Call> py::object result_of(const Call& call) {
+  PyObject* const result = outlives_python(call);
+  if (result == nullptr) throw py::error_already_set();
+  return py::reinterpret_steal<py::object>(result);
+}
+
 // Any Python object with rows and read(first, count).
 class PythonSource : public data::Source {
  public:
-  PythonSource(const py::object& object, const char* who) : object_(hold(object)), name_(type_name(object)) {
+  PythonSource(const py::object& object, const char* who) : reader_(reader_of(object)), name_(type_name(object)) {
     rows_ = attribute(object, "rows", who);
     if (py::hasattr(object, "window_rows") && !object.attr("window_rows").is_none()) {
       window_rows_ = attribute(object, "window_rows", who);
@@ -66,18 +93,25 @@ class PythonSource : public data::Source {
   }
   std::int64_t rows() override { return rows_; }
   data::SourceRows read(std::int64_t first, std::int64_t count) override {
-    const py::gil_scoped_acquire locked;
-    data::SourceRows rows = to_rows(held(object_).attr("read")(first, count), "read");
-    for (Tensor& x : rows.x) x = copy_of(x);
-    rows.y = copy_of(rows.y), rows.weight = copy_of(rows.weight);
-    return rows;
+    const std::lock_guard one_at_a_time(reader_->reading);
+    return with_gil([&] {
+      PyObject* const object = reader_->object.get();
+      data::SourceRows rows = to_rows(result_of([&] {
+                                        return PyObject_CallMethod(object, "read", "LL", static_cast<long long>(first),
+                                                                   static_cast<long long>(count));
+                                      }),
+                                      "read");
+      for (Tensor& x : rows.x) x = copy_of(x);
+      rows.y = copy_of(rows.y), rows.weight = copy_of(rows.weight);
+      return rows;
+    });
   }
   bool any_order() const override { return any_order_; }
   std::int64_t window_rows() const override { return window_rows_; }
   std::string str() const override { return name_ + "(" + std::to_string(rows_) + " rows)"; }
 
  private:
-  std::shared_ptr<PyObject> object_;
+  std::shared_ptr<Reader> reader_;
   std::string name_;
   std::int64_t rows_ = 0, window_rows_ = 0;
   bool any_order_ = true;
@@ -91,17 +125,21 @@ std::int64_t window_rows_of(std::optional<std::int64_t> window_rows, const char*
 
 // A pass over what a function makes, or over an object that can be iterated over again.
 data::GeneratorSource::Next start_pass(const std::shared_ptr<PyObject>& make) {
-  const py::gil_scoped_acquire locked;
-  const py::object made = PyCallable_Check(make.get()) != 0 ? held(make)() : held(make);
-  return [iterator = hold(py::iter(made))](data::SourceRows& piece) {
-    const py::gil_scoped_acquire inner;
-    const auto next = py::reinterpret_steal<py::object>(PyIter_Next(iterator.get()));
-    if (!next) {
-      if (PyErr_Occurred() != nullptr) throw py::error_already_set();
-      return false;
-    }
-    piece = to_rows(next, "GeneratorSource");
-    return true;
+  const auto begin = [&] {
+    const py::object made =
+        PyCallable_Check(make.get()) != 0 ? result_of([&] { return PyObject_CallNoArgs(make.get()); }) : held(make);
+    return hold(result_of([&] { return PyObject_GetIter(made.ptr()); }));
+  };
+  return [iterator = with_gil(begin)](data::SourceRows& piece) {
+    return with_gil([&] {
+      PyObject* const next = outlives_python([&] { return PyIter_Next(iterator.get()); });
+      if (next == nullptr) {
+        if (PyErr_Occurred() != nullptr) throw py::error_already_set();
+        return false;
+      }
+      piece = to_rows(py::reinterpret_steal<py::object>(next), "GeneratorSource");
+      return true;
+    });
   };
 }
 
@@ -151,6 +189,10 @@ void check_in_place(const py::object& given, const char* who) {
     throw ValueError(std::string(who) +
                      ": the rows of a numpy.memmap are not contiguous, so all of it would be copied into memory; map a "
                      "file of such rows, or give an object with rows and read(first, count)");
+}
+
+std::int64_t rows_of(const std::shared_ptr<data::Source>& source) {
+  return interruptible([&](const std::function<bool()>& on_wait) { return data::count_rows(source, on_wait); });
 }
 
 constexpr const char* window_doc =
@@ -210,30 +252,17 @@ void bind_sources(py::module_& m) {
       "it "
       "reads fast\n"
       "in order only: then fit takes the windows in order, and shuffles within them. Another thread\n"
-      "calls it, and two at once where the same object is evaluated by a callback of the fit that trains on it.")
-      .def_property_readonly(
-          "rows",
-          [](Source& s) {
-            const py::gil_scoped_release unlocked;
-            return s.rows();
-          },
-          "How many rows there are.")
+      "calls it, one read of an object at a time.")
+      .def_property_readonly("rows", &rows_of, "How many rows there are.")
       .def(
           "read",
-          [](Source& s, std::int64_t first, std::int64_t count) {
-            const auto rows = [&] {
-              const py::gil_scoped_release unlocked;
-              return s.window(first, count);
-            }();
-            return from_rows(rows);
+          [](const std::shared_ptr<Source>& s, std::int64_t first, std::int64_t count) {
+            return from_rows(interruptible(
+                [&](const std::function<bool()>& on_wait) { return data::read_rows(s, first, count, on_wait); }));
           },
           "first"_a, "count"_a, "Rows first ... first + count - 1: X, (X, y) or (X, y, weight), as new arrays.")
       .def_property_readonly("any_order", &Source::any_order, "Whether fit takes the windows in random order.")
-      .def("__len__",
-           [](Source& s) {
-             const py::gil_scoped_release unlocked;
-             return s.rows();
-           })
+      .def("__len__", &rows_of)
       .def("__repr__", &Source::str);
   py::class_<data::ArraySource, Source, std::shared_ptr<data::ArraySource>>(
       m, "ArraySource", py::is_final(),
@@ -287,7 +316,7 @@ void bind_sources(py::module_& m) {
              const std::string name = one_path(path, who, "path");
              const data::CsvSourceOptions options{to_csv_options(who, delimiter, decimal, header, missing, text),
                                                   window_rows_of(window_rows, who)};
-             const py::gil_scoped_release unlocked;
+             const Unlocked unlocked;
              return std::make_shared<data::CsvSource>(name, schema, options);
            }),
            "path"_a, "schema"_a, py::kw_only(), "delimiter"_a = "", "decimal"_a = std::string(1, d.decimal),

@@ -70,8 +70,7 @@ History fit(Trainer& trainer, const py::object& x, const py::object& y, std::int
   const Tensor target = alone ? Tensor() : borrow_target(y, "fit");
   FitOptions options;
   options.epochs = epochs, options.batch_size = batch_size, options.shuffle = shuffle;
-  // One object is read by one thread at a time.
-  options.validation_data = alone && validation_data.is(x) ? ValidationData(source) : validation_pair(validation_data);
+  options.validation_data = validation_pair(validation_data);
   options.validation_split = validation_split;
   if (!sample_weight.is_none()) options.sample_weight = borrow(sample_weight, "sample_weight");
   if (class_weight) options.class_weight = std::visit([](const auto& w) { return ClassWeight(w); }, *class_weight);
@@ -242,7 +241,7 @@ void bind_trainer(py::module_& m) {
             }
             const std::vector<Tensor> inputs = borrow_inputs(x, "evaluate");
             const Tensor target = borrow_target(y, "evaluate");
-            const py::gil_scoped_release unlocked;
+            const Unlocked unlocked;
             return t.evaluate(inputs, target, batch_size);
           },
           "X"_a, "y"_a = py::none(), "batch_size"_a = 1024,
@@ -262,7 +261,7 @@ void bind_trainer(py::module_& m) {
             const std::vector<Tensor> inputs = borrow_inputs(x, "step");
             const Tensor target = borrow_target(y, "step");
             const Tensor w = weight.is_none() ? Tensor() : borrow(weight, "sample_weight");
-            const py::gil_scoped_release unlocked;
+            const Unlocked unlocked;
             return t.step(inputs, target, w);
           },
           "xb"_a, "yb"_a, "sample_weight"_a = py::none(),
@@ -272,7 +271,7 @@ void bind_trainer(py::module_& m) {
           [](Trainer& t, const py::object& x, const py::object& y, std::int64_t batch_size, int runs) {
             const std::vector<Tensor> inputs = borrow_inputs(x, "profile");
             const Tensor target = borrow_target(y, "profile");
-            const py::gil_scoped_release unlocked;
+            const Unlocked unlocked;
             return t.profile(inputs, target, batch_size, runs);
           },
           "X"_a, "y"_a, py::kw_only(), "batch_size"_a = d.batch_size, "runs"_a = 100,

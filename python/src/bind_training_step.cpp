@@ -50,7 +50,7 @@ py::object take_step(NamedStep& s, const py::args& args, const py::kwargs& kwarg
   const StepCall call(s, args, kwargs);
   std::vector<double> losses;
   {
-    const py::gil_scoped_release unlocked;
+    const Unlocked unlocked;
     losses = s.step(call.inputs, call.variant);
   }
   if (losses.size() == 1) return py::float_(losses[0]);
@@ -61,7 +61,7 @@ py::object take_step(NamedStep& s, const py::args& args, const py::kwargs& kwarg
 
 Profile profile_step(NamedStep& s, const py::args& args, int runs, const py::kwargs& kwargs) {
   const StepCall call(s, args, kwargs);
-  const py::gil_scoped_release unlocked;
+  const Unlocked unlocked;
   return s.step.profile(call.inputs, runs, call.variant);
 }
 

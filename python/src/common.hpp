@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "chainrule/chainrule.hpp"
+#include "gil.hpp"
 
 namespace chainrule::python {
 
@@ -155,7 +156,7 @@ inline constexpr std::int64_t release_threshold = 32768;
 
 template <class F> auto released_if(bool release, F&& f) {
   if (!release) return f();
-  py::gil_scoped_release unlocked;
+  const Unlocked unlocked;
   return f();
 }
 

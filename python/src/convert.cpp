@@ -339,9 +339,7 @@ std::string preformatted(const std::string& text) {
 
 std::shared_ptr<PyObject> hold(py::object object) {
   return {object.release().ptr(), [](PyObject* pointer) {
-            if (Py_IsInitialized() == 0) return;
-            const py::gil_scoped_acquire locked;
-            Py_DECREF(pointer);
+            if (Py_IsInitialized() != 0) with_gil([&] { Py_DECREF(pointer); });
           }};
 }
 

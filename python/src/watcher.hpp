@@ -33,17 +33,18 @@ class Watcher {
 
  private:
   template <class Call> bool keeps(const Call& call) {
-    const py::gil_scoped_acquire locked;
-    if (error_) return false;
-    try {
-      Interrupts::hear();
-      call();
-      Interrupts::hear();
-    } catch (py::error_already_set& error) {
-      error_ = std::make_unique<py::error_already_set>(std::move(error));
-      return false;
-    }
-    return true;
+    return with_gil([&] {
+      if (error_) return false;
+      try {
+        Interrupts::hear();
+        call();
+        Interrupts::hear();
+      } catch (py::error_already_set& error) {
+        error_ = std::make_unique<py::error_already_set>(std::move(error));
+        return false;
+      }
+      return true;
+    });
   }
 
   inline static thread_local Watcher* present_ = nullptr;
@@ -69,7 +70,7 @@ template <class Work> auto watched(const py::object& progress, const char* bar, 
   py::object close = py::none();
   Watcher watcher(progress_function(progress, bar, close));
   const auto run = [&] {
-    const py::gil_scoped_release unlocked;
+    const Unlocked unlocked;
     return work(watcher);
   };
   auto result = [&] {

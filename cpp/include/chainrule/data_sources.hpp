@@ -39,6 +39,12 @@ class CHAINRULE_API Source {
   std::mutex mutex_;
 };
 
+// rows() and window() by another thread. on_wait is asked every 50 ms while they take; false: StateError, and the read
+// is left behind: it goes on by itself, so what the source uses must live. Whoever reads that source next waits for it.
+CHAINRULE_API std::int64_t count_rows(const std::shared_ptr<Source>& source, const std::function<bool()>& on_wait);
+CHAINRULE_API SourceRows read_rows(const std::shared_ptr<Source>& source, std::int64_t first, std::int64_t count,
+                                   const std::function<bool()>& on_wait);
+
 struct SourceOptions {
   std::int64_t window_rows = 0;  // 0: as many as 64 MB hold
 };

@@ -107,7 +107,8 @@ struct FitOptions {
   // Called between slices (50 ms) and once at the end of an epoch, after the callbacks; returning false ends training
   // at that batch, leaving a usable model.
   std::function<bool(const FitState&)> on_progress{};
-  // Asked every 50 ms while fit waits for a source; false: as from on_progress, and a read that hangs is left behind.
+  // Asked every 50 ms while fit waits for a source; false: as from on_progress. Where it is given, a fit that it or
+  // on_progress ends leaves a read behind that is not done by then, as data::read_rows does; else fit waits for it.
   std::function<bool()> on_wait{};
   // A checkpoint's file, or a folder of them, whose newest whole one is taken: the fit goes on from there, to the bits
   // that it would have had without the interruption. "auto": from the folder of the Checkpoint among the callbacks

@@ -19,16 +19,20 @@ constexpr std::chrono::milliseconds between_questions{50};
 Reading::Reading(std::shared_ptr<data::Source> source, Work work) {
   std::promise<data::SourceRows> promise;
   rows_ = promise.get_future();
-  thread_ = std::thread([promise = std::move(promise), source = std::move(source), work = std::move(work)]() mutable {
-    try {
-      data::SourceRows rows = work(*source);
-      source.reset();
-      promise.set_value(std::move(rows));
-    } catch (...) {
-      source.reset();
-      promise.set_exception(std::current_exception());
-    }
-  });
+  thread_ = std::thread(
+      [left = left_, promise = std::move(promise), source = std::move(source), work = std::move(work)]() mutable {
+        try {
+          data::SourceRows rows = work(*source);
+          source.reset();
+          promise.set_value(std::move(rows));
+        } catch (...) {
+          source.reset();
+          const std::exception_ptr error = std::current_exception();
+          // Nobody hears of it, and what its destructor needs, such as Python, may be gone by now.
+          if (*left) new std::exception_ptr(error);
+          promise.set_exception(error);
+        }
+      });
 }
 
 Reading::~Reading() {
@@ -44,19 +48,56 @@ data::SourceRows Reading::get() {
   return rows_.get();
 }
 
-void Reading::leave() { thread_.detach(); }
+void Reading::leave() {
+  *left_ = true;
+  thread_.detach();
+}
+
+namespace {
+
+data::SourceRows wait_for(std::unique_ptr<Reading> reading, const std::function<bool()>& on_wait, const char* who,
+                          const data::Source& source) {
+  while (on_wait && !reading->ready_within(between_questions)) {
+    if (on_wait()) continue;
+    reading->leave();
+    throw ReadStopped(std::string(who) + ": stopped while it waited for " + source.str());
+  }
+  return reading->get();
+}
+
+data::SourceRows read_by(const std::shared_ptr<data::Source>& source, const Reading::Work& work,
+                         const std::function<bool()>& on_wait, const char* who) {
+  return on_wait ? wait_for(std::make_unique<Reading>(source, work), on_wait, who, *source) : work(*source);
+}
+
+std::int64_t count_by(const std::shared_ptr<data::Source>& source, const std::function<bool()>& on_wait,
+                      const char* who) {
+  const auto counted = std::make_shared<std::int64_t>(0);
+  const auto count = [counted](data::Source& s) {
+    *counted = s.rows();
+    return data::SourceRows();
+  };
+  read_by(source, count, on_wait, who);
+  return *counted;
+}
+
+}  // namespace
+
+std::int64_t data::count_rows(const std::shared_ptr<Source>& source, const std::function<bool()>& on_wait) {
+  return count_by(source, on_wait, "rows");
+}
+
+data::SourceRows data::read_rows(const std::shared_ptr<Source>& source, std::int64_t first, std::int64_t count,
+                                 const std::function<bool()>& on_wait) {
+  return read_by(source, [=](Source& s) { return s.window(first, count); }, on_wait, "read");
+}
 
 WindowReader::WindowReader(const char* who, std::shared_ptr<data::Source> source, std::int64_t batch_size,
                            WindowReaderOptions options)
     : who_(who), source_(std::move(source)), options_(std::move(options)) {
   if (!source_) fail<StateError>(who, "the source is null", "", "make one first");
   if (batch_size < 1) fail<ValueError>(who, "batch_size must be at least 1", std::to_string(batch_size));
-  const auto counted = std::make_shared<std::int64_t>(0);
-  read([counted](data::Source& s) {  // which may take a whole pass
-    *counted = s.rows();
-    return data::SourceRows();
-  });
-  rows_ = *counted;
+  rows_ = count_by(source_, options_.on_wait, who);  // which may take a whole pass
   if (rows_ < 1) fail<ValueError>(who, "the source has no rows", source_->str());
   window_rows_ = source_->window_rows();
   if (window_rows_ < 1) {
@@ -78,9 +119,10 @@ WindowReader::~WindowReader() {
     }
 }
 
+// Whoever gave no on_wait need not know that a read may go on behind its back.
 void WindowReader::stop() {
-  if (next_ && !next_->ready_within(2 * between_questions)) next_->leave();
-  next_ = {};
+  if (next_ && options_.on_wait && !next_->ready_within(2 * between_questions)) next_->leave();
+  next_ = {};  // waits where it was not left
 }
 
 std::string WindowReader::kind() const {
@@ -94,16 +136,11 @@ Reading::Work WindowReader::work(std::int64_t window) const {
 }
 
 data::SourceRows WindowReader::wait(std::unique_ptr<Reading> reading) const {
-  while (options_.on_wait && !reading->ready_within(between_questions)) {
-    if (options_.on_wait()) continue;
-    reading->leave();
-    throw ReadStopped(std::string(who_) + ": stopped while it waited for " + source_->str());
-  }
-  return reading->get();
+  return wait_for(std::move(reading), options_.on_wait, who_, *source_);
 }
 
 data::SourceRows WindowReader::read(const Reading::Work& work) const {
-  return options_.on_wait ? wait(std::make_unique<Reading>(source_, work)) : work(*source_);
+  return read_by(source_, work, options_.on_wait, who_);
 }
 
 std::vector<std::int64_t> WindowReader::order(std::uint64_t seed, std::uint64_t epoch, bool shuffle) const {

@@ -2,6 +2,7 @@
 // present one is in use.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <future>
@@ -33,6 +34,7 @@ class Reading {
   void leave();
 
  private:
+  std::shared_ptr<std::atomic<bool>> left_ = std::make_shared<std::atomic<bool>>(false);
   std::future<data::SourceRows> rows_;
   std::thread thread_;
 };

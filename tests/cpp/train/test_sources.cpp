@@ -2,8 +2,10 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <chrono>
 #include <future>
 #include <stdexcept>
+#include <thread>
 
 #include "chainrule/chainrule.hpp"
 #include "train/window_reader.hpp"
@@ -107,6 +109,33 @@ TEST_CASE("sources: a read that hangs is left behind") {
   options.on_wait = {};
   trainer.fit(source, options);
   CHECK(trainer.global_step() == 14);
+}
+
+TEST_CASE("sources: a fit that is stopped waits for its read where no on_wait was given") {
+  struct Slow : Failing {
+    std::atomic<bool> inside = false;
+    data::SourceRows read(std::int64_t first, std::int64_t count) override {
+      if (first > 0) {
+        inside = true;
+        std::this_thread::sleep_for(std::chrono::milliseconds(300));
+        inside = false;
+      }
+      return {{ramp(count, 3)}, ramp(count, 1)};
+    }
+  };
+  for (const bool asks : {false, true}) {
+    const auto source = std::make_shared<Slow>();
+    FitOptions options{.epochs = 3, .batch_size = 40, .shuffle = false};
+    options.on_progress = [&](const FitState&) { return !source->inside; };
+    if (asks) options.on_wait = [&] { return !source->inside; };
+    new_trainer().fit(source, options);
+    CHECK(source->inside == asks);
+    CHECK(data::count_rows(source, {}) == 100);
+    CHECK(data::read_rows(source, 10, 20, [] { return true; }).y.shape(0) == 20);  // after the one left behind
+    CHECK_FALSE(source->inside);
+    CHECK_THROWS_WITH_AS(data::read_rows(source, 10, 20, [] { return false; }),
+                         "read: stopped while it waited for Failing", StateError);
+  }
 }
 
 TEST_CASE("windows: whole batches, the shorter one last, keyed by seed and epoch") {
