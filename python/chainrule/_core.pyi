@@ -2153,7 +2153,7 @@ class Source:
     One of your own is any object with an int `rows` and a method read(first, count) that returns X, (X, y) or (X, y, weight)
     of those rows, which are copied; X may be a tuple of inputs. It may have `window_rows`, and any_order = False if it reads fast
     in order only: then fit takes the windows in order, and shuffles within them. Another thread
-    calls it, and two at once where the same object is evaluated by a callback of the fit that trains on it.
+    calls it, one read of an object at a time.
     """
     def __len__(self) -> int:
         ...
