@@ -325,3 +325,68 @@ def test_swa_begins_where_a_fit_is_resumed_with_it(tmp_path, start):
     again = SWA(start=start, lr=0.001)
     assert run(8, again, resume_from=back)[-2:] == [0.001] * 2
     assert again.updates == 9 - first
+
+
+def measured(folder, source, at=None, epochs=5, **options):
+    """A Trainer with averages, plateaus and early stopping, where a source hangs."""
+    trainer = trainer_of(
+        optim.Adam(lr=cr.schedules.ReduceOnPlateau(0.02, patience=0, factor=0.5)), model=plain()
+    )
+    training, validation = Hangs(at if source == "training" else None), Hangs()
+    if source != "training":
+        validation.at = at
+    callbacks = [
+        cr.callbacks.LearningRate(),
+        SWA(start=2, replace=source != "training"),
+        SWA(start=3, replace=False),
+        cr.callbacks.EarlyStopping(patience=50),
+        Wide(),
+        seldom(folder),
+    ]
+    try:
+        trainer.fit(
+            *((X, y) if source == "validation of arrays" else (training,)),
+            epochs=epochs,
+            batch_size=8,
+            validation_data=validation,
+            callbacks=callbacks,
+            progress=False,
+            **options,
+        )
+    except KeyboardInterrupt:
+        return trainer, True
+    finally:
+        training.over.set()
+        validation.over.set()
+    return trainer, False
+
+
+@pytest.mark.parametrize(
+    ("source", "at", "what"),
+    [
+        ("validation", 4, "the validation"),
+        ("validation", 11, "the validation"),
+        ("validation of arrays", 11, "the validation"),
+        ("training", 5 * 5 + 3, "the batch statistics of the averaged weights"),
+        ("training", 5 * 6 + 3, "the batch statistics of the averaged weights"),
+    ],
+)
+def test_ctrl_c_before_an_epoch_is_measured(tmp_path, source, at, what):
+    """The checkpoint is that of all its batches, and the first that a resumed fit does is to end it."""
+    trainer, stopped = measured(tmp_path / "cut", source, at)
+    assert stopped
+    epoch = trainer.history.epochs
+    assert trainer.history.stopped == f"interrupted in {what} of epoch {epoch}"
+    for name, values in trainer.history.items():
+        assert len(values) == epoch
+        assert np.isnan(values[-1]) == (name.startswith("val_") or name == "lr")
+    assert names(tmp_path / "cut") == [f"checkpoint-{epoch - 1:05d}-0000013.safetensors"]
+    # Once more in the same place, and then through.
+    trainer, stopped = measured(tmp_path / "cut", source, 2, resume_from="auto")
+    assert stopped
+    trainer, stopped = measured(tmp_path / "cut", source, resume_from="auto")
+    assert not stopped
+    whole = measured(tmp_path / "whole", source)[0]
+    assert not differences(everything(whole), everything(trainer))
+    last = [sorted((tmp_path / run).iterdir())[-1].read_bytes() for run in ("whole", "cut")]
+    assert last[0] == last[1]

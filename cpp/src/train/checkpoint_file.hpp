@@ -19,6 +19,7 @@ using FitArguments = std::vector<std::pair<std::string, std::string>>;
 
 struct CheckpointFacts {
   std::int64_t epoch = 0, batch = 0;  // finished epochs of the fit, and batches of the next one
+  std::int64_t averaged = 0;          // with all of its batches done: how many averages of weights are up to date
   std::int64_t first_rate = 0;        // the optimizer's epoch when the fit began
   FitArguments arguments{};
   std::string schedule{};                      // of the learning rate; empty: a number

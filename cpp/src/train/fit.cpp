@@ -137,6 +137,7 @@ std::vector<Tensor> FitRun::also_written(Trainer::State& state, const FitOptions
 void FitRun::begin_epoch(std::int64_t epoch) {
   epoch_ = epoch;
   done_ = before_ = 0;
+  averaged_ = 0;
   // Of an epoch that was ended within an update, or of steps by hand.
   if (s_.sums.batches > 0 && !resumed_) s_.sums.clear();
   observed_.push_back(s_.optimizer.schedule_memory());
@@ -324,6 +325,22 @@ void FitRun::stop_waiting(const std::string& where) {
   if (position() > begin_at_) settle();
 }
 
+// The epoch is trained. A checkpoint is from before it was ended: to end it is then the first that a fit does which
+// goes on from there.
+void FitRun::stop_measuring(const std::string& what) {
+  for (const std::string& column : columns())
+    if (column.starts_with("val_")) s_.history.append(column, std::numeric_limits<double>::quiet_NaN());
+  s_.history.log(fit_->logged_);
+  fit_->batch = batches_;
+  --s_.epochs;
+  s_.optimizer.set_epoch(s_.optimizer.epoch() - 1);
+  unmeasured_ = true;
+  stop_waiting("in " + what + " of epoch " + std::to_string(epoch_));
+  unmeasured_ = false;
+  ++s_.epochs;
+  s_.optimizer.set_epoch(s_.optimizer.epoch() + 1);
+}
+
 void FitRun::end_epoch() {
   check_epoch_weight();
   ++s_.epochs;
@@ -341,18 +358,15 @@ void FitRun::end_epoch() {
     finish_averages();
     part = "the validation";
     if (data_.validates()) validation = validate();
-  } catch (const ReadStopped&) {
-    for (const std::string& column : columns())
-      if (column.starts_with("val_")) history.append(column, std::numeric_limits<double>::quiet_NaN());
-    return stop_waiting("in " + part + " of epoch " + std::to_string(epoch_));
-  }
+  } catch (const ReadStopped&) { return stop_measuring(part); }
   if (validation) {
     history.append("val_loss", validation->loss);
     for (const auto& [name, value] : validation->metrics) history.append("val_" + name, value);
   }
   fit_->batch = batches_;
   fit_->loss = history["loss"].back();
-  fit_->samples_per_second = static_cast<double>(data_.samples - before_ * batch_) / seconds_since(epoch_start_);
+  fit_->samples_per_second =
+      static_cast<double>(std::max<std::int64_t>(data_.samples - before_ * batch_, 0)) / seconds_since(epoch_start_);
   fit_->epoch_end = true;
   call_back([&](Callback& c) { c.on_epoch_end(*fit_); });
   history.log(fit_->logged_);

@@ -21,7 +21,8 @@ void FitRun::find_averages() {
 
 // Before an epoch is validated.
 void FitRun::finish_averages() {
-  for (callbacks::WeightAverage* average : averages_) {
+  for (; averaged_ < averages_.size(); ++averaged_) {
+    callbacks::WeightAverage* average = averages_[averaged_];
     if (!average->sets_batch_statistics() || !has_batch_statistics(s_.model)) {
       average->on_epoch_trained(*fit_);
       continue;

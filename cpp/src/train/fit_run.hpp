@@ -56,6 +56,7 @@ class FitRun {
   void check_epoch_weight();
   Evaluation validate();
   void stop_waiting(const std::string& where);
+  void stop_measuring(const std::string& what);
   void slice();
   void report_slice(bool early);
   void end_epoch();
@@ -117,6 +118,7 @@ class FitRun {
   std::vector<nn::NamedTensor> driver_start_{};        // what a driver remembered when this fit began
   CompiledStep* ran_ = nullptr;                        // the last one
   std::vector<callbacks::WeightAverage*> averages_{};  // among the callbacks
+  std::size_t averaged_ = 0;                           // of them: have had their turn after the present epoch
   bool stop_ = false;
   double step_seconds_ = 0;
   Clock::time_point served_{};                                  // when whatever goes by the clock was called last
@@ -134,6 +136,7 @@ class FitRun {
   // Of the present epoch.
   std::int64_t before_ = 0;  // batches of it that were done before this fit went on
   std::int64_t epoch_ = 0, done_ = 0;
+  bool unmeasured_ = false;          // it is trained, and was interrupted before it was validated
   std::vector<std::int64_t> order_;  // of the rows of the epoch, or of the present window
   std::vector<std::int64_t> window_order_{};
   std::int64_t slot_ = -1, first_batch_ = 0;  // the present window's place in it, and its first batch

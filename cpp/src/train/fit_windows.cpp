@@ -44,7 +44,7 @@ void FitRun::open_window(std::int64_t b) {
   order_ = data::epoch_order(data_.rows, s_.seed, pass, options_.shuffle);
   slot_ = slot;
   first_batch_ = slot * per_window_;
-  if (s_.options.metrics.empty()) return;
+  if (s_.options.metrics.empty() || done_ == batches_) return;  // the pass for batch statistics has no outputs
   if (!targets_.defined()) targets_ = make_tensor(batch_type(data_.y, data_.samples));
   const Tensor here = data::take_rows(data_.y, order_);
   std::memcpy(bytes_of(targets_) + static_cast<std::size_t>(first_batch_ * batch_) * row_bytes(here), here.raw_data(),

@@ -65,9 +65,10 @@ CheckpointWriter& FitRun::writer() {
 void FitRun::write_checkpoint(const std::string& path, const SaveOptions& options) {
   const NoGrad nothing;
   CheckpointFacts facts;
-  const bool whole = done_ == batches_;  // at the end of an epoch
+  const bool whole = done_ == batches_ && !unmeasured_;  // at the end of an epoch
   facts.epoch = whole ? epoch_ : epoch_ - 1;
   facts.batch = whole ? 0 : done_;
+  facts.averaged = unmeasured_ ? static_cast<std::int64_t>(averaged_) : 0;
   facts.first_rate = first_rate_;
   facts.arguments = given();
   facts.rate = rate_text();
@@ -94,11 +95,10 @@ void FitRun::write_checkpoint(const std::string& path, const SaveOptions& option
   std::vector<double> table;
   for (const auto& [name, values] : s_.history.columns()) {
     facts.columns.push_back(name);
-    table.insert(table.end(), values.begin(), values.end());
+    table.insert(table.end(), values.begin(), values.begin() + facts.epoch);
   }
-  const auto rows = static_cast<std::int64_t>(s_.history.epochs()),
-             columns = static_cast<std::int64_t>(facts.columns.size());
-  if (columns > 0) state.push_back({"history", doubles(table, {columns, rows})});
+  const auto columns = static_cast<std::int64_t>(facts.columns.size());
+  if (columns > 0) state.push_back({"history", doubles(table, {columns, facts.epoch})});
   if (facts.batch > 0) {
     std::vector<double> logged;
     for (const auto& [name, value] : fit_->logged_) facts.logged.push_back(name), logged.push_back(value);
@@ -107,12 +107,13 @@ void FitRun::write_checkpoint(const std::string& path, const SaveOptions& option
     state.push_back({"sums", doubles({weighted, weights}, {2})});
     state.push_back({"epoch_lr", doubles({fit_->lr}, {})});
     if (per_row_output_ && outputs_.defined()) {
+      const std::int64_t rows_done = std::min(done_ * batch_, data_.samples);
       Shape shape = outputs_.shape();
-      shape[0] = done_ * batch_;
+      shape[0] = rows_done;
       state.push_back({"outputs", Tensor::view_raw(outputs_.raw_data(), shape, outputs_.dtype())});
       if (targets_.defined()) {
         shape = targets_.shape();
-        shape[0] = done_ * batch_;
+        shape[0] = rows_done;
         state.push_back({"targets", Tensor::view_raw(targets_.raw_data(), shape, targets_.dtype())});
       }
     }
@@ -157,7 +158,7 @@ void FitRun::resume_from(std::unique_ptr<SavedFit> from) {
   if (facts.epoch > options_.epochs || (facts.epoch == options_.epochs && facts.batch > 0))
     differs("epochs is " + std::to_string(options_.epochs) + " here, the checkpoint has finished " +
             std::to_string(facts.epoch));
-  if (facts.batch >= batches_)
+  if (facts.batch > batches_)
     differs("an epoch has " + std::to_string(batches_) + " batches here, " + std::to_string(facts.batch) +
             " are done in the checkpoint");
   compare_callbacks(saved, differs);
@@ -251,6 +252,7 @@ void FitRun::go_on_in_epoch() {
   const CheckpointFacts& facts = saved->facts;
   if (facts.batch == 0) return;
   done_ = before_ = facts.batch;
+  averaged_ = std::min(averages_.size(), static_cast<std::size_t>(facts.averaged));
   const auto logged = static_cast<std::int64_t>(facts.logged.size());
   for (std::int64_t i = 0; i < logged; ++i)
     fit_->logged_.emplace_back(facts.logged[static_cast<std::size_t>(i)],
@@ -260,12 +262,13 @@ void FitRun::go_on_in_epoch() {
   fit_->lr = saved->at("epoch_lr", DType::float64, {}).data<double>()[0];
   per_row_output_ &= saved->state.contains("outputs");
   if (!per_row_output_) return;
+  const std::int64_t rows_done = std::min(done_ * batch_, data_.samples);
   const auto first_rows = [&](const char* name, TensorType type) {
-    type.shape[0] = done_ * batch_;
+    type.shape[0] = rows_done;
     const Tensor& rows = saved->at(name, type.dtype, type.shape);
     type.shape[0] = data_.samples;
     Tensor all = make_tensor(type);
-    std::memcpy(bytes_of(all), rows.raw_data(), static_cast<std::size_t>(done_ * batch_) * row_bytes(all));
+    std::memcpy(bytes_of(all), rows.raw_data(), static_cast<std::size_t>(rows_done) * row_bytes(all));
     return all;
   };
   outputs_ = first_rows("outputs", step_of(batch_).output_type());
