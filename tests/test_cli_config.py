@@ -136,10 +136,6 @@ class TestWhatAFileReaches:
         written = cr.load(tmp_path / "digits.safetensors").state_dict()
         for name, value in model.state_dict().items():
             assert np.array_equal(written[name], value), name
-        err = call("cv", "run.toml", "--k", 2, "--sampler", "stratified", code=2)
-        assert "--sampler is for chainrule train; leave it away" in err
-        out = call("cv", "run.toml", "--k", 2, "--epochs", 1)
-        assert "note: run.toml: sampler is for chainrule train, and left alone\n" in out
 
     def test_early_stopping_with_arguments(self, call, tmp_path):
         file = write(

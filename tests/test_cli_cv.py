@@ -48,8 +48,10 @@ def test_the_main_job(run, tmp_path):
     assert np.mean([a == b for a, b in zip(taken, rows, strict=True)]) > 0.9
 
 
-def test_the_folds_are_those_of_the_library(run, tmp_path):
-    run("cv", "--k", 3, "--layers", "16", "--epochs", 2, "--schedule", "constant", "--seed", 3, "--quiet")
+@pytest.mark.parametrize("stratified", [False, True])
+def test_the_folds_are_those_of_the_library(run, tmp_path, stratified):
+    options = ("--layers", "16", "--epochs", 2, "--schedule", "constant", "--seed", 3, "--quiet")
+    run("cv", "--k", 3, *options, *(("--sampler", "stratified") if stratified else ()))
     X, y = cr.datasets.load_digits(split="train")
     result = cr.cross_validate(
         lambda: cr.nn.MLP([64, 16, 10]),
@@ -61,6 +63,7 @@ def test_the_folds_are_those_of_the_library(run, tmp_path):
         optimizer=cr.optim.AdamW(),
         epochs=2,
         metrics=["accuracy"],
+        sampler=cr.data.StratifiedSampler(y) if stratified else None,
     )
     found = json.loads((tmp_path / "digits-cv.json").read_text())["cross_validation"]
     assert found["metrics"]["accuracy"] == result.scores.tolist()

@@ -137,7 +137,6 @@ def test_names_with_an_equals_sign(options):
         ("cv", "checkpoint_every=2", "--set: checkpoint_every is for chainrule train; leave it away"),
         ("cv", "validation=0.5", "--set: validation is for chainrule train; leave it away"),
         ("cv", "test=nofile", "--set: test is for chainrule train; leave it away"),
-        ("cv", "sampler=stratified", "--set: sampler is for chainrule train; leave it away"),
         ("cv", "tensorboard.folder=log", "--set: tensorboard is for chainrule train; leave it away"),
         ("train", "k=3", "--set: k is for chainrule cv; leave it away"),
         ("train", "workers=2", "--set: workers is for chainrule cv; leave it away"),

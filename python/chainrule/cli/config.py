@@ -32,7 +32,6 @@ _ARGUMENTS = {  # of callbacks for train only: those that a table gives
     "checkpoint": ("every_minutes", "every_batches", "keep_last", "keep_best", "monitor", "mode"),
 }
 PATHS = ("folder", "path")  # among these
-_OF_TRAIN = ("sampler", *_ARGUMENTS)  # beside the options that only this command has
 _OF_A_RUN = ("checkpoint_every", "checkpoint")  # what does nothing without a folder for the run
 _UNNAMED = ("CrossEntropyLoss", "MSELoss")  # what arguments of a loss without a name are for
 _OF_THE_COMMAND = ("metrics", "seed")  # arguments of Trainer that are options as well
@@ -215,7 +214,7 @@ class _Reader:
                 (options[f"{table}_table"] or {}).pop(key, None)
 
     def _is_foreign(self, key: str, keys: dict[str, str]) -> bool:
-        if key in _OF_TRAIN:
+        if key in _ARGUMENTS:
             return self.command == "cv"
         return key in keys and keys[key] not in self.own
 

@@ -14,7 +14,15 @@ from ..table import table
 from .errors import UserError
 from .inputs import Source, existing, load_source, source_name
 from .outputs import check_model, finite, write_json
-from .recipe import class_weight, make_callbacks, make_optimizer, network, start_schedule, trainer_arguments
+from .recipe import (
+    class_weight,
+    make_callbacks,
+    make_optimizer,
+    network,
+    sampler,
+    start_schedule,
+    trainer_arguments,
+)
 from .train import announce, describe, in_units, model_line
 
 
@@ -25,8 +33,6 @@ def cv(options: argparse.Namespace) -> int:
     out = Path(options.out or f"{source_name(options)}-cv.safetensors")
     check_model(out, options.force)
     nn.MLP([1, 1, 1], activation=options.activation)  # an unknown name is said before the data is read
-    if options.sampler is not None:
-        raise UserError("--sampler is for chainrule train; leave it away")
     if not options.quiet:
         for note in options.notes:
             print(f"note: {note}")
@@ -64,6 +70,7 @@ def cv(options: argparse.Namespace) -> int:
             workers=options.workers,
             progress=False if options.quiet else "auto",
             **class_weight(source, options),
+            **sampler(source, options),
             **trainer_arguments(options),
         )
     except TypeError as error:  # an argument of Trainer that does not fit

@@ -218,7 +218,7 @@ def _add_training_options(command: argparse.ArgumentParser) -> None:
     add(
         "--sampler",
         choices=("stratified",),
-        help="stratified: every batch holds every class by its share (train only)",
+        help="stratified: every batch holds every class by its share",
     )
     add(
         "--seed",
