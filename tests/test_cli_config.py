@@ -329,7 +329,7 @@ class TestRefusals:
             ("[class_weight]\na = -1", "class_weight.a: must be a number of at least 0, got -1"),
             ("[class_weight]\n11 = 1", "[class_weight]: there is no class '11'; did you mean 1?"),
             ("accumulate = 'x'", "Trainer: accumulate must be an integer, got 'x'"),
-            ("sampler = 'even'", "sampler: there is no 'even'; there are stratified"),
+            ("sampler = 'even'", "sampler: there is no 'even'; there are stratified, weighted"),
             ("[ema]\ndecy = 3", "[ema]: EMA: has no argument decy; did you mean decay?"),
             ("clip_norm = 'x'", "clip_norm: must be a number, got 'x'"),
             ("precision = 3", "Trainer: precision must be a string, got 3"),

@@ -48,11 +48,15 @@ def test_the_main_job(run, tmp_path):
     assert np.mean([a == b for a, b in zip(taken, rows, strict=True)]) > 0.9
 
 
-@pytest.mark.parametrize("stratified", [False, True])
-def test_the_folds_are_those_of_the_library(run, tmp_path, stratified):
+@pytest.mark.parametrize("kind", [None, "stratified", "weighted"])
+def test_the_folds_are_those_of_the_library(run, tmp_path, kind):
     options = ("--layers", "16", "--epochs", 2, "--schedule", "constant", "--seed", 3, "--quiet")
-    run("cv", "--k", 3, *options, *(("--sampler", "stratified") if stratified else ()))
+    run("cv", "--k", 3, *options, *(("--sampler", kind) if kind else ()))
     X, y = cr.datasets.load_digits(split="train")
+    drawn = {
+        "stratified": cr.data.StratifiedSampler(y),
+        "weighted": cr.data.WeightedSampler(1 / np.bincount(y)[y]),
+    }
     result = cr.cross_validate(
         lambda: cr.nn.MLP([64, 16, 10]),
         X,
@@ -63,7 +67,7 @@ def test_the_folds_are_those_of_the_library(run, tmp_path, stratified):
         optimizer=cr.optim.AdamW(),
         epochs=2,
         metrics=["accuracy"],
-        sampler=cr.data.StratifiedSampler(y) if stratified else None,
+        sampler=drawn.get(kind),
     )
     found = json.loads((tmp_path / "digits-cv.json").read_text())["cross_validation"]
     assert found["metrics"]["accuracy"] == result.scores.tolist()

@@ -217,8 +217,9 @@ def _add_training_options(command: argparse.ArgumentParser) -> None:
     )
     add(
         "--sampler",
-        choices=("stratified",),
-        help="stratified: every batch holds every class by its share",
+        choices=("stratified", "weighted"),
+        help="stratified: every batch holds every class by its share; weighted: rows are drawn, with "
+        "replacement, so that every class is there as often",
     )
     add(
         "--seed",

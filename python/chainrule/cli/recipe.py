@@ -141,7 +141,10 @@ def sampler(source: Source, options: argparse.Namespace) -> dict[str, Any]:
     if options.sampler is None:
         return {}
     if source.task != "classification":
-        raise UserError("--sampler stratified is for classification; this is a regression")
+        raise UserError(f"--sampler {options.sampler} is for classification; this is a regression")
+    if options.sampler == "weighted":
+        labels = source.train.y
+        return {"sampler": data.WeightedSampler(1 / np.bincount(labels)[labels])}
     return {"sampler": data.StratifiedSampler(source.train.y)}
 
 
