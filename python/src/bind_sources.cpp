@@ -56,6 +56,7 @@ Tensor copy_of(const Tensor& t) {
 
 // An object that reads, for all who read it: one at a time, also after a read that was left behind.
 struct Reader {
+  explicit Reader(const py::object& read) : object(hold(read)) {}
   std::shared_ptr<PyObject> object;
   std::mutex reading{};
 };
@@ -65,7 +66,7 @@ std::shared_ptr<Reader> reader_of(const py::object& object) {
   std::erase_if(*known, [](const auto& entry) { return entry.second.expired(); });
   std::weak_ptr<Reader>& entry = (*known)[object.ptr()];
   std::shared_ptr<Reader> reader = entry.lock();
-  if (!reader) entry = reader = std::make_shared<Reader>(hold(object));
+  if (!reader) entry = reader = std::make_shared<Reader>(object);
   return reader;
 }
 
