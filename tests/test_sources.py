@@ -174,11 +174,13 @@ def test_evaluate_and_predict(window_rows, tmp_path):
     X, y = problem()
     trainer = new_trainer(metrics=["accuracy"])
     trainer.fit(X, y, epochs=2)
+    loaded = cr.loads(trainer.model.to_bytes())
     for make in KINDS.values():
         source = make(tmp_path, X, y, window_rows=window_rows)
         rows = min(64, window_rows or 64)  # batches are cut to windows
         assert trainer.evaluate(source, batch_size=64) == trainer.evaluate(X, y, batch_size=rows)
         assert np.array_equal(trainer.predict(source), trainer.predict(X))
+        assert np.array_equal(loaded.predict(source, output="proba"), trainer.predict(X, output="proba"))
     assert np.array_equal(
         trainer.predict(npy(tmp_path, X), output="class"), trainer.predict(X, output="class")
     )

@@ -2,6 +2,8 @@
 // Python-defined modules work in py_module.cpp.
 #include "calls.hpp"
 #include "py_module.hpp"
+#include "sources.hpp"
+#include "watcher.hpp"
 
 namespace chainrule::python {
 
@@ -10,13 +12,19 @@ using nn::ModuleImpl;
 
 py::object predict_arrays(const Module& model, const py::object& x, std::int64_t batch_size,
                           const std::string& output) {
+  std::vector<Tensor> results;
   // A tuple of rows that are no arrays is one input, as a list is.
   bool several = PyTuple_Check(x.ptr()) != 0;
   if (several)
     for (py::handle item : x) several = several && (is_tensor(item) || py::isinstance<py::array>(item));
-  const std::vector<Tensor> inputs = several ? borrow_inputs(x, "predict") : std::vector<Tensor>{borrow(x, "predict")};
-  std::vector<Tensor> results;
-  {
+  if (is_source(x)) {
+    const std::shared_ptr<data::Source> source = to_source(x, "predict");
+    results = interruptible([&](const std::function<bool()>& on_wait) {
+      return chainrule::predict(model, source, batch_size, output, on_wait);
+    });
+  } else {
+    const std::vector<Tensor> inputs =
+        several ? borrow_inputs(x, "predict") : std::vector<Tensor>{borrow(x, "predict")};
     const Unlocked unlocked;
     results = chainrule::predict(model, inputs, batch_size, output);
   }
@@ -256,7 +264,8 @@ void bind_nn(py::module_& m) {
         "probabilities\n"
         "and \"class\" labels, by the link of the loss it was trained with. Several inputs are a tuple of arrays, "
         "several\n"
-        "outputs come as one; proba and class are of the first.");
+        "outputs come as one; proba and class are of the first. x may be a source of chainrule.data, read window by "
+        "window.");
   c.def_static("__init_subclass__", [](const py::kwargs&) {});
   bind_states(c);
   bind_modes(c);

@@ -249,12 +249,9 @@ void bind_trainer(py::module_& m) {
       .def(
           "predict",
           [](const Trainer& t, const py::object& x, std::int64_t batch_size, const std::string& output) {
-            if (!is_source(x)) return predict_arrays(t.model(), x, batch_size, output);
-            const std::shared_ptr<data::Source> source = to_source(x, "predict");
-            return py::object(to_numpy(interruptible(
-                [&](const std::function<bool()>& on_wait) { return t.predict(source, batch_size, output, on_wait); })));
+            return predict_arrays(t.model(), x, batch_size, output);
           },
-          "X"_a, "batch_size"_a = 1024, "output"_a = "raw", "As model.predict; X may be a source.")
+          "X"_a, "batch_size"_a = 1024, "output"_a = "raw", "As model.predict.")
       .def(
           "step",
           [](Trainer& t, const py::object& x, const py::object& y, const py::object& weight) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <concepts>
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <ranges>
@@ -11,6 +12,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "chainrule/data_sources.hpp"
 #include "chainrule/nn.hpp"
 #include "chainrule/profile.hpp"
 #include "chainrule/tensor.hpp"
@@ -105,5 +107,10 @@ class CHAINRULE_API Predictor {
 // are of the first output.
 CHAINRULE_API std::vector<Tensor> predict(const nn::Module& model, const std::vector<Tensor>& x,
                                           std::int64_t batch_size = 1024, const std::string& output = "raw");
+// The same of a source, which needs no targets, in batches of at most a window. on_wait: as in FitOptions; false:
+// StateError.
+CHAINRULE_API std::vector<Tensor> predict(const nn::Module& model, const std::shared_ptr<data::Source>& source,
+                                          std::int64_t batch_size = 1024, const std::string& output = "raw",
+                                          const std::function<bool()>& on_wait = {});
 
 }  // namespace chainrule

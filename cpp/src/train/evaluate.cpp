@@ -11,6 +11,7 @@
 #include "nn/mode_override.hpp"
 #include "train/batched_run.hpp"
 #include "train/step_program.hpp"
+#include "train/window_reader.hpp"
 
 namespace chainrule {
 
@@ -158,14 +159,6 @@ std::vector<Tensor> predict_all(const nn::Module& model, const std::vector<Tenso
   return prediction.results();
 }
 
-std::vector<Tensor> predict_windows(const nn::Module& model, WindowReader& windows, std::int64_t batch_size,
-                                    const std::string& output) {
-  const NoGrad nothing;
-  Prediction prediction(model, windows.rows(), batch_size, output);
-  each_window(windows, [&](const data::SourceRows& rows, std::int64_t first) { prediction.add(rows.x, first); });
-  return prediction.results();
-}
-
 Evaluation evaluate_all(const nn::Module& model, const Loss& loss, const std::vector<Metric>& metrics,
                         const std::vector<Tensor>& x, const Tensor& y, const Tensor& weight, std::int64_t batch_size) {
   const NoGrad nothing;
@@ -203,6 +196,15 @@ std::vector<Tensor> predict(const nn::Module& model, const std::vector<Tensor>& 
     if (dynamic_cast<const io::LoadedModel*>(model.impl().get()) == nullptr) model(x);
     throw;
   }
+}
+
+std::vector<Tensor> predict(const nn::Module& model, const std::shared_ptr<data::Source>& source,
+                            std::int64_t batch_size, const std::string& output, const std::function<bool()>& on_wait) {
+  WindowReader windows("predict", source, batch_size, {.whole_batches = false, .on_wait = on_wait});
+  const NoGrad nothing;
+  Prediction prediction(model, windows.rows(), batch_size, output);
+  each_window(windows, [&](const data::SourceRows& rows, std::int64_t first) { prediction.add(rows.x, first); });
+  return prediction.results();
 }
 
 Tensor nn::Module::predict(const Tensor& x, std::int64_t batch_size, const std::string& output) const {

@@ -43,8 +43,6 @@ Evaluation evaluate_all(const nn::Module& model, const Loss& loss, const std::ve
 // The same of a source, window by window.
 Evaluation evaluate_windows(const nn::Module& model, const Loss& loss, const std::vector<Metric>& metrics,
                             WindowReader& windows, std::int64_t batch_size);
-std::vector<Tensor> predict_windows(const nn::Module& model, WindowReader& windows, std::int64_t batch_size,
-                                    const std::string& output);
 std::vector<Tensor> predict_all(const nn::Module& model, const std::vector<Tensor>& x, std::int64_t batch_size,
                                 const std::string& output);
 

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "chainrule/ops.hpp"
+#include "chainrule/predictor.hpp"
 #include "core/fail.hpp"
 #include "nn/fitted_layer.hpp"
 #include "train/batched_run.hpp"
@@ -166,10 +167,10 @@ std::map<std::string, double> Trainer::evaluate(const std::shared_ptr<data::Sour
 }
 Tensor Trainer::predict(const std::shared_ptr<data::Source>& source, std::int64_t batch_size, const std::string& output,
                         const std::function<bool()>& on_wait) const {
-  WindowReader windows("predict", source, batch_size, {.whole_batches = false, .on_wait = on_wait});
-  const std::vector<Tensor> results = predict_windows(state_->model, windows, batch_size, output);
+  const std::vector<Tensor> results = chainrule::predict(state_->model, source, batch_size, output, on_wait);
   if (results.size() != 1)
-    fail<ValueError>("predict", "the model does not have one output", std::to_string(results.size()) + " outputs");
+    fail<ValueError>("predict", "the model does not have one output", std::to_string(results.size()) + " outputs",
+                     "use the function predict(model, source)");
   return results[0];
 }
 Tensor Trainer::predict(const Tensor& x, std::int64_t batch_size, const std::string& output) const {
