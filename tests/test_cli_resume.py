@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import chainrule as cr
@@ -180,7 +181,10 @@ def test_quiet_says_that_a_checkpoint_cannot_be_written(tmp_path):
         wait_for(lambda: len(checkpoints(tmp_path / "kept")) > 1, process)
         hard = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)[1]
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (60_000, hard))
+        late = threading.Timer(30, process.kill)
+        late.start()
         line = process.stdout.readline()  # and of stderr
+        late.cancel()
     finally:
         kill(process)
     assert re.fullmatch(

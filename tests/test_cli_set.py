@@ -70,6 +70,7 @@ def test_arguments_of_an_optimizer_named_beside_them(options, arguments, name, t
     [
         (("--optimizer", "sgd"), "sgd", 0.9, True),
         (("optimizer=SGD",), "sgd", 0.9, True),
+        (("--optimizer", "sgd", "optimizer.name=adam"), "sgd", 0.9, True),
         (("--optimizer", "sgd", "optimizer.momentum=0.5"), "sgd", 0.5, True),
         (("--optimizer", "rmsprop", "optimizer.momentum=0.5"), "rmsprop", 0.5, False),
         (("optimizer.momentum=0.5", "optimizer.name=rmsprop"), "rmsprop", 0.5, False),
@@ -89,6 +90,19 @@ def test_arguments_of_the_file_go_with_another_name_only(options, arguments, nam
     assert (made.optimizer, made.optimizer_table["momentum"]) == (name, momentum)
     wanted = {"*.bias": {"weight_decay": 0.0}} if groups is True else groups or None
     assert (made.optimizer_table.get("groups") or None) == wanted
+
+
+def test_another_schedule_is_a_table_anew(options, tmp_path):
+    then = "{schedule='Constant',lr=0.1}"
+    (tmp_path / "run.toml").write_text(f"[optimizer.lr]\nschedule = 'Warmup'\nsteps = 9\nthen = {then}\n")
+
+    def rate(*lines):
+        return parse(["train", str(tmp_path / "run.toml"), *lines]).optimizer_table["lr"]
+
+    same = rate("--set", "optimizer.lr.schedule=warmup", "--set", "optimizer.lr.steps=5")
+    assert same == {"schedule": "warmup", "steps": 5, "then": {"schedule": "Constant", "lr": 0.1}}
+    other = rate("--set", "optimizer.lr.steps=5", "--set", "optimizer.lr.schedule=Cosine")
+    assert other == {"schedule": "Cosine", "steps": 5}
 
 
 def test_a_loss_named_beside_its_arguments(options):
