@@ -633,7 +633,7 @@ class Module:
         """
         Outputs for all samples as a NumPy array, in eval mode whatever the flag says. output="proba" gives probabilities
         and "class" labels, by the link of the loss it was trained with. Several inputs are a tuple of arrays, several
-        outputs come as one; proba and class are of the first.
+        outputs come as one; proba and class are of the first. x may be a source of chainrule.data, read window by window.
         """
     def requires_grad_(self, on: bool = True) -> typing.Self:
         """
@@ -1573,7 +1573,7 @@ class Trainer:
         """
     def predict(self, X: typing.Any, batch_size: typing.SupportsIndex = 1024, output: str = 'raw') -> typing.Any:
         """
-        As model.predict; X may be a source.
+        As model.predict.
         """
     def profile(self, X: typing.Any, y: typing.Any, *, batch_size: typing.SupportsIndex = 32, runs: typing.SupportsIndex = 100) -> Profile:
         """
