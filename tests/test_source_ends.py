@@ -261,3 +261,32 @@ def test_a_read_that_was_left_behind_does_not_disturb_the_exit(kind):
         [sys.executable, "-c", EXIT.format(kind=kind)], capture_output=True, text=True, timeout=60
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "heard\n", "")
+
+
+@pytest.mark.parametrize(("part", "number"), [("statistics", 6), ("statistics", 24), ("validation", 3)])
+def test_what_was_interrupted_at_the_end_of_an_epoch_is_done_when_it_goes_on(part, number, tmp_path):
+    """The last batch is a smaller one; the validation's windows are two, read once before the first epoch."""
+    X, y = problem(190)
+
+    def hang(read):
+        TestBatchStatisticsOfAverages.hang_at(number)(read)
+
+    def fit(hangs, *callbacks, **options):
+        trainer = cr.Trainer(
+            normalized(), nn.MSELoss(), optim.Adam(lr=0.02), seed=1, metrics=[cr.metrics.rmse]
+        )
+        source = Own(X, y, hang if hangs and part == "statistics" else lambda read: None)
+        validation = Own(X, y, hang if hangs and part == "validation" else lambda read: None, window_rows=100)
+        settings = {"epochs": 3, "batch_size": 25, "validation_data": validation}
+        try:
+            trainer.fit(source, callbacks=[cr.callbacks.SWA(start=1), *callbacks], **settings, **options)
+        except KeyboardInterrupt:
+            assert part in trainer.history.stopped
+        return trainer
+
+    kept = lambda: cr.callbacks.Checkpoint(tmp_path, every_epochs=9)  # noqa: E731
+    whole = fit(False)
+    assert part in fit(True, kept()).history.stopped
+    trainer = fit(False, kept(), resume_from="auto")
+    assert trainer.history.to_dict() == whole.history.to_dict()
+    same_state(trainer.model, whole.model)
