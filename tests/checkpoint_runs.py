@@ -62,6 +62,30 @@ def fit(trainer, **options):
     )
 
 
+class Interrupted(Exception):
+    pass
+
+
+class InterruptAt:
+    """Ends a fit with an exception after so many batches, as Ctrl-C would not: nothing more is written."""
+
+    def __init__(self, batch):
+        self.every = batch
+
+    def on_batch_end(self, fit):
+        raise Interrupted
+
+
+def names(folder):
+    return sorted(path.name for path in Path(folder).iterdir())
+
+
+def resume(folder, trainer=None, **options):
+    trainer = trainer or trainer_of()
+    fit(trainer, **{"epochs": 5, "resume_from": folder, **options})
+    return trainer
+
+
 def whole_run(folder, epochs, due, keep_last=2):
     """With callbacks that keep something; goes on where the folder has a checkpoint."""
     trainer = trainer_of()

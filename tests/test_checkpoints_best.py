@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from chainrule import optim
 from chainrule.callbacks import EMA, SWA, Checkpoint, EarlyStopping
-from checkpoint_runs import X, differences, everything, fit, trainer_of, y
-from test_checkpoints import InterruptAt, Interrupted, names
+from checkpoint_runs import InterruptAt, Interrupted, X, differences, everything, fit, names, trainer_of, y
 
 BATCHES = 11  # of an epoch of fit's
 

@@ -6,8 +6,7 @@ import chainrule as cr
 import pytest
 from chainrule import data, nn, optim
 from chainrule.callbacks import EMA, SWA, Checkpoint, EarlyStopping
-from checkpoint_runs import X, differences, everything, trainer_of, weight, y
-from test_checkpoints import InterruptAt, Interrupted
+from checkpoint_runs import InterruptAt, Interrupted, X, differences, everything, trainer_of, weight, y
 
 GROUPS = {"*.bias": {"weight_decay": 0.0}, "1.*": {"lr_scale": 0.1}, "2.*": {"freeze": True}}
 OWN_RATES = {"1.*": {"lr": cr.schedules.Cosine(0.05, 60)}, "5.*": {"lr": 0.01}}
