@@ -25,7 +25,10 @@ class PythonSampler : public data::Sampler {
     const py::gil_scoped_acquire locked;
     const py::object object = held(object_);
     if (!py::hasattr(object, "of_rows")) return Sampler::of_rows(rows);
-    return to_sampler(object.attr("of_rows")(to_array({rows.begin(), rows.end()})), who_);
+    const py::object part = object.attr("of_rows")(to_array({rows.begin(), rows.end()}));
+    if (part.is_none())
+      throw DTypeError(std::string(who_) + ": " + str() + ".of_rows(rows) must give a sampler, got None");
+    return to_sampler(part, who_);
   }
   std::string str() const override {
     const py::gil_scoped_acquire locked;

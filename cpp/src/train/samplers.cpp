@@ -49,6 +49,20 @@ using Rows = std::vector<std::int64_t>;
   return sums;
 }
 
+// values[rows], for of_rows.
+template <class T>
+std::vector<T> taken(const std::vector<T>& values, std::span<const std::int64_t> rows, const Sampler& sampler) {
+  std::vector<T> some;
+  some.reserve(rows.size());
+  for (const std::int64_t row : rows) {
+    if (row < 0 || row >= static_cast<std::int64_t>(values.size()))
+      fail<IndexError>("of_rows", "there is no such row", std::to_string(row) + " of " + sampler.str(),
+                       "count them from 0");
+    some.push_back(values[static_cast<std::size_t>(row)]);
+  }
+  return some;
+}
+
 }  // namespace
 
 Sampler::~Sampler() = default;
@@ -98,9 +112,7 @@ std::vector<std::int64_t> WeightedSampler::order(std::uint64_t seed, std::uint64
 }
 
 std::shared_ptr<const Sampler> WeightedSampler::of_rows(std::span<const std::int64_t> rows) const {
-  std::vector<double> weights;
-  for (const std::int64_t row : rows) weights.push_back(weights_[static_cast<std::size_t>(row)]);
-  return std::make_shared<WeightedSampler>(std::move(weights), options_);
+  return std::make_shared<WeightedSampler>(taken(weights_, rows, *this), options_);
 }
 
 std::string WeightedSampler::str() const {
@@ -148,9 +160,7 @@ std::vector<std::int64_t> StratifiedSampler::order(std::uint64_t seed, std::uint
 }
 
 std::shared_ptr<const Sampler> StratifiedSampler::of_rows(std::span<const std::int64_t> rows) const {
-  Rows labels;
-  for (const std::int64_t row : rows) labels.push_back(labels_[static_cast<std::size_t>(row)]);
-  return std::shared_ptr<const Sampler>(new StratifiedSampler(std::move(labels)));
+  return std::shared_ptr<const Sampler>(new StratifiedSampler(taken(labels_, rows, *this)));
 }
 
 std::string StratifiedSampler::str() const {

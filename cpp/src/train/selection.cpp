@@ -18,6 +18,7 @@
 #include "train/evaluate.hpp"
 #include "train/regularizers.hpp"
 #include "train/row_labels.hpp"
+#include "train/samplers.hpp"
 
 namespace chainrule {
 namespace {
@@ -154,6 +155,7 @@ std::string Selection::check(const Recipe& recipe) const {
   check_recipe(who_, recipe);
   check_numbers(recipe.trainer);
   check_weight(recipe);
+  data::check_sampler(who_, recipe.fit.sampler.get(), y_.shape(0), recipe.fit.shuffle);
   check_classes(recipe.loss);
   const auto& metrics = recipe.trainer.metrics;
   std::string known = "loss";
