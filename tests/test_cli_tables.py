@@ -58,6 +58,29 @@ class TestParquet:
         fails(run, "there is no column 'kode': the columns are length,", "train", "data.parquet",
               *target, "--text", "kode")  # fmt: skip
 
+    def test_columns_of_lists_are_refused_or_ignored(self, run, tmp_path):
+        import pyarrow.parquet
+
+        plain = pyarrow.parquet.read_table(tmp_path / "data.parquet")
+        lists = pyarrow.array([[1, 2]] * len(plain))
+        pyarrow.parquet.write_table(plain.append_column("nest", lists), tmp_path / "nest.parquet")
+        target = ("--target", "species", *SMALL, "--out", "a.safetensors", "--force")
+        fails(
+            run,
+            r'error: nest.parquet: column "nest" holds list<.*int64>, which are no cells of a table; '
+            r"leave it away with --ignore$",
+            *("train", "nest.parquet", *target),
+        )
+        run("train", "nest.parquet", *target, "--ignore", "nest", "--test", "nest.parquet")
+        run("train", "data.parquet", *SMALL, "--target", "species", "--out", "b.safetensors")
+        for name in ("a", "b"):
+            run("predict", f"{name}.safetensors", "nest.parquet", "--out", f"{name}.csv")
+        assert (tmp_path / "a.csv").read_text() == (tmp_path / "b.csv").read_text()
+        nest = plain.set_column(plain.column_names.index("code"), "code", lists)
+        pyarrow.parquet.write_table(nest, tmp_path / "nest.parquet")
+        fails(run, 'nest.parquet: column "code" holds list<.*; the model needs numbers or text there',
+              "predict", "a.safetensors", "nest.parquet")  # fmt: skip
+
     def test_refusals(self, run, tmp_path):
         for option in ("--na", "--delimiter", "--decimal"):
             fails(run, f"data.parquet: {option} is for CSV files; leave it away", "train", "data.parquet",

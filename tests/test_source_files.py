@@ -173,6 +173,29 @@ def test_tables_of_columns():
         data.to_table(3)
 
 
+@pytest.mark.parametrize("make", [pytest.param(make, id=name) for name, make in frames()])
+@pytest.mark.parametrize("nest", [[[1, 2]] * 3, [[1], [1, 2], None], [{"x": 1, "z": 2}] * 3], ids=repr)
+def test_columns_that_hold_no_cells(make, nest):
+    frame = make({"a": [1.0, 2.0, 3.0], "nest": nest})
+    columns = {"pandas": "list|dict", "polars": r"List\(Int64\)|Struct", "pyarrow": "list<|struct<"}
+    holds = columns.get(type(frame).__module__.split(".")[0], "list|dict")
+    refusal = rf'column "nest" holds ({holds}).*, which are no cells of a table; leave the column out$'
+    with pytest.raises(TypeError, match="^to_table: " + refusal):
+        data.to_table(frame)
+    with pytest.raises(TypeError, match="^FrameSource: " + refusal):
+        data.FrameSource(frame, "a").read(0, 3)
+    assert data.FrameSource(frame, features=["a"]).read(0, 3).shape == (3, 1)
+
+
+def test_arrays_as_cells():
+    with pytest.raises(TypeError, match='column "a" holds ndarray, which are no cells'):
+        data.to_table({"a": np.zeros((3, 2))})
+    polars = pytest.importorskip("polars")
+    pairs = polars.DataFrame({"a": [[1, 2]] * 3}, schema={"a": polars.Array(polars.Int64, 2)})
+    with pytest.raises(TypeError, match=r'column "a" holds Array\(Int64, shape=\(2,\)\), which'):
+        data.to_table(pairs)
+
+
 def test_parquet(tmp_path):
     pyarrow = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")

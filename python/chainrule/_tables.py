@@ -9,7 +9,7 @@ import os
 import threading
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import numpy as np
@@ -23,15 +23,22 @@ def to_table(frame: Any) -> _core.Table:
     """A Table from a pandas, polars or pyarrow table, or a dict of columns.
 
     Numbers become float64 with NaN where they are missing, all else text: what read_csv would have read.
+    Raises DTypeError for a column of lists, structs or arrays.
 
     >>> table = cr.data.to_table({"age": [31, 40], "job": ["baker", None]})
     >>> table["age"].tolist(), table["job"]
     ([31.0, 40.0], ['baker', ''])
     """
-    return _core.Table._from_columns([(name, _cells(values)) for name, values in _columns(frame).items()])
+    return table_of(frame, "to_table", "leave the column out")
 
 
-def _columns(frame: Any, who: str = "to_table") -> _Columns:
+def table_of(frame: Any, who: str, advice: str) -> _core.Table:
+    """to_table, with the words for its errors. advice: what to do about a column that holds no cells."""
+    columns = _columns(frame, who).items()
+    return _core.Table._from_columns([(name, _cells(who, name, values, advice)) for name, values in columns])
+
+
+def _columns(frame: Any, who: str) -> _Columns:
     if isinstance(frame, dict):
         names, column = list(frame), frame.__getitem__
     elif hasattr(frame, "column_names"):  # pyarrow
@@ -53,16 +60,38 @@ def _check_names(who: str, names: list[str]) -> None:
             raise _core.ValueError(f'{who}: {count} columns are named "{name}"; rename all but one')
 
 
-def _array(values: Any) -> np.ndarray[Any, Any]:
-    return np.asarray(values.to_numpy() if hasattr(values, "to_numpy") else values)
+def _array(who: str, name: str, values: Any, advice: str) -> np.ndarray[Any, Any]:
+    """A column as an array of cells; one of lists, structs or arrays is refused."""
+    if hasattr(values, "to_numpy"):
+        array = np.asarray(values.to_numpy())
+    else:
+        try:
+            array = np.asarray(values)
+        except ValueError:  # lists that differ in length
+            array = np.fromiter(values, object, len(values))
+    if array.dtype.kind != "O" and array.ndim < 2:
+        return array
+    cells = array if hasattr(values, "to_numpy") else values
+    nested = sorted(kind.__name__ for kind in set(map(type, cells)) if array.ndim > 1 or _holds_more(kind))
+    if nested:
+        declared = getattr(values, "dtype", getattr(values, "type", None))  # pyarrow calls it type
+        holds = " and ".join(nested) if declared is None or isinstance(declared, np.dtype) else declared
+        raise _core.DTypeError(
+            f'{who}: column "{name}" holds {holds}, which are no cells of a table; {advice}'
+        )
+    return array
+
+
+def _holds_more(kind: type) -> bool:
+    return issubclass(kind, Collection) and not issubclass(kind, str | bytes | bytearray)
 
 
 def _rows(values: Any, first: int, count: int) -> Any:
     return getattr(values, "iloc", values)[first : first + count]  # pandas' own [] goes by labels
 
 
-def _cells(values: Any) -> np.ndarray[Any, Any] | list[str]:
-    array = _array(values)
+def _cells(who: str, name: str, values: Any, advice: str) -> np.ndarray[Any, Any] | list[str]:
+    array = _array(who, name, values, advice)
     if array.dtype.kind in "iuf":
         return array.astype(np.float64)
     cells = array.tolist()
@@ -140,7 +169,7 @@ class _ColumnSource(ABC):
         return X, y.astype(np.float32)[:, None] if y.dtype.kind == "f" else y.astype(np.int64)
 
     def _numbers(self, name: str, values: Any) -> np.ndarray[Any, Any]:
-        array = _array(values)
+        array = _array(self._who, name, values, "leave the column out")
         if array.dtype.kind not in "iufb":
             raise _core.DTypeError(
                 f'{self._who}: column "{name}" holds no numbers; give a schema: '
@@ -235,7 +264,7 @@ class ParquetSource(_ColumnSource):
                 low, high = max(first, start), min(first + count, end)
                 if low < high:
                     parts.append(self._row_group(i).slice(low - start, high - low))
-        return _columns(pyarrow.concat_tables(parts))
+        return _columns(pyarrow.concat_tables(parts), "ParquetSource")
 
     def _row_group(self, i: int) -> Any:
         if self._group[0] != i:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import _core, datasets
 from .._search import advice
-from .._tables import to_table
+from .._tables import table_of
 from .errors import UserError
 
 _TABLES = (".csv", ".tsv", ".txt", ".parquet")
@@ -239,10 +239,10 @@ def _target(y: np.ndarray[Any, Any], labels: np.ndarray[Any, Any] | None, path: 
     return np.searchsorted(labels, y).astype(np.int64)
 
 
-def read_table(path: Path, options: Any) -> _core.Table:
-    """A Parquet file, or a CSV file, read as the options say."""
+def read_table(path: Path, options: Any, needed: Collection[str] | None = None) -> _core.Table:
+    """A Parquet file, or a CSV file, read as the options say. needed: columns; None: all but the ignored."""
     if existing(path).name.lower().endswith(".parquet"):
-        return _read_parquet(path, options)
+        return _read_parquet(path, options, needed)
     return _core.read_csv(
         path,
         delimiter=options.delimiter or "",
@@ -253,7 +253,7 @@ def read_table(path: Path, options: Any) -> _core.Table:
     )
 
 
-def _read_parquet(path: Path, options: Any) -> _core.Table:
+def _read_parquet(path: Path, options: Any, needed: Collection[str] | None) -> _core.Table:
     of_csv = {"delimiter": None, "decimal": ".", "no_header": False, "na": None}
     for name, default in of_csv.items():
         if getattr(options, name) != default:
@@ -274,7 +274,15 @@ def _read_parquet(path: Path, options: Any) -> _core.Table:
             raise UserError(f"{path}: there is no column {name!r}: the columns are {columns}")
         words = [None if cell is None else str(cell) for cell in frame[name].to_pylist()]
         frame = frame.set_column(frame.column_names.index(name), name, pyarrow.array(words, pyarrow.string()))
-    return to_table(frame)
+    if needed is None:
+        unused, advice = set(options.ignore) - {options.groups}, "leave it away with --ignore"
+    else:
+        unused, advice = set(frame.column_names) - set(needed), "the model needs numbers or text there"
+    for i, name in enumerate(frame.column_names):
+        if name in unused:  # it may hold what is no cells
+            empty = pyarrow.nulls(len(frame), pyarrow.string())
+            frame = frame.set_column(i, name, empty)
+    return table_of(frame, str(path), advice)
 
 
 def load_table(path: Path, test: Sequence[Path], options: Any, share: float) -> Source:

@@ -52,7 +52,7 @@ def _features(model: nn.Module, options: argparse.Namespace) -> np.ndarray[Any, 
                 f"{path}: the model was trained on a table with the columns "
                 f"{', '.join(name for name, _ in schema.columns)}; give it a CSV or Parquet file"
             )
-        return schema.encode(read_table(path, options))
+        return schema.encode(read_table(path, options, [name for name, _ in schema.columns]))
     if kind == "table":
         raise UserError(f"{path}: the model was trained on arrays, not on a table; give it IDX, NPY or NPZ")
     trained = json.loads(model.training_json).get("input", {})
