@@ -32,6 +32,8 @@ def test_what_cannot_be_validated_says_why():
         refuse(words, cr.cross_validate, make_model, x, y, **{**RECIPE, **changed})
 
     validate("k must be at least 2: k=1", k=1)
+    validate('cross_validate: class_weight must be "balanced" or a dict of labels', class_weight=[1.0])
+    validate("cross_validate: max_norm must be a number or None, got 'a'", max_norm="a")
     validate("folds would be empty: k=301 for 300 rows", k=301)
     validate("there are fewer groups than folds: 2 groups, k=5", groups=np.arange(300) % 2)
     validate("would be trained on one class only", y=np.zeros(300, np.int64))
@@ -97,6 +99,15 @@ def test_what_cannot_be_searched_says_why():
         ("accumulate must be at least 1: 0", {"accumulate": [1, 0]}),
         ("clipped by norm or by value", {"clip_norm": [None, 1.0], "clip_value": [None, 1.0]}),
         ("lr must be", {"lr": [0.1, -1.0]}),
+        (
+            'search: class_weight must be "balanced" or a dict of labels and weights, got 3',
+            {"class_weight": [None, "balanced", {0: 2.0}, 3]},
+        ),
+        ("class_weight must be", {"class_weight": [{"a": 1.0}]}),
+        ('unknown class_weight: "even"', {"class_weight": ["even"]}),
+        ("search: epochs must be an integer, got 2.5", {"epochs": [1, 2.5]}),
+        ("search: clip_norm must be a number or None, got 'a'", {"clip_norm": ["a"]}),
+        ("search: l1 must be a number, got None", {"l1": [None]}),
     ]:
         search(words, grid, lambda: made.append(0) or make())
     assert not made

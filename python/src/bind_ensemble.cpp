@@ -21,6 +21,35 @@ std::function<nn::Module()> model_function(const char* who, const py::object& ma
   };
 }
 
+// What to_recipe's casts below are called where a value, one of a grid perhaps, cannot be cast.
+template <class T> constexpr const char* words = nullptr;
+template <> constexpr const char* words<std::int64_t> = "an integer";
+template <> constexpr const char* words<bool> = "True or False";
+template <> constexpr const char* words<double> = "a number";
+template <> constexpr const char* words<std::optional<double>> = "a number or None";
+using Weights = std::map<std::int64_t, double>;
+template <> constexpr const char* words<Weights> = "\"balanced\" or a dict of labels and weights";
+
+template <class T> T taken(const char* who, const char* name, const py::object& value) {
+  if constexpr (std::is_same_v<T, py::object>) {
+    return value;
+  } else {
+    static_assert(words<T> != nullptr);
+    try {
+      return value.cast<T>();
+    } catch (const py::cast_error&) {
+      throw DTypeError(std::string(who) + ": " + name + " must be " + words<T> + ", got " +
+                       std::string(py::repr(value)));
+    }
+  }
+}
+
+ClassWeight to_class_weight(const char* who, const py::object& value) {
+  if (value.is_none()) return {};
+  if (py::isinstance<py::str>(value)) return value.cast<std::string>();
+  return taken<Weights>(who, "class_weight", value);
+}
+
 }  // namespace
 
 Recipe to_recipe(const char* who, const py::object& make_model, const TrainingArguments& a,
@@ -34,7 +63,7 @@ Recipe to_recipe(const char* who, const py::object& make_model, const TrainingAr
   }
   const auto option = [&](const char* name, const auto& otherwise) {
     using T = std::decay_t<decltype(otherwise)>;
-    return of_fit.contains(name) ? of_fit[name].cast<T>() : otherwise;
+    return of_fit.contains(name) ? taken<T>(who, name, of_fit[name]) : otherwise;
   };
   if (PyType_Check(optimizer.ptr()))
     throw DTypeError(std::string(who) + ": optimizer is a class; write " +
@@ -50,22 +79,18 @@ Recipe to_recipe(const char* who, const py::object& make_model, const TrainingAr
   recipe.loss = to_loss(loss);
   recipe.optimizer = optimizer.cast<const optim::Optimizer&>();
   for (py::handle metric : a.metrics) recipe.trainer.metrics.push_back(to_metric(metric));
-  recipe.trainer.clip_norm = option("clip_norm", a.clip_norm.cast<std::optional<double>>());
-  recipe.trainer.clip_value = option("clip_value", a.clip_value.cast<std::optional<double>>());
+  recipe.trainer.clip_norm = option("clip_norm", taken<std::optional<double>>(who, "clip_norm", a.clip_norm));
+  recipe.trainer.clip_value = option("clip_value", taken<std::optional<double>>(who, "clip_value", a.clip_value));
   recipe.trainer.accumulate = option("accumulate", a.accumulate);
   recipe.trainer.l1 = option("l1", a.l1);
-  recipe.trainer.max_norm = option("max_norm", a.max_norm.cast<std::optional<double>>());
+  recipe.trainer.max_norm = option("max_norm", taken<std::optional<double>>(who, "max_norm", a.max_norm));
   recipe.trainer.mixup = option("mixup", a.mixup);
   recipe.trainer.precision = a.precision;
   recipe.fit.epochs = option("epochs", a.epochs);
   recipe.fit.batch_size = option("batch_size", a.batch_size);
   recipe.fit.shuffle = option("shuffle", a.shuffle);
   if (!a.sample_weight.is_none()) recipe.fit.sample_weight = borrow(a.sample_weight, "sample_weight");
-  const py::object class_weight = option("class_weight", a.class_weight);
-  if (py::isinstance<py::str>(class_weight))
-    recipe.fit.class_weight = class_weight.cast<std::string>();
-  else if (!class_weight.is_none())
-    recipe.fit.class_weight = class_weight.cast<std::map<std::int64_t, double>>();
+  recipe.fit.class_weight = to_class_weight(who, option("class_weight", a.class_weight));
   recipe.fit.sampler = to_sampler(option("sampler", a.sampler), who);
   recipe.fit.callbacks = to_callbacks(a.callbacks, who);
   return recipe;
