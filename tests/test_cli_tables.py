@@ -177,7 +177,11 @@ class TestCallbackTables:
             ("checkpoint.keep_lst=1", "checkpoint: there is no argument keep_lst; did you mean keep_last?"),
             ("checkpoint.mode=up", '[checkpoint]: Checkpoint: unknown mode: "up"; use'),
             ("checkpoint.folder=a", "checkpoint: there is no argument folder; did you mean "),
-            ("checkpoint.monitor=nosuch", "nosuch"),
+            (
+                "checkpoint.monitor=nosuch",
+                "[checkpoint]: Checkpoint: whether greater is better cannot be told from the name: "
+                'monitor="nosuch"; write mode=',
+            ),
             ("csv_logger.path=3", "[csv_logger]: CSVLogger: expected a path, got 3"),
             ("checkpoint=3", "checkpoint: must be a table, got 3"),
             ("health.rows=0", "[health]: rows must be a whole number of at least 1, got 0"),

@@ -8,6 +8,7 @@
 #include "core/fail.hpp"
 #include "io/file.hpp"
 #include "train/checkpoint_file.hpp"
+#include "train/monitored.hpp"
 
 namespace chainrule::callbacks {
 namespace {
@@ -44,7 +45,7 @@ Checkpoint::Checkpoint(const CheckpointOptions& options) : options_(options), be
   if (options.mode != "auto" && options.mode != "min" && options.mode != "max")
     fail<ValueError>(who, "unknown mode", "\"" + options.mode + "\"", "use \"auto\", \"min\" or \"max\"");
   if (options.mode == "max") greater_ = true;
-  if (options.mode == "auto" && !options.monitor.empty()) greater_ = greater_is_better(options.monitor);
+  if (options.mode == "auto" && !options.monitor.empty()) greater_ = greater_is_better(who, options.monitor);
 }
 
 std::string Checkpoint::path_of(const std::string& name) const { return (fs::path(options_.folder) / name).string(); }

@@ -7,10 +7,11 @@
 #include "chainrule/trainer.hpp"
 #include "core/fail.hpp"
 #include "io/number_text.hpp"
+#include "train/monitored.hpp"
 
 namespace chainrule {
 
-bool greater_is_better(const std::string& column) {
+bool greater_is_better(const char* who, const std::string& column) {
   if (const std::optional<bool> known = higher_is_better(column)) return *known;
   const std::string name = column.starts_with("val_") ? column.substr(4) : column;
   const auto ends = [&](const char* end) { return name == end || name.ends_with(std::string("_") + end); };
@@ -18,9 +19,11 @@ bool greater_is_better(const std::string& column) {
     if (ends(smaller)) return false;
   for (const char* greater : {"accuracy", "r2"})
     if (ends(greater)) return true;
-  fail<ValueError>("EarlyStopping", "whether greater is better cannot be told from the name",
-                   "monitor=\"" + column + "\"", "write mode=\"min\" or mode=\"max\"");
+  fail<ValueError>(who, "whether greater is better cannot be told from the name", "monitor=\"" + column + "\"",
+                   "write mode=\"min\" or mode=\"max\"");
 }
+
+bool greater_is_better(const std::string& column) { return greater_is_better("greater_is_better", column); }
 
 namespace callbacks {
 
@@ -31,7 +34,7 @@ EarlyStopping::EarlyStopping(const EarlyStoppingOptions& options) : options_(opt
     fail<ValueError>(who, "min_delta must be a finite number, 0 or more", std::to_string(options.min_delta));
   if (options.mode != "auto" && options.mode != "min" && options.mode != "max")
     fail<ValueError>(who, "unknown mode", "\"" + options.mode + "\"", "use \"auto\", \"min\" or \"max\"");
-  greater_ = options.mode == "auto" ? greater_is_better(options.monitor) : options.mode == "max";
+  greater_ = options.mode == "auto" ? greater_is_better(who, options.monitor) : options.mode == "max";
 }
 
 void EarlyStopping::on_fit_begin(FitState& fit) {
