@@ -133,17 +133,81 @@ def test_ctrl_c_in_the_last_epoch_is_raised():
     assert end.done
 
 
-def test_ctrl_c_ends_a_fit_within_a_callback_and_that_of_it(tmp_path):
-    inner = slower_trainer()
+class Rows:
+    """A source that is waited for."""
 
-    def train(outer):
-        fit(inner, epochs=5, callbacks=[Presses(2)])
+    window_rows = 24
+
+    def __init__(self, read=lambda: time.sleep(0.02)):
+        self.rows, self.called = len(X), read
+
+    def read(self, first, count):
+        self.called()
+        return X[first : first + count], y[first : first + count]
+
+
+def evaluates(fit):
+    fit.trainer.evaluate(Rows())
+
+
+def trains(_):
+    slower_trainer(model=plain()).fit(Rows(), epochs=2, batch_size=24, callbacks=[Wide()])
+
+
+@pytest.mark.parametrize("work", [evaluates, trains])
+def test_ctrl_c_waits_until_what_a_callback_evaluates_or_trains_is_done(tmp_path, work):
+    done = []
+
+    def press(fit):
+        if fit.epoch == 2:
+            signal.raise_signal(signal.SIGINT)
+            work(fit)
+            done.append(fit.epoch)
+
+    trainer, average = slower_trainer(), EMA(0.9)
+    with pytest.raises(KeyboardInterrupt):
+        fit(trainer, epochs=4, callbacks=[average, press, seldom(tmp_path)])
+    assert done == [2]
+    assert trainer.history.stopped == "interrupted after epoch 2"
+    assert names(tmp_path) == ["checkpoint-00002-0000000.safetensors"]
+    same_state(trainer.model, average.model)
+
+
+def test_a_second_ctrl_c_leaves_a_source_that_hangs_in_a_callback():
+    over = threading.Event()
+
+    def hang():
+        for _ in range(2):
+            time.sleep(0.2)
+            os.kill(os.getpid(), signal.SIGINT)
+        over.wait(20)
+
+    begin = time.monotonic()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            fit(slower_trainer(), epochs=4, callbacks=[lambda fit: fit.trainer.evaluate(Rows(hang))])
+    finally:
+        over.set()
+    assert time.monotonic() - begin < 10
+
+
+def test_ctrl_c_in_a_fit_within_a_callback_ends_the_fit_around_it():
+    inner, press = slower_trainer(), Presses(2)
+
+    def train(_):
+        fit(inner, epochs=5, callbacks=[press])
 
     outer = slower_trainer()
     with pytest.raises(KeyboardInterrupt):
         fit(outer, epochs=5, callbacks=[train])
-    assert inner.history.stopped == "interrupted after epoch 2"
-    assert outer.history.epochs == 1
+    assert (inner.history.epochs, inner.history.stopped) == (5, "")
+    assert outer.history.stopped == "interrupted after epoch 1"
+
+    press.times, press.ends = 2, 0
+    with pytest.raises(KeyboardInterrupt):
+        fit(outer, epochs=5, callbacks=[train])
+    assert press.ends == 1
+    assert outer.history.stopped == ""
 
 
 class Wide(cr.callbacks.Callback):

@@ -36,15 +36,20 @@ class Watcher {
     return with_gil([&] {
       if (error_) return false;
       try {
-        Interrupts::hear();
+        hear();
         call();
-        Interrupts::hear();
+        hear();
       } catch (py::error_already_set& error) {
         error_ = std::make_unique<py::error_already_set>(std::move(error));
         return false;
       }
       return true;
     });
+  }
+  // Work within a callback, an evaluation or a fit, is part of it: the Ctrl-C that waits is for the work around it.
+  void hear() const {
+    if (before_ == nullptr) return Interrupts::hear();
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
   }
 
   inline static thread_local Watcher* present_ = nullptr;
