@@ -185,6 +185,10 @@ TEST_CASE("early stopping: bad settings, and columns that are not there") {
                        "EarlyStopping: whether greater is better cannot be told from the name: monitor=\"mine\"; write "
                        "mode=\"min\" or mode=\"max\"",
                        ValueError);
+  CHECK_THROWS_WITH_AS(callbacks::Checkpoint({.folder = "kept", .monitor = "mine"}),
+                       "Checkpoint: whether greater is better cannot be told from the name: monitor=\"mine\"; write "
+                       "mode=\"min\" or mode=\"max\"",
+                       ValueError);
   const Task task;
   Trainer trainer = trainer_of(nn::Linear(4, 1));
   CHECK_THROWS_WITH_AS(trainer.fit(task.x, task.y, {.callbacks = {std::make_shared<EarlyStopping>()}}),
