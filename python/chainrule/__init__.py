@@ -1,8 +1,6 @@
 """Neural networks and automatic differentiation: a C++ core, the same words in Python and C++.
 
-Tensors and functions of them are here; layers and losses in chainrule.nn, optimizers in chainrule.optim,
-schedules of their rates in chainrule.schedules, metrics in chainrule.metrics, what runs between epochs in
-chainrule.callbacks, batches and readers in chainrule.data, bundled data in chainrule.datasets.
+Tensors and functions of them are here; in nn, optim, schedules, metrics, callbacks, data, datasets the rest.
 """
 
 from . import _core, callbacks, data, datasets, distributions, metrics, nn, optim, random, schedules
