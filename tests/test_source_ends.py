@@ -290,3 +290,70 @@ def test_what_was_interrupted_at_the_end_of_an_epoch_is_done_when_it_goes_on(par
     trainer = fit(False, kept(), resume_from="auto")
     assert trainer.history.to_dict() == whole.history.to_dict()
     same_state(trainer.model, whole.model)
+
+
+LEFT = """
+import threading, time
+import chainrule as cr
+import numpy as np
+from chainrule import nn, optim
+
+X = np.zeros((400, 3), "f4")
+y = X[:, :1]
+called = threading.Event()
+
+def wait():
+    called.set()
+    time.sleep(0.002)
+
+class Callback:
+    def on_batch_end(self, fit):
+        wait()
+
+def metric(output, target):
+    wait()
+    return 0.0
+
+def rate(step):
+    if step > 5:
+        wait()
+    return 0.1
+
+class Sampler:
+    def order(self, seed, epoch):
+        wait()
+        return np.arange(400)
+
+def model():
+    return nn.Linear(3, 1)
+
+def fit(metrics=None, lr=0.1, **options):
+    trainer = cr.Trainer(model(), nn.MSELoss(), optim.SGD(lr=lr), metrics=metrics or [])
+    trainer.fit(X, y, epochs=10**6, batch_size=20, **options)
+
+def cross_validate():
+    cr.cross_validate(model, X, y, loss=nn.MSELoss(), optimizer=optim.SGD(lr=0.1), epochs=10**6,
+                      batch_size=20, workers=3, callbacks=[Callback()])
+
+threading.Thread(target=lambda: {work}, daemon=True).start()
+assert called.wait(30)
+time.sleep(0.1)
+"""
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        "fit(callbacks=[Callback()])",
+        "fit(metrics=[metric], validation_data=(X, y))",
+        "fit(lr=cr.schedules.Schedule(rate))",
+        "fit(sampler=Sampler())",
+        "cross_validate()",
+    ],
+)
+def test_the_program_ends_while_another_thread_trains_with_python_code(work):
+    for _ in range(3):
+        done = subprocess.run(
+            [sys.executable, "-c", LEFT.format(work=work)], capture_output=True, text=True, timeout=60
+        )
+        assert (done.returncode, done.stderr) == (0, "")

@@ -42,53 +42,56 @@ class PythonCallback : public Callback {
   void on_fit_end(FitState& fit) override { call(4, fit); }
   std::vector<nn::NamedTensor> state_dict() const override {
     if (!keeps_) return {};
-    const py::gil_scoped_acquire locked;
-    const py::object state = held(object_).attr("state_dict")();
+    return with_gil([&] { return state_of_object(); });
+  }
+  void load_state_dict(const std::vector<nn::NamedTensor>& state) override {
+    if (!keeps_) return Callback::load_state_dict(state);
+    with_gil([&] { call_method(held(object_), "load_state_dict", to_dict(state)); });
+  }
+  std::string str() const override {
+    return with_gil([&] { return type_name(held(object_)); });
+  }
+  bool observer() const override { return observer_; }
+  // A deep copy: what Python objects can do by themselves.
+  std::shared_ptr<Callback> clone() const override {
+    return with_gil([&] {
+      if (function_ && PyFunction_Check(object_.get()) != 0) return std::make_shared<PythonCallback>(*this);
+      return std::make_shared<PythonCallback>(call_function("copy", "deepcopy", held(object_)), every_);
+    });
+  }
+
+ private:
+  std::vector<nn::NamedTensor> state_of_object() const {
+    const py::object state = call_method(held(object_), "state_dict");
     if (!py::isinstance<py::dict>(state))
       throw DTypeError(type_name(held(object_)) + ".state_dict() must return a dict of arrays by name, got " +
                        type_name(state));
-    const py::object asarray = py::module_::import("numpy").attr("asarray");
     std::vector<nn::NamedTensor> all;
     for (const auto& [name, value] : state.cast<py::dict>()) try {
-        all.push_back(state_of(name, value, asarray));
+        all.push_back(state_of(name, value));
       } catch (const std::exception& error) {
         throw DTypeError(type_name(held(object_)) + ".state_dict(): what it gives for " + std::string(py::repr(name)) +
                          " cannot be kept: " + error.what());
       }
     return all;
   }
-  void load_state_dict(const std::vector<nn::NamedTensor>& state) override {
-    if (!keeps_) return Callback::load_state_dict(state);
-    const py::gil_scoped_acquire locked;
-    held(object_).attr("load_state_dict")(to_dict(state));
-  }
-  std::string str() const override {
-    const py::gil_scoped_acquire locked;
-    return type_name(held(object_));
-  }
-  bool observer() const override { return observer_; }
-  // A deep copy: what Python objects can do by themselves.
-  std::shared_ptr<Callback> clone() const override {
-    const py::gil_scoped_acquire locked;
-    if (function_ && PyFunction_Check(object_.get()) != 0) return std::make_shared<PythonCallback>(*this);
-    return std::make_shared<PythonCallback>(py::module_::import("copy").attr("deepcopy")(held(object_)), every_);
-  }
-
- private:
   // Numbers and lists of Python's are NumPy's float64 and int64, not float32.
-  static nn::NamedTensor state_of(py::handle name, py::handle value, const py::object& asarray) {
+  static nn::NamedTensor state_of(py::handle name, py::handle value) {
     const bool of_python =
         PyFloat_Check(value.ptr()) != 0 || py::isinstance<py::list>(value) || py::isinstance<py::tuple>(value);
     py::dict array;
-    array[name] = of_python ? asarray(value) : py::reinterpret_borrow<py::object>(value);
+    array[name] = of_python ? call_function("numpy", "asarray", value) : py::reinterpret_borrow<py::object>(value);
     return from_dict(array, "state_dict")[0];
   }
   void call(Hook hook, FitState& fit) const {
     if (!has_[hook] && !(function_ && hook == 3)) return;
-    const py::gil_scoped_acquire locked;
-    Watcher::hear_first();
-    const py::object target = function_ ? held(object_) : held(object_).attr(hooks[hook]);
-    target(py::cast(fit.shared_from_this()));
+    with_gil([&] {
+      Watcher::hear_first();
+      if (function_)
+        call_python(held(object_), fit.shared_from_this());
+      else
+        call_method(held(object_), hooks[hook], fit.shared_from_this());
+    });
   }
 
   std::shared_ptr<PyObject> object_;

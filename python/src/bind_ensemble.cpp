@@ -13,11 +13,13 @@ std::function<nn::Module()> model_function(const char* who, const py::object& ma
     throw DTypeError(std::string(who) + ": make_model must be a function that returns a model, or a model, got " +
                      type_name(make_model));
   return [who, function = hold(make_model), arguments = hold(arguments)] {
-    const py::gil_scoped_acquire locked;
-    const py::object model = held(function)(**py::reinterpret_borrow<py::dict>(arguments.get()));
-    if (!py::isinstance<nn::ModuleImpl>(model))
-      throw DTypeError(std::string(who) + ": make_model must return a model, it returned " + type_name(model));
-    return unwrap_module(model, who);
+    return with_gil([&] {
+      const py::object model =
+          apply_python(held(function), py::tuple(), py::reinterpret_borrow<py::dict>(arguments.get()));
+      if (!py::isinstance<nn::ModuleImpl>(model))
+        throw DTypeError(std::string(who) + ": make_model must return a model, it returned " + type_name(model));
+      return unwrap_module(model, who);
+    });
   };
 }
 
@@ -57,8 +59,7 @@ Recipe to_recipe(const char* who, const py::object& make_model, const TrainingAr
   py::dict of_model, of_fit;
   py::object loss = a.loss, optimizer = a.optimizer;
   if (!parameters.empty()) {
-    const py::tuple placed =
-        py::module_::import("chainrule._search").attr("apply")(make_model, loss, optimizer, parameters);
+    const py::tuple placed = call_function("chainrule._search", "apply", make_model, loss, optimizer, parameters);
     of_model = placed[0], loss = placed[1], optimizer = placed[2], of_fit = placed[3];
   }
   const auto option = [&](const char* name, const auto& otherwise) {

@@ -18,10 +18,12 @@ struct PythonLoss {
   std::shared_ptr<PyObject> function;
   std::string name;
   Tensor operator()(const std::vector<Tensor>& outputs, const Tensor& target) const {
-    const py::gil_scoped_acquire locked;
-    const py::object result = held(function)(from_tensors(outputs), target);
-    if (result.is_none()) throw ValueError(name + ": the loss returned None; return a scalar or one value per sample");
-    return to_tensor(result, name.c_str());
+    return with_gil([&] {
+      const py::object result = call_python(held(function), from_tensors(outputs), target);
+      if (result.is_none())
+        throw ValueError(name + ": the loss returned None; return a scalar or one value per sample");
+      return to_tensor(result, name.c_str());
+    });
   }
 };
 

@@ -12,27 +12,28 @@ class PythonSampler : public data::Sampler {
                                            : static_cast<std::int64_t>(order(0, 0, 1).size());
   }
   std::vector<std::int64_t> order(std::uint64_t seed, std::uint64_t epoch, std::int64_t) const override {
-    const py::gil_scoped_acquire locked;
-    const py::object order = held(object_).attr("order")(seed, epoch);
-    const py::object numbers = py::module_::import("numpy").attr("asarray")(order);
-    if (py::array(numbers).dtype().kind() == 'b')
-      throw DTypeError(std::string(who_) +
-                       ": sampler.order(seed, epoch) must be row numbers, got booleans; give np.flatnonzero(mask)");
-    return to_integers(order, who_, "sampler.order(seed, epoch)");
+    return with_gil([&] {
+      const py::object order = call_method(held(object_), "order", seed, epoch);
+      const py::object numbers = call_function("numpy", "asarray", order);
+      if (py::array(numbers).dtype().kind() == 'b')
+        throw DTypeError(std::string(who_) +
+                         ": sampler.order(seed, epoch) must be row numbers, got booleans; give np.flatnonzero(mask)");
+      return to_integers(order, who_, "sampler.order(seed, epoch)");
+    });
   }
   std::int64_t size() const override { return size_; }
   std::shared_ptr<const data::Sampler> of_rows(std::span<const std::int64_t> rows) const override {
-    const py::gil_scoped_acquire locked;
-    const py::object object = held(object_);
-    if (!py::hasattr(object, "of_rows")) return Sampler::of_rows(rows);
-    const py::object part = object.attr("of_rows")(to_array({rows.begin(), rows.end()}));
-    if (part.is_none())
-      throw DTypeError(std::string(who_) + ": " + str() + ".of_rows(rows) must give a sampler, got None");
-    return to_sampler(part, who_);
+    return with_gil([&] {
+      const py::object object = held(object_);
+      if (!py::hasattr(object, "of_rows")) return Sampler::of_rows(rows);
+      const py::object part = call_method(object, "of_rows", to_array({rows.begin(), rows.end()}));
+      if (part.is_none())
+        throw DTypeError(std::string(who_) + ": " + str() + ".of_rows(rows) must give a sampler, got None");
+      return to_sampler(part, who_);
+    });
   }
   std::string str() const override {
-    const py::gil_scoped_acquire locked;
-    return "a " + type_name(held(object_));
+    return with_gil([&] { return "a " + type_name(held(object_)); });
   }
 
  private:

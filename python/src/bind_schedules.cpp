@@ -12,15 +12,16 @@ namespace schedules = chainrule::schedules;
 struct PythonSchedule {
   std::shared_ptr<PyObject> function;
   double operator()(std::int64_t t) const {
-    const py::gil_scoped_acquire locked;
-    const py::object rate = held(function)(t);
-    const double value = PyFloat_AsDouble(rate.ptr());
-    if (value == -1.0 && PyErr_Occurred() != nullptr) {
-      PyErr_Clear();
-      throw DTypeError("schedule: the function must return a number, for step " + std::to_string(t) + " it gave " +
-                       std::string(py::repr(rate)));
-    }
-    return value;
+    return with_gil([&] {
+      const py::object rate = call_python(held(function), t);
+      const double value = outlives_python([&] { return PyFloat_AsDouble(rate.ptr()); });
+      if (value == -1.0 && PyErr_Occurred() != nullptr) {
+        PyErr_Clear();
+        throw DTypeError("schedule: the function must return a number, for step " + std::to_string(t) + " it gave " +
+                         std::string(py::repr(rate)));
+      }
+      return value;
+    });
   }
 };
 

@@ -113,8 +113,7 @@ PythonSearch run_search(const py::object& make_model, const py::list& candidates
   Search found = watched(given.progress, "models_bar", [&](Watcher& watcher) {
     options.on_progress = [&](const SelectionProgress& p) { return watcher([&] { return py::cast(p); }); };
     const auto make = [&](std::size_t i) {
-      const py::gil_scoped_acquire locked;
-      return to_recipe(who, make_model, training, candidates[i].cast<py::dict>());
+      return with_gil([&] { return to_recipe(who, make_model, training, candidates[i].cast<py::dict>()); });
     };
     return search(named, make, data.x, data.y, options);
   });

@@ -70,13 +70,6 @@ std::shared_ptr<Reader> reader_of(const py::object& object) {
   return reader;
 }
 
-// A reference of one's own to what a call of Python's C interface has given.
-template <class Call> py::object result_of(const Call& call) {
-  PyObject* const result = outlives_python(call);
-  if (result == nullptr) throw py::error_already_set();
-  return py::reinterpret_steal<py::object>(result);
-}
-
 // Any Python object with rows and read(first, count).
 class PythonSource : public data::Source {
  public:

@@ -17,14 +17,16 @@ struct PythonMetric {
   std::shared_ptr<PyObject> function;
   std::string name;
   double operator()(const Tensor& output, const Tensor& target) const {
-    const py::gil_scoped_acquire locked;
-    const py::object result = held(function)(to_numpy(output), to_numpy(target));
-    const py::object number = py::reinterpret_steal<py::object>(PyNumber_Float(result.ptr()));
-    if (!number) {
-      PyErr_Clear();
-      throw ValueError("metric " + name + ": must return a number, got " + type_name(result));
-    }
-    return number.cast<double>();
+    return with_gil([&] {
+      const py::object result = call_python(held(function), to_numpy(output), to_numpy(target));
+      const py::object number =
+          py::reinterpret_steal<py::object>(outlives_python([&] { return PyNumber_Float(result.ptr()); }));
+      if (!number) {
+        PyErr_Clear();
+        throw ValueError("metric " + name + ": must return a number, got " + type_name(result));
+      }
+      return number.cast<double>();
+    });
   }
 };
 
@@ -82,8 +84,10 @@ History fit(Trainer& trainer, const py::object& x, const py::object& y, std::int
     if (options.resume_from.empty()) throw ValueError("fit: resume_from is an empty name; None begins anew");
   }
   options.on_warning = [](const std::string& text) {
-    const py::gil_scoped_acquire locked;
-    if (PyErr_WarnEx(PyExc_RuntimeWarning, text.c_str(), 1) != 0) throw py::error_already_set();
+    with_gil([&] {
+      if (outlives_python([&] { return PyErr_WarnEx(PyExc_RuntimeWarning, text.c_str(), 1); }) != 0)
+        throw py::error_already_set();
+    });
   };
 
   return watched(progress, "bar", [&](Watcher& watcher) {

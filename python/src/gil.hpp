@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <thread>
+#include <utility>
 #if defined(__GLIBCXX__)
 #include <cxxabi.h>
 #endif
@@ -36,6 +37,36 @@ template <class Call> auto with_gil(const Call& call) {
     const pybind11::gil_scoped_acquire locked;
     return outlives_python(call);
   });
+}
+
+// A reference of one's own to what a call of Python's C interface has given.
+template <class Call> pybind11::object result_of(const Call& call) {
+  PyObject* const result = outlives_python(call);
+  if (result == nullptr) throw pybind11::error_already_set();
+  return pybind11::reinterpret_steal<pybind11::object>(result);
+}
+
+// What work in C++ calls of Python's code, with the GIL: where objects are around, as they are in py::object's own
+// calls, the thread's end must not reach them.
+inline pybind11::object apply_python(pybind11::handle function, const pybind11::tuple& arguments,
+                                     pybind11::handle named = {}) {
+  return result_of([&] { return PyObject_Call(function.ptr(), arguments.ptr(), named.ptr()); });
+}
+
+template <class... Arguments> pybind11::object call_python(pybind11::handle function, Arguments&&... arguments) {
+  return apply_python(function, pybind11::make_tuple(std::forward<Arguments>(arguments)...));
+}
+
+template <class... Arguments>
+pybind11::object call_method(pybind11::handle object, const char* name, Arguments&&... arguments) {
+  return call_python(result_of([&] { return PyObject_GetAttrString(object.ptr(), name); }),
+                     std::forward<Arguments>(arguments)...);
+}
+
+template <class... Arguments>
+pybind11::object call_function(const char* module, const char* name, Arguments&&... arguments) {
+  return call_method(result_of([&] { return PyImport_ImportModule(module); }), name,
+                     std::forward<Arguments>(arguments)...);
 }
 
 // Without the GIL as long as it lives.

@@ -136,20 +136,22 @@ py::handle PyModule::self() const {
 }
 
 std::string PyModule::kind() const {
-  const py::gil_scoped_acquire locked;
-  const py::handle object = self();
-  return object ? py::type::of(object).attr("__name__").cast<std::string>() : "Module";
+  return with_gil([&] {
+    const py::handle object = self();
+    return object ? py::type::of(object).attr("__name__").cast<std::string>() : "Module";
+  });
 }
 
 std::vector<Tensor> PyModule::forward(const std::vector<Tensor>& inputs) {
-  const py::gil_scoped_acquire locked;
-  const py::object object = py::reinterpret_borrow<py::object>(self());
-  if (!py::hasattr(object, "forward")) throw StateError("the class does not define forward(self, x)");
-  py::tuple arguments(inputs.size());
-  for (std::size_t i = 0; i < inputs.size(); ++i) arguments[i] = py::cast(inputs[i]);
-  const py::object result = object.attr("forward")(*arguments);
-  if (result.is_none()) throw ValueError("forward returned None; return a tensor or a tuple of tensors");
-  return to_tensors(result, "forward");
+  return with_gil([&] {
+    const py::object object = py::reinterpret_borrow<py::object>(self());
+    if (!py::hasattr(object, "forward")) throw StateError("the class does not define forward(self, x)");
+    py::tuple arguments(inputs.size());
+    for (std::size_t i = 0; i < inputs.size(); ++i) arguments[i] = py::cast(inputs[i]);
+    const py::object result = apply_python(object.attr("forward"), arguments);
+    if (result.is_none()) throw ValueError("forward returned None; return a tensor or a tuple of tensors");
+    return to_tensors(result, "forward");
+  });
 }
 
 std::vector<Tensor> ModuleGroup::forward(const std::vector<Tensor>&) {
@@ -163,7 +165,10 @@ std::shared_ptr<ModuleImpl> ModuleGroup::clone_structure(const CloneChild& clone
 }
 
 std::shared_ptr<ModuleImpl> PyModule::clone_structure(const CloneChild& clone_child) const {
-  const py::gil_scoped_acquire locked;
+  return with_gil([&] { return clone_object(clone_child); });
+}
+
+std::shared_ptr<ModuleImpl> PyModule::clone_object(const CloneChild& clone_child) const {
   const py::object object = py::reinterpret_borrow<py::object>(self());
   const py::object copy = make_empty(py::type::of(object));
   py::dict memo;  // the children's copies come from the caller, which copies a shared one once
@@ -183,7 +188,7 @@ std::shared_ptr<ModuleImpl> PyModule::clone_structure(const CloneChild& clone_ch
   };
   visit(visit, *this);
   remember(object, copy);
-  set_state(copy, py::module_::import("copy").attr("deepcopy")(get_state(object), memo));
+  set_state(copy, call_function("copy", "deepcopy", get_state(object), memo));
   return copy.cast<std::shared_ptr<ModuleImpl>>();
 }
 

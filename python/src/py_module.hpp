@@ -18,6 +18,7 @@ class PyModule : public nn::ModuleImpl, public py::trampoline_self_life_support 
 
  private:
   py::handle self() const;
+  std::shared_ptr<nn::ModuleImpl> clone_object(const CloneChild& clone_child) const;  // with the GIL
 };
 
 // What a list or dict of modules becomes: a child whose children are numbered or named as in the container.
