@@ -159,3 +159,33 @@ def test_trained_weights_are_beside_the_averages_and_nothing_is_there_twice(tmp_
         begin, end = tensors["checkpoint/model/" + name]["data_offsets"]
         assert data[size + begin : size + end] == array.tobytes()
     assert [name for name in tensors if "callbacks/0/" in name] == ["checkpoint/callbacks/0/updates"]
+
+
+@pytest.mark.parametrize("keep_best", [True, False])
+def test_a_fit_that_was_gone_back_in_stays_on_its_way(tmp_path, keep_best):
+    """Nothing goes on from what the folder has from behind that place, the best file among it."""
+    every = {"keep_last": 9}
+    run(tmp_path, epochs=6, keep=every)
+
+    class Stop:
+        every = 1
+
+        def on_batch_end(self, fit):
+            if (fit.epoch, fit.batch) == (3, 2):
+                fit.stop("enough")
+
+    back = tmp_path / "checkpoint-00002-0000000.safetensors"
+    run(tmp_path, Stop(), epochs=6, keep={**every, "keep_best": keep_best}, resume_from=back)
+    assert names(tmp_path) == [
+        f"checkpoint-0000{i}.safetensors" for i in ("1-0000000", "2-0000000", "2-0000002")
+    ]
+    seen = []
+    run(tmp_path, lambda fit: seen.append(fit.resumed_from), epochs=6, keep=every, resume_from="auto")
+    assert Path(seen[0]).name == "checkpoint-00002-0000002.safetensors"
+
+
+def test_what_a_way_that_was_left_has_before_the_next_file_goes_too(tmp_path):
+    run(tmp_path, epochs=6, keep={"keep_last": 9})
+    back = tmp_path / "checkpoint-00002-0000000.safetensors"
+    run(tmp_path, epochs=8, keep={"every_epochs": 8, "keep_last": 9, "keep_best": False}, resume_from=back)
+    assert names(tmp_path) == [f"checkpoint-0000{i}-0000000.safetensors" for i in (1, 2, 8)]

@@ -17,10 +17,12 @@ namespace chainrule {
 class FitRun;
 class History;
 class Trainer;
+struct SavedFit;
 struct SaveOptions;
 namespace callbacks {
+class Checkpoint;
 class WeightAverage;
-}
+}  // namespace callbacks
 namespace data {
 struct Schema;
 }
@@ -57,8 +59,10 @@ class CHAINRULE_API FitState : public std::enable_shared_from_this<FitState> {
 
  private:
   friend class FitRun;
+  friend class callbacks::Checkpoint;
   Trainer* trainer_ = nullptr;
   FitRun* run_ = nullptr;
+  const SavedFit* resumed_ = nullptr;  // what resumed_from names, until the first epoch goes on
   std::function<void(const std::string&)> warn_;
   const callbacks::WeightAverage* average_ = nullptr;
   std::vector<std::string> columns_;
@@ -166,6 +170,7 @@ class CHAINRULE_API Checkpoint : public Callback {
  private:
   std::string path_of(const std::string& name) const;
   void remove_others() const;
+  void remove_left(const std::string& kept);
   void bring_best();
 
   CheckpointOptions options_;
@@ -173,6 +178,9 @@ class CHAINRULE_API Checkpoint : public Callback {
   std::string monitor_, written_, error_;
   std::string best_from_;  // of a fit that goes on from another folder: the best file there
   std::pair<std::int64_t, std::int64_t> place_;
+  // Until something is written in a fit that goes on in its folder: from where; whether the best file is behind that.
+  std::optional<std::pair<std::int64_t, std::int64_t>> back_at_;
+  bool best_left_ = false;
   double best_, seconds_ = 0;
   std::int64_t best_epoch_ = 0, failures_ = 0;
 };

@@ -31,6 +31,14 @@ bool same_folder(const fs::path& a, const fs::path& b) {
   return fs::equivalent(a.empty() ? "." : a, b, code);
 }
 
+CheckpointPlace place_of(const SavedFit& saved) { return {saved.facts.epoch, saved.facts.batch}; }
+
+bool is_behind(const std::string& path, const CheckpointPlace& place) {
+  try {
+    return place_of(read_checkpoint(path)) > place;
+  } catch (const FileError&) { return false; }  // none, or broken: nobody goes on from it
+}
+
 }  // namespace
 
 Checkpoint::Checkpoint(const CheckpointOptions& options) : options_(options), best_(std::nan("")) {
@@ -83,6 +91,9 @@ void Checkpoint::on_fit_begin(FitState& fit) {
   best_epoch_ = failures_ = 0;
   error_.clear();
   written_ = goes_on ? fit.resumed_from : "";
+  back_at_.reset();
+  if (goes_on) back_at_ = place_of(*fit.resumed_);
+  best_left_ = back_at_ && is_behind(path_of(best_checkpoint), *back_at_);
   place_ = {};
   seconds_ = now();
 }
@@ -109,6 +120,8 @@ void Checkpoint::on_settled(FitState& fit) {
     if (better) {
       fit.save(path_of(best_checkpoint), save_options(options_));
       written_ = path_of(best_checkpoint);
+      best_left_ = false;
+      remove_left(best_checkpoint);
     }
     best_written = true;
     if (due) {
@@ -116,6 +129,7 @@ void Checkpoint::on_settled(FitState& fit) {
       if (!better || !io::link_file(path_of(best_checkpoint), path)) fit.save(path, save_options(options_));
       written_ = path;
       place_ = place;
+      remove_left(checkpoint_name(place.first, place.second));
       remove_others();
     }
     error_.clear();
@@ -128,6 +142,19 @@ void Checkpoint::on_settled(FitState& fit) {
     error_ = error.what();
   }
   if (due) seconds_ = now();
+}
+
+// What a fit that was gone back in has left behind the place where this one goes on: else the next one that looks for
+// the newest would go on from there. Once there is something newer on this way.
+void Checkpoint::remove_left(const std::string& kept) {
+  if (!back_at_) return;
+  std::error_code code;
+  if (best_left_) fs::remove(path_of(best_checkpoint), code);
+  std::vector<std::string> names = checkpoints_in(options_.folder);
+  for (auto name = names.rbegin(); name != names.rend(); ++name)  // the newest first, where it may be killed
+    if (*name != kept && *place_in(*name) > *back_at_) fs::remove(path_of(*name), code);
+  best_left_ = false;
+  back_at_.reset();
 }
 
 // All but the last ones up to what was just written: behind it can only be those of a fit that was gone back in.

@@ -62,14 +62,6 @@ std::vector<bool> trained(const nn::Module& model) {
   return all;
 }
 
-std::optional<std::pair<std::int64_t, std::int64_t>> place_in(const std::string& name) {
-  std::pair<std::int64_t, std::int64_t> place;
-  const std::string format = std::string(checkpoint_begin) + "%" SCNd64 "-%" SCNd64;
-  if (std::sscanf(name.c_str(), format.c_str(), &place.first, &place.second) != 2) return {};
-  if (name != checkpoint_name(place.first, place.second)) return {};
-  return place;
-}
-
 }  // namespace
 
 const Tensor& SavedFit::at(const std::string& name, DType dtype, const Shape& shape) const {
@@ -162,6 +154,14 @@ std::string checkpoint_name(std::int64_t epoch, std::int64_t batch) {
   char name[80];
   std::snprintf(name, sizeof name, "%s%05" PRId64 "-%07" PRId64 ".safetensors", checkpoint_begin, epoch, batch);
   return name;
+}
+
+std::optional<CheckpointPlace> place_in(const std::string& name) {
+  CheckpointPlace place;
+  const std::string format = std::string(checkpoint_begin) + "%" SCNd64 "-%" SCNd64;
+  if (std::sscanf(name.c_str(), format.c_str(), &place.first, &place.second) != 2) return {};
+  if (name != checkpoint_name(place.first, place.second)) return {};
+  return place;
 }
 
 std::vector<std::string> checkpoints_in(const std::string& folder) {

@@ -72,6 +72,8 @@ std::string checkpoint_name(std::int64_t epoch, std::int64_t batch);
 inline constexpr const char* checkpoint_begin = "checkpoint-";
 inline constexpr const char* best_checkpoint = "best.safetensors";
 std::vector<std::string> checkpoints_in(const std::string& folder);
+using CheckpointPlace = std::pair<std::int64_t, std::int64_t>;  // epoch and batch, as in CheckpointFacts
+std::optional<CheckpointPlace> place_in(const std::string& name);
 
 // What resume_from names; null where a fit begins anew.
 std::unique_ptr<SavedFit> checkpoint_to_resume(const FitOptions& options);

@@ -53,6 +53,7 @@ FitRun::~FitRun() {
   fit_->trainer_ = nullptr;
   fit_->warn_ = nullptr;
   fit_->average_ = nullptr;
+  fit_->resumed_ = nullptr;
   fit_->history = nullptr;
 }
 

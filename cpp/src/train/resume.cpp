@@ -169,6 +169,7 @@ void FitRun::resume_from(std::unique_ptr<SavedFit> from) {
   given_.clear();
   fit_->resumed_from = saved.path;
   resumed_ = std::move(from);
+  fit_->resumed_ = resumed_.get();
 }
 
 // Before on_fit_begin, so by what they say of themselves alone.
@@ -249,6 +250,7 @@ void FitRun::take_up() {
 // Into the epoch that the checkpoint is in the middle of.
 void FitRun::go_on_in_epoch() {
   const std::unique_ptr<SavedFit> saved = std::move(resumed_);
+  fit_->resumed_ = nullptr;
   const CheckpointFacts& facts = saved->facts;
   if (facts.batch == 0) return;
   done_ = before_ = facts.batch;
