@@ -139,7 +139,7 @@ class Rows:
 
     window_rows = 24
 
-    def __init__(self, read=lambda: time.sleep(0.02)):
+    def __init__(self, read=lambda: time.sleep(0.1)):
         self.rows, self.called = len(X), read
 
     def read(self, first, count):
