@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
+
 import chainrule as cr
 import pytest
 from chainrule import data, nn, optim
@@ -99,3 +103,48 @@ def test_another_way_of_training_is_refused(tmp_path):
         with pytest.raises(cr.ValueError, match=match):
             trainer.fit(X, y, epochs=3, batch_size=8, sampler=sampler, resume_from=tmp_path)
         assert not differences(before, everything(trainer))
+
+
+class Validation:
+    """Read in two windows; Ctrl-C comes while it is read for the fifth time, in the third epoch."""
+
+    rows, window_rows = 20, 10
+
+    def __init__(self, interrupted):
+        self.reads = 0 if interrupted else 5
+
+    def read(self, first, count):
+        self.reads += 1
+        if self.reads == 5:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.5)
+        return X[first : first + count], y[first : first + count]
+
+
+@pytest.mark.parametrize("others", [0, 1, 2])
+def test_averages_in_another_order_have_their_turn_once(tmp_path, others):
+    """Where the validation was interrupted they are up to date, those that come new are not."""
+
+    def run(folder, *averages, interrupted=False, **options):
+        trainer = trainer_of(optim.SGD(lr=0.05))
+        arguments = {
+            "epochs": 4,
+            "batch_size": 8,
+            "validation_data": Validation(interrupted),
+            "progress": False,
+        }
+        callbacks = [*averages, Checkpoint(folder)]
+        try:
+            trainer.fit(data.ArraySource(X, y), callbacks=callbacks, **arguments, **options)
+        except KeyboardInterrupt:
+            assert interrupted
+        return everything(trainer)
+
+    whole = run(tmp_path / "whole", SWA(start=1))
+    run(tmp_path / "cut", SWA(start=1), interrupted=True)
+    new = [SWA(start=2, replace=False), EMA(decay=0.9, replace=False)][:others]
+    swa = SWA(start=1)
+    resumed = run(tmp_path / "cut", *new, swa, resume_from="auto")
+    assert swa.updates == 4
+    assert [average.updates for average in new[:1]] == [2] * len(new[:1])
+    assert not differences(whole, resumed)

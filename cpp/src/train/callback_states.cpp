@@ -12,19 +12,22 @@ std::string class_of(const std::string& text) { return text.substr(0, text.find(
 
 }  // namespace
 
-void save_states(const Callbacks& callbacks, const Callback* shown, CheckpointFacts& facts,
-                 std::vector<nn::NamedTensor>& state) {
+std::vector<std::string> save_states(const Callbacks& callbacks, const Callback* shown, CheckpointFacts& facts,
+                                     std::vector<nn::NamedTensor>& state) {
+  std::vector<std::string> names;
   for (const auto& callback : callbacks) {
     const std::vector<nn::NamedTensor> own = callback->state_dict();
+    std::string& name = names.emplace_back();
     if (own.empty()) continue;
     const bool writer = writes(*callback);
     std::vector<std::string>& texts = writer ? facts.writers : callback->observer() ? facts.observers : facts.callbacks;
     const char* kind = writer ? "writers/" : callback->observer() ? "observers/" : "callbacks/";
-    const std::string name = kind + std::to_string(texts.size()) + "/";
+    name = kind + std::to_string(texts.size()) + "/";
     texts.push_back(callback->str());
     for (const nn::NamedTensor& t : own)
       if (callback.get() != shown || !t.name.starts_with(averaged)) state.push_back({name + t.name, t.tensor});
   }
+  return names;
 }
 
 std::vector<std::string> names_of_states(const Callbacks& callbacks, const CheckpointFacts& facts,

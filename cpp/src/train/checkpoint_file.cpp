@@ -25,7 +25,7 @@ io::Json to_json(const CheckpointFacts& facts) {
                 {"columns", facts.columns},       {"logged", facts.logged},       {"rate", facts.rate},
                 {"callbacks", facts.callbacks},   {"observers", facts.observers}, {"writers", facts.writers}};
   if (!facts.group_schedules.empty()) json["group_schedules"] = facts.group_schedules;
-  if (facts.averaged > 0) json["averaged"] = facts.averaged;
+  if (!facts.averaged.empty()) json["averaged"] = facts.averaged;
   if (facts.stopped) json["stopped"] = *facts.stopped;
   return json;
 }
@@ -38,7 +38,7 @@ CheckpointFacts from_json(const io::JsonView& view) {
   CheckpointFacts facts;
   facts.epoch = view["epoch"].integer(0);
   facts.batch = view["batch"].integer(0);
-  if (view.has("averaged")) facts.averaged = view["averaged"].integer(0);
+  if (view.has("averaged")) facts.averaged = view["averaged"].strings();
   facts.first_rate = view["first_rate"].integer(0);
   const io::JsonView fit = view["fit"];
   if (!fit.is_object()) fit.fail("should be an object");

@@ -19,7 +19,6 @@ using FitArguments = std::vector<std::pair<std::string, std::string>>;
 
 struct CheckpointFacts {
   std::int64_t epoch = 0, batch = 0;  // finished epochs of the fit, and batches of the next one
-  std::int64_t averaged = 0;          // with all of its batches done: how many averages of weights are up to date
   std::int64_t first_rate = 0;        // the optimizer's epoch when the fit began
   FitArguments arguments{};
   std::string schedule{};                      // of the learning rate; empty: a number
@@ -27,6 +26,7 @@ struct CheckpointFacts {
   std::string rate{};                          // the learning rate now, as a text
   // What those are that keep a state: all others, those that only look on, and the Checkpoints.
   std::vector<std::string> callbacks{}, observers{}, writers{};
+  std::vector<std::string> averaged{};  // with all batches of the epoch done: states of averages that are up to date
   std::vector<std::string> columns{}, logged{};  // of the history, and of the present epoch's row
   std::optional<std::string> stopped{};          // by a callback, for good and for this reason
 };

@@ -138,7 +138,7 @@ std::vector<Tensor> FitRun::also_written(Trainer::State& state, const FitOptions
 void FitRun::begin_epoch(std::int64_t epoch) {
   epoch_ = epoch;
   done_ = before_ = 0;
-  averaged_ = 0;
+  averaged_.clear();
   // Of an epoch that was ended within an update, or of steps by hand.
   if (s_.sums.batches > 0 && !resumed_) s_.sums.clear();
   observed_.push_back(s_.optimizer.schedule_memory());

@@ -1,4 +1,6 @@
 // A fit's averages of weights (EMA, SWA): what it validates and leaves in the model in place of the trained ones.
+#include <algorithm>
+
 #include "core/fail.hpp"
 #include "train/batched_run.hpp"
 #include "train/fit_run.hpp"
@@ -21,26 +23,31 @@ void FitRun::find_averages() {
 
 // Before an epoch is validated.
 void FitRun::finish_averages() {
-  for (; averaged_ < averages_.size(); ++averaged_) {
-    callbacks::WeightAverage* average = averages_[averaged_];
-    if (!average->sets_batch_statistics() || !has_batch_statistics(s_.model)) {
-      average->on_epoch_trained(*fit_);
-      continue;
-    }
-    // Weights without statistics of their own are no model: where a batch cannot be had, neither is there.
-    const std::int64_t updates = average->updates();
-    const std::vector<nn::NamedTensor> before = average->WeightAverage::state_dict();
-    try {
-      average->on_epoch_trained(*fit_);
-      if (average->updates() == updates) continue;
-      set_batch_statistics(average->model(), batches_, [&](std::int64_t b) {
-        if (data_.windows) open_window(b);
-        return take_rows(data_.x, rows_of(b, size_of_batch(b)));
-      });
-    } catch (...) {
-      average->WeightAverage::load_state_dict(before);
-      throw;
-    }
+  for (callbacks::WeightAverage* average : averages_) {
+    if (std::find(averaged_.begin(), averaged_.end(), average) != averaged_.end()) continue;
+    finish_average(*average);
+    averaged_.push_back(average);
+  }
+}
+
+void FitRun::finish_average(callbacks::WeightAverage& average) {
+  if (!average.sets_batch_statistics() || !has_batch_statistics(s_.model)) {
+    average.on_epoch_trained(*fit_);
+    return;
+  }
+  // Weights without statistics of their own are no model: where a batch cannot be had, neither is there.
+  const std::int64_t updates = average.updates();
+  const std::vector<nn::NamedTensor> before = average.WeightAverage::state_dict();
+  try {
+    average.on_epoch_trained(*fit_);
+    if (average.updates() == updates) return;
+    set_batch_statistics(average.model(), batches_, [&](std::int64_t b) {
+      if (data_.windows) open_window(b);
+      return take_rows(data_.x, rows_of(b, size_of_batch(b)));
+    });
+  } catch (...) {
+    average.WeightAverage::load_state_dict(before);
+    throw;
   }
 }
 

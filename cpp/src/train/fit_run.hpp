@@ -62,6 +62,7 @@ class FitRun {
   void end_epoch();
   void find_averages();
   void finish_averages();
+  void finish_average(callbacks::WeightAverage& average);
   void install_average();
   std::int64_t run_batches(std::int64_t first, std::int64_t count, bool record);
   std::int64_t run_alike(CompiledStep& step, std::int64_t first, std::int64_t count, bool updates, bool record);
@@ -118,7 +119,7 @@ class FitRun {
   std::vector<nn::NamedTensor> driver_start_{};        // what a driver remembered when this fit began
   CompiledStep* ran_ = nullptr;                        // the last one
   std::vector<callbacks::WeightAverage*> averages_{};  // among the callbacks
-  std::size_t averaged_ = 0;                           // of them: have had their turn after the present epoch
+  std::vector<const Callback*> averaged_{};            // of them: have had their turn after the present epoch
   bool stop_ = false;
   double step_seconds_ = 0;
   Clock::time_point served_{};                                  // when whatever goes by the clock was called last

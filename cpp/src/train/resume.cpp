@@ -68,7 +68,6 @@ void FitRun::write_checkpoint(const std::string& path, const SaveOptions& option
   const bool whole = done_ == batches_ && !unmeasured_;  // at the end of an epoch
   facts.epoch = whole ? epoch_ : epoch_ - 1;
   facts.batch = whole ? 0 : done_;
-  facts.averaged = unmeasured_ ? static_cast<std::int64_t>(averaged_) : 0;
   facts.first_rate = first_rate_;
   facts.arguments = given();
   facts.rate = rate_text();
@@ -119,7 +118,11 @@ void FitRun::write_checkpoint(const std::string& path, const SaveOptions& option
     }
   }
   const nn::Module shown = fit_->model();  // what val_ columns are about
-  save_states(options_.callbacks, shown.impl() != s_.model.impl() ? fit_->average_ : nullptr, facts, state);
+  const std::vector<std::string> names =
+      save_states(options_.callbacks, shown.impl() != s_.model.impl() ? fit_->average_ : nullptr, facts, state);
+  for (std::size_t i = 0; unmeasured_ && i < names.size(); ++i)
+    if (std::find(averaged_.begin(), averaged_.end(), options_.callbacks[i].get()) != averaged_.end())
+      facts.averaged.push_back(names[i]);
   // What a callback took out of a checkpoint may come in another order than what it had made itself.
   std::sort(state.begin(), state.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   writer().write(path, facts, shown, state, options);
@@ -254,7 +257,10 @@ void FitRun::go_on_in_epoch() {
   const CheckpointFacts& facts = saved->facts;
   if (facts.batch == 0) return;
   done_ = before_ = facts.batch;
-  averaged_ = std::min(averages_.size(), static_cast<std::size_t>(facts.averaged));
+  const std::vector<std::string> names = names_of_states(options_.callbacks, facts, [](const std::string&) {});
+  for (std::size_t i = 0; i < names.size(); ++i)
+    if (std::find(facts.averaged.begin(), facts.averaged.end(), names[i]) != facts.averaged.end())
+      averaged_.push_back(options_.callbacks[i].get());
   const auto logged = static_cast<std::int64_t>(facts.logged.size());
   for (std::int64_t i = 0; i < logged; ++i)
     fit_->logged_.emplace_back(facts.logged[static_cast<std::size_t>(i)],
