@@ -15,11 +15,12 @@ from checkpoint_runs import InterruptAt, Interrupted, X, differences, everything
 BATCHES = 11  # of an epoch of fit's
 
 
-def run(folder, *callbacks, at=None, epochs=9, keep=None, **options):
+def run(folder, *callbacks, at=None, epochs=9, keep=None, second=None, **options):
     """A fit in this folder, interrupted after `at` epochs and a batch."""
     trainer = trainer_of(optim.SGD(lr=0.05))
     kept = Checkpoint(folder, **(keep or {"every_epochs": 5}))
     end = [InterruptAt(at * BATCHES + 1)] if at else []
+    end = [second, *end] if second else end
     try:
         fit(trainer, epochs=epochs, callbacks=[*callbacks, kept, *end], **options)
     except Interrupted:
@@ -189,3 +190,36 @@ def test_what_a_way_that_was_left_has_before_the_next_file_goes_too(tmp_path):
     back = tmp_path / "checkpoint-00002-0000000.safetensors"
     run(tmp_path, epochs=8, keep={"every_epochs": 8, "keep_last": 9, "keep_best": False}, resume_from=back)
     assert names(tmp_path) == [f"checkpoint-0000{i}-0000000.safetensors" for i in (1, 2, 8)]
+
+
+@pytest.mark.parametrize("resume_from", ["auto", "one", "two"])
+@pytest.mark.parametrize("at", [1, 3])
+def test_a_fit_with_two_checkpoints_goes_on_in_both_folders(tmp_path, at, resume_from):
+    """From the newer or the older of their files. In the second folder the first epoch is the best."""
+
+    def both(folder, at=None, **options):
+        second = Checkpoint(folder / "two", every_epochs=2, mode="max")
+        return run(folder / "one", at=at, keep={"every_epochs": 1}, **options, second=second)
+
+    whole = both(tmp_path / "whole")
+    both(tmp_path / "cut", at=at)
+    if resume_from != "auto":
+        resume_from = tmp_path / "cut" / resume_from
+    resumed = both(tmp_path / "cut", resume_from=resume_from)
+    assert not differences(everything(whole), everything(resumed))
+    for folder in ("one", "two"):
+        assert contents(tmp_path / "cut" / folder) == contents(tmp_path / "whole" / folder)
+
+
+def test_a_second_folder_of_another_fit_is_refused(tmp_path):
+    for folder in ("a", "b"):
+        more = Checkpoint(tmp_path / folder / "two")
+        run(tmp_path / folder / "one", epochs=2, second=more, batch_size=8 if folder == "a" else 16)
+    run(tmp_path / "alone", epochs=2)
+    for other in (tmp_path / "b" / "two", tmp_path / "alone"):
+        left = contents(other)
+        with pytest.raises(
+            cr.StateError, match=r"of another fit: .*this one goes on from .*give another folder"
+        ):
+            run(tmp_path / "a" / "one", second=Checkpoint(other), resume_from="auto")
+        assert contents(other) == left

@@ -172,13 +172,15 @@ class CHAINRULE_API Checkpoint : public Callback {
   void remove_others() const;
   void remove_left(const std::string& kept);
   void bring_best();
+  void take_best(const SavedFit& saved);
 
   CheckpointOptions options_;
   bool greater_ = false;
   std::string monitor_, written_, error_;
   std::string best_from_;  // of a fit that goes on from another folder: the best file there
   std::pair<std::int64_t, std::int64_t> place_;
-  // Until something is written in a fit that goes on in its folder: from where; whether the best file is behind that.
+  // Of a fit that goes on, until something is written in a folder of its own: from where; whether the best file is
+  // behind that.
   std::optional<std::pair<std::int64_t, std::int64_t>> back_at_;
   bool best_left_ = false;
   double best_, seconds_ = 0;

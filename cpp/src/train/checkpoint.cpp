@@ -33,6 +33,15 @@ bool same_folder(const fs::path& a, const fs::path& b) {
 
 CheckpointPlace place_of(const SavedFit& saved) { return {saved.facts.epoch, saved.facts.batch}; }
 
+// Whether a folder's checkpoints were written beside others of the fit that goes on, by a second Checkpoint of it.
+bool is_of(const SavedFit& fit, const std::string& folder) {
+  try {
+    const std::unique_ptr<SavedFit> own = newest_in(folder, {});
+    return own && own->facts.writers.size() > 1 && own->facts.arguments == fit.facts.arguments &&
+           own->facts.first_rate == fit.facts.first_rate && own->number("seed") == fit.number("seed");
+  } catch (const FileError&) { return false; }
+}
+
 bool is_behind(const std::string& path, const CheckpointPlace& place) {
   try {
     return place_of(read_checkpoint(path)) > place;
@@ -77,23 +86,26 @@ void Checkpoint::on_fit_begin(FitState& fit) {
   fs::create_directories(options_.folder, code);
   if (!fs::is_directory(options_.folder))
     io::file_fail(who, options_.folder, "is no folder and cannot be made one", code ? code.message() : "");
-  const bool goes_on =
-      !fit.resumed_from.empty() && same_folder(fs::path(fit.resumed_from).parent_path(), options_.folder);
   std::vector<std::string> there = checkpoints_in(options_.folder);
   if (fs::exists(path_of(best_checkpoint))) there.emplace_back(best_checkpoint);
+  const bool resumed = fit.resumed_ != nullptr;
+  const bool from_here = resumed && same_folder(fs::path(fit.resumed_from).parent_path(), options_.folder);
+  const bool goes_on = from_here || (resumed && !there.empty() && is_of(*fit.resumed_, options_.folder));
   if (!goes_on && !there.empty())
     fail<StateError>(who, "the folder holds checkpoints of another fit", path_of(there.front()),
-                     "go on with it by fit's resume_from=\"auto\", or give another folder");
+                     resumed ? "this one goes on from " + fit.resumed_from + "; give another folder"
+                             : "go on with it by fit's resume_from=\"auto\", or give another folder");
   io::remove_temporaries(options_.folder, checkpoint_begin);
   io::remove_temporaries(options_.folder, best_checkpoint);
-  best_from_ = fit.resumed_from.empty() ? "" : (fs::path(fit.resumed_from).parent_path() / best_checkpoint).string();
+  best_from_ = goes_on ? path_of(best_checkpoint) : "";
+  if (resumed && !goes_on) best_from_ = (fs::path(fit.resumed_from).parent_path() / best_checkpoint).string();
   best_ = std::nan("");
   best_epoch_ = failures_ = 0;
   error_.clear();
   written_ = goes_on ? fit.resumed_from : "";
   back_at_.reset();
   if (goes_on) back_at_ = place_of(*fit.resumed_);
-  best_left_ = back_at_ && is_behind(path_of(best_checkpoint), *back_at_);
+  best_left_ = resumed && is_behind(best_from_, place_of(*fit.resumed_));
   place_ = {};
   seconds_ = now();
 }
@@ -184,8 +196,19 @@ void Checkpoint::load_state_dict(const std::vector<nn::NamedTensor>& state) {
                      "give the callbacks of the interrupted fit, in the same order");
   best_ = *best;
   best_epoch_ = *epoch;
-  if (!best_from_.empty() && best_epoch_ > 0) bring_best();
+  if (!best_from_.empty()) bring_best();
   best_from_.clear();
+}
+
+// What was the best when it was written. The state may be older: that of a file which another Checkpoint wrote at the
+// end of the same epoch, before it was this one's turn.
+void Checkpoint::take_best(const SavedFit& saved) {
+  for (std::size_t i = 0; i < saved.facts.writers.size(); ++i) {
+    const std::string name = "writers/" + std::to_string(i) + "/";
+    const double best = saved.at(name + "best", DType::float64, {}).data<double>()[0];
+    const std::int64_t epoch = saved.at(name + "best_epoch", DType::int64, {}).data<std::int64_t>()[0];
+    if (saved.facts.writers[i] == str() && epoch == saved.facts.epoch) best_ = best, best_epoch_ = epoch;
+  }
 }
 
 // The best file of the folder that the fit comes from. Where it is not that of best_epoch_, but of an epoch that the
@@ -193,8 +216,9 @@ void Checkpoint::load_state_dict(const std::vector<nn::NamedTensor>& state) {
 void Checkpoint::bring_best() {
   bool there = false;
   try {
-    const CheckpointFacts facts = read_checkpoint(best_from_).facts;
-    there = facts.epoch == best_epoch_ && facts.batch == 0;
+    const SavedFit saved = read_checkpoint(best_from_);
+    if (!best_left_ && saved.facts.epoch > best_epoch_) take_best(saved);
+    there = best_epoch_ > 0 && place_of(saved) == CheckpointPlace(best_epoch_, 0);
   } catch (const FileError&) {  // none, or broken
   }
   if (options_.keep_best && there) {

@@ -177,10 +177,7 @@ std::vector<std::string> checkpoints_in(const std::string& folder) {
   return names;
 }
 
-namespace {
-
-// The newest one of a folder that can be read; null where there is none at all. The best one is whole, too, and may be
-// newer than those by number, which are not always due.
+// The best one is whole, too, and may be newer than those by number, which are not always due.
 std::unique_ptr<SavedFit> newest_in(const std::string& folder, const std::function<void(const std::string&)>& warn) {
   const std::filesystem::path in(folder);
   std::unique_ptr<SavedFit> newest;
@@ -204,8 +201,6 @@ std::unique_ptr<SavedFit> newest_in(const std::string& folder, const std::functi
     warn("fit: went back to " + newest->path + ", newer checkpoints cannot be read: " + unread);
   return newest;
 }
-
-}  // namespace
 
 std::unique_ptr<SavedFit> checkpoint_to_resume(const FitOptions& options) {
   if (options.resume_from.empty()) return {};

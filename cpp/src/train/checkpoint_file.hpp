@@ -2,6 +2,7 @@
 // to go on from; knows nothing of running fits.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -74,6 +75,10 @@ inline constexpr const char* best_checkpoint = "best.safetensors";
 std::vector<std::string> checkpoints_in(const std::string& folder);
 using CheckpointPlace = std::pair<std::int64_t, std::int64_t>;  // epoch and batch, as in CheckpointFacts
 std::optional<CheckpointPlace> place_in(const std::string& name);
+
+// The newest one of a folder that can be read, which may be the best one; null where there is none at all. FileError
+// where none can be read; warn, which may be empty, hears of those passed over.
+std::unique_ptr<SavedFit> newest_in(const std::string& folder, const std::function<void(const std::string&)>& warn);
 
 // What resume_from names; null where a fit begins anew.
 std::unique_ptr<SavedFit> checkpoint_to_resume(const FitOptions& options);
